@@ -1,0 +1,34 @@
+import { hc, type InferResponseType } from "hono/client";
+import type { Api } from "./api.ts";
+
+export type Client = ReturnType<typeof createClient>;
+
+type AppRoutes = Client["apps"][":app"];
+export type AppAnswer = InferResponseType<AppRoutes["$get"], 200>;
+export type DynoAnswer = InferResponseType<AppRoutes["dynos"][":dyno"]["$get"], 200>;
+export type ReleaseAnswer = InferResponseType<AppRoutes["releases"][":release"]["$get"], 200>;
+
+/** A typed client of the API. */
+export function createClient(apiUrl: string, token: string) {
+  const { url, headers } = reach(apiUrl);
+  return hc<Api>(url, {
+    headers: {
+      ...headers,
+      Accept: "application/vnd.heroku+json; version=3",
+      Authorization: `Bearer ${token}`,
+    },
+  });
+}
+
+/**
+ * How to get to an address: names under `.localhost` are this machine (RFC 6761), but many
+ * resolvers do not know them, so their connections go to 127.0.0.1 with the name in `Host`.
+ */
+export function reach(address: string): { url: string; headers: Record<string, string> } {
+  const url = new URL(address);
+  if (!url.hostname.endsWith(".localhost") || url.protocol === "https:" || url.protocol === "wss:")
+    return { url: address, headers: {} };
+  const { host } = url;
+  url.hostname = "127.0.0.1";
+  return { url: url.href, headers: { Host: host } };
+}

@@ -1,0 +1,68 @@
+import { Hono } from "hono";
+import { z } from "zod";
+import { PlatformError } from "../../lib/platform-error.ts";
+import { findAccount } from "../../model/account.ts";
+import { type App, findApp } from "../../model/app.ts";
+import { currentRelease, findRelease, listReleases, type Release } from "../../model/release.ts";
+import type { Platform } from "../../platform.ts";
+import type { ApiEnvironment } from "../authenticate.ts";
+import { body } from "../body.ts";
+import { pageOf } from "../list-range.ts";
+
+const rollback = z.object({ release: z.string("must be the id or the version of a release") });
+
+export const releasesApi = (platform: Platform) => {
+  const { database, vault } = platform;
+  return new Hono<ApiEnvironment>()
+    .get("/:app/releases", (c) => {
+      const app = findApp(database, c.req.param("app"));
+      const page = pageOf(c, listReleases(database, app), {
+        version: (release) => release.version,
+        id: (release) => release.id,
+      });
+      return c.json(page.map(presenter(platform, app)));
+    })
+    .post("/:app/releases", body(rollback), async (c) => {
+      const app = findApp(database, c.req.param("app"));
+      const to = findRelease(database, app, c.req.valid("json").release);
+      if (!isEligibleForRollback(to))
+        throw new PlatformError(
+          "invalid_params",
+          `Cannot roll ${app.name} back to v${to.version}: ${to.slugId === null ? "it has no slug" : `it is ${to.status}`}. See stator releases -a ${app.name}.`,
+        );
+      const release = await platform.rollBack(app, { to, user: c.var.account });
+      return c.json(presenter(platform, app)(release), 201);
+    })
+    .get("/:app/releases/:release", (c) => {
+      const app = findApp(database, c.req.param("app"));
+      return c.json(presenter(platform, app)(findRelease(database, app, c.req.param("release"))));
+    })
+    .get("/:app/releases/:release/config-vars", (c) => {
+      const app = findApp(database, c.req.param("app"));
+      return c.json(vault.open(findRelease(database, app, c.req.param("release")).sealedConfig));
+    });
+};
+
+function isEligibleForRollback(release: Release): boolean {
+  return release.status === "succeeded" && release.slugId !== null;
+}
+
+function presenter({ database }: Platform, app: App) {
+  const current = currentRelease(database, app)?.id;
+  return (release: Release) => ({
+    addon_plan_names: [] as string[],
+    app: { id: app.id, name: app.name },
+    artifacts: release.slugId === null ? [] : [{ id: release.slugId, type: "slug" }],
+    created_at: release.createdAt.toISOString(),
+    current: release.id === current,
+    description: release.description,
+    eligible_for_rollback: isEligibleForRollback(release),
+    id: release.id,
+    output_stream_url: null,
+    slug: release.slugId === null ? null : { id: release.slugId },
+    status: release.status,
+    updated_at: release.updatedAt.toISOString(),
+    user: { email: findAccount(database, release.userId)?.email ?? "", id: release.userId },
+    version: release.version,
+  });
+}

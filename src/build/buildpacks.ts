@@ -1,0 +1,39 @@
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { embeddedFolder } from "../lib/embedded.ts";
+
+/** Built-in buildpacks in the order in which they are asked (contract §5). */
+export const detectionOrder = ["nodejs"];
+
+/** Files inside the binary cannot be run, nor be seen by other processes: they are written out at start. */
+export function installBuildpacks(target: string): void {
+  rmSync(target, { recursive: true, force: true });
+  copyFolder(embeddedFolder("buildpacks"), target);
+}
+
+function copyFolder(from: string, to: string): void {
+  mkdirSync(to, { recursive: true, mode: 0o755 });
+  for (const name of readdirSync(from)) {
+    const source = join(from, name);
+    const target = join(to, name);
+    if (statSync(source).isDirectory()) copyFolder(source, target);
+    else {
+      writeFileSync(target, readFileSync(source));
+      chmodSync(target, to.endsWith("/bin") ? 0o755 : 0o644);
+    }
+  }
+}
+
+/** A build may write into its buildpacks' folders, so it gets copies. */
+export function copyBuildpack(installed: string, target: string): void {
+  cpSync(installed, target, { recursive: true });
+}

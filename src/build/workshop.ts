@@ -1,0 +1,190 @@
+import { chmodSync, chownSync, lstatSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { exec } from "../lib/exec.ts";
+import { hostIdBase, hostUserId } from "../lib/id-range.ts";
+import type { App } from "../model/app.ts";
+import type { ConfigVars } from "../model/config-vars.ts";
+import type { ContainerLimits, Runtime } from "../runtime/runtime.ts";
+import { type BuildOutput, limitedOutput } from "./output.ts";
+
+export interface WorkshopOptions {
+  runtime: Runtime;
+  /** Builds in progress, passable for the containers' users. */
+  buildsDir: string;
+  /** Build caches, one folder an app. */
+  cachesDir: string;
+  buildpacksDir: string;
+  /** This program, which is also the `bun` of builds. */
+  program: string;
+  /** Reaches every build and no dyno. */
+  environment: Record<string, string>;
+  caBundle: string | undefined;
+  limits: ContainerLimits;
+  timeoutMs: number;
+}
+
+/** One push may print so much in each step. */
+const maxStepOutputBytes = 20 * 1024 * 1024;
+
+/** The folders of one build, and the way in which its steps are run. */
+export interface Workshop {
+  folder: string;
+  buildFolder: string;
+  idRange: number;
+  userId: number;
+  buildpacksDir: string;
+  buildpackFolder(name: string): string;
+  /** Runs a program of a buildpack in a container of its own; paths are those inside. */
+  run(
+    buildpack: string,
+    program: string,
+    args: string[],
+    options: { output: BuildOutput; network: boolean },
+  ): Promise<number>;
+  inside: { build: string; cache: string; environment: string };
+  close(): Promise<void>;
+}
+
+export function openWorkshop(
+  options: WorkshopOptions,
+  app: App,
+  { version, config, signal }: { version: string; config: ConfigVars; signal: AbortSignal },
+): Workshop {
+  const id = crypto.randomUUID();
+  const folder = join(options.buildsDir, id);
+  const base = hostIdBase(app.idRange);
+  const userId = hostUserId(app.idRange);
+  const own = (path: string, mode = 0o755, owner = userId) => {
+    mkdirSync(path, { recursive: true, mode });
+    chmodSync(path, mode);
+    chownSync(path, owner, owner);
+    return path;
+  };
+  own(folder, 0o700, base);
+  const tmp = own(join(folder, "tmp"), 0o1777);
+  const name = `build_${id.slice(0, 8)}`;
+  const inside = {
+    build: `/tmp/${name}`,
+    cache: "/tmp/codon/tmp/cache",
+    environment: `/tmp/env_${id.slice(0, 8)}`,
+  };
+  const buildFolder = own(join(tmp, name));
+  const home = own(join(folder, "home"));
+  for (const path of ["codon", "codon/tmp", "codon/tmp/cache", "codon/tmp/buildpacks"])
+    own(join(tmp, path));
+  const cache = own(join(options.cachesDir, app.id), 0o700);
+  writeEnvironmentFolder(own(join(tmp, `env_${id.slice(0, 8)}`), 0o700), config, userId);
+  const deadline = AbortSignal.timeout(options.timeoutMs);
+  const stop = AbortSignal.any([signal, deadline]);
+
+  return {
+    folder,
+    buildFolder,
+    idRange: app.idRange,
+    userId,
+    inside,
+    buildpacksDir: options.buildpacksDir,
+    buildpackFolder: (buildpack) => join(tmp, "codon/tmp/buildpacks", buildpack),
+    async run(buildpack, program, args, { output, network }) {
+      stop.throwIfAborted();
+      const containerId = `build-${crypto.randomUUID()}`;
+      const limited = limitedOutput(output, maxStepOutputBytes);
+      const attached = options.runtime.attach(
+        {
+          id: containerId,
+          hostname: "build",
+          argv: [
+            // A script without anything from outside in it: it joins the two streams in their order.
+            ...["/usr/bin/tini", "--", "bash", "-c", 'exec "$@" 2>&1', "build"],
+            ...[`./bin/${program}`, ...args],
+          ],
+          environment: {
+            ...buildEnvironment(options),
+            PATH: "/opt/stator/bin:/usr/local/bin:/usr/bin:/bin",
+            HOME: "/app",
+            STACK: app.stack,
+            SOURCE_VERSION: version,
+            REQUEST_ID: id,
+            DYNO: `run.${Number.parseInt(id.slice(0, 4), 16) % 10_000}`,
+            LANG: "C.UTF-8",
+          },
+          workingDirectory: `/tmp/codon/tmp/buildpacks/${buildpack}`,
+          hostIdBase: base,
+          mounts: [
+            { kind: "bind", source: tmp, target: "/tmp", readOnly: false },
+            { kind: "bind", source: cache, target: inside.cache, readOnly: false },
+            { kind: "bind", source: home, target: "/app", readOnly: false },
+            {
+              kind: "bind",
+              source: options.program,
+              target: "/opt/stator/bin/stator",
+              readOnly: true,
+            },
+            ...(options.caBundle
+              ? [
+                  {
+                    kind: "bind" as const,
+                    source: options.caBundle,
+                    target: caBundleInside,
+                    readOnly: true,
+                  },
+                ]
+              : []),
+          ],
+          limits: options.limits,
+          terminal: false,
+          network: network ? options.runtime.reserveAddress(containerId) : null,
+        },
+        { output: (bytes) => limited.write(bytes), terminal: null },
+      );
+      attached.endInput();
+      const kill = () => void options.runtime.signal(containerId, "KILL");
+      stop.addEventListener("abort", kill);
+      const again = setInterval(() => stop.aborted && kill(), 500);
+      try {
+        const status = await attached.exited;
+        assertFolder(buildFolder, userId);
+        signal.throwIfAborted();
+        if (deadline.aborted) throw new BuildTimeout();
+        return status;
+      } finally {
+        clearInterval(again);
+        stop.removeEventListener("abort", kill);
+      }
+    },
+    close: async () => {
+      await exec(["rm", "-rf", "--", folder]);
+    },
+  };
+}
+
+/** A build has used up its time. */
+export class BuildTimeout extends Error {}
+
+/** A build owns /tmp and may put a link in the place of its folder; a link is never followed. */
+function assertFolder(path: string, userId: number): void {
+  const info = lstatSync(path, { throwIfNoEntry: false });
+  if (!info?.isDirectory() || info.uid !== userId)
+    throw new Error("the build has put something else in the place of its BUILD_DIR");
+}
+
+const caBundleInside = "/opt/stator/ca.pem";
+
+/** The operator's settings, with the CA bundle under the names that the usual tools read. */
+function buildEnvironment({ environment, caBundle }: WorkshopOptions): Record<string, string> {
+  if (!caBundle) return environment;
+  const names =
+    "NODE_EXTRA_CA_CERTS SSL_CERT_FILE CURL_CA_BUNDLE GIT_SSL_CAINFO PIP_CERT REQUESTS_CA_BUNDLE".split(
+      " ",
+    );
+  return { ...Object.fromEntries(names.map((name) => [name, caBundleInside])), ...environment };
+}
+
+/** One file a config var, without a newline (contract §5). */
+function writeEnvironmentFolder(folder: string, config: ConfigVars, userId: number): void {
+  for (const [key, value] of Object.entries(config)) {
+    const path = join(folder, key);
+    writeFileSync(path, value, { mode: 0o600 });
+    chownSync(path, userId, userId);
+  }
+}

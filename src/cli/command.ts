@@ -1,0 +1,119 @@
+import type { Client } from "../api/client.ts";
+import { chooseApp } from "./app-choice.ts";
+import { connect } from "./connect.ts";
+import { paint, type Paint } from "./layout.ts";
+import type { World } from "./world.ts";
+
+export interface Flag {
+  type: "boolean" | "string";
+  summary: string;
+  short?: string;
+  /** What help calls the value of a string flag. */
+  value?: string;
+}
+
+export type Flags = Record<string, Flag>;
+export type FlagValues = Record<string, string | boolean | undefined>;
+
+type ValuesOf<F extends Flags> = {
+  [Name in keyof F]?: (F[Name]["type"] extends "boolean" ? boolean : string) | undefined;
+};
+
+/** What a command is run with. */
+export interface Context<F extends Flags> {
+  flags: ValuesOf<F>;
+  args: string[];
+  world: World;
+  paint: Paint;
+  api: Client;
+  /** Name of the app that the command is about, ready for an address. */
+  app: () => Promise<string>;
+  /** Prints a line of the answer. */
+  print: (line?: string) => void;
+  printJson: (value: unknown) => void;
+  /** Says on standard error what is being done, and then how it went. */
+  action: <T>(title: string, act: () => Promise<T>, outcome?: (result: T) => string) => Promise<T>;
+}
+
+interface Description {
+  summary: string;
+  /** The arguments, as in `KEY [VALUE] [MORE…]`; from it follows how many there may be. */
+  usage?: string;
+  details?: string;
+  examples?: string[];
+  aliases?: string[];
+  /** Whether what follows `--` belongs to another program. */
+  runsProgram?: boolean;
+}
+
+export interface Command extends Description {
+  flags: Flags;
+  run(world: World, given: { flags: FlagValues; args: string[] }): Promise<number>;
+}
+
+/** A file of `commands/`: one noun and what can be done with it. */
+export interface Topic {
+  name: string;
+  summary: string;
+  commands: Record<string, Command>;
+}
+
+/** Declares a command; its help, and the parsing of its flags, follow from the declaration. */
+export function command<const F extends Flags>(
+  declaration: Description & {
+    flags: F;
+    /** Returns the exit status, if it is not 0. */
+    run(context: Context<F>): Promise<number | void>;
+  },
+): Command {
+  return {
+    ...declaration,
+    async run(world, { flags, args }) {
+      const context = contextOf<F>(world, { flags: flags as ValuesOf<F>, args });
+      return (await declaration.run(context)) ?? 0;
+    },
+  };
+}
+
+export const appFlags = {
+  app: { type: "string", short: "a", value: "APP", summary: "the app to work on" },
+  remote: { type: "string", short: "r", value: "REMOTE", summary: "git remote of the app" },
+} as const satisfies Flags;
+
+export const jsonFlag = {
+  json: { type: "boolean", summary: "print JSON" },
+} as const satisfies Flags;
+
+function contextOf<F extends Flags>(
+  world: World,
+  given: { flags: ValuesOf<F>; args: string[] },
+): Context<F> {
+  const { app, remote } = given.flags as { app?: string; remote?: string };
+  return {
+    ...given,
+    world,
+    paint: paint(world.settings.terminal.colour),
+    get api() {
+      return connect(world.settings);
+    },
+    app: async () => encodeURIComponent(await chooseApp(world, { app, remote })),
+    print(line = "") {
+      world.out(`${line}\n`);
+    },
+    printJson(value) {
+      world.out(`${JSON.stringify(value, null, 2)}\n`);
+    },
+    async action(title, act, outcome) {
+      world.err(`${title}... `);
+      try {
+        const result = await act();
+        const said = outcome?.(result);
+        world.err(said ? `done, ${said}\n` : "done\n");
+        return result;
+      } catch (error) {
+        world.err("!\n");
+        throw error;
+      }
+    },
+  };
+}

@@ -1,0 +1,150 @@
+import type { Client, ReleaseAnswer } from "../../api/client.ts";
+import { appFlags, command, jsonFlag, type Topic } from "../command.ts";
+import { answerOf } from "../connect.ts";
+import { CommandFailure, UsageFailure } from "../failures.ts";
+import { keyValueLines, tableLines, timeAgo } from "../layout.ts";
+
+const list = command({
+  summary: "list the releases of an app, newest first",
+  flags: {
+    ...appFlags,
+    num: { type: "string", short: "n", value: "NUMBER", summary: "how many (15)" },
+    ...jsonFlag,
+  },
+  async run(context) {
+    const { api, flags, paint, print, printJson } = context;
+    const param = { app: await context.app() };
+    const releases = await answerOf(
+      api.apps[":app"].releases.$get({ param }, newestFirst(countOf(flags.num ?? "15"))),
+    );
+    if (flags.json) return printJson(releases);
+    const name = releases[0]?.app.name ?? "";
+    const current = releases.find((release) => release.current);
+    print(
+      paint.header(
+        `${paint.app(name)} Releases${current ? ` - Current: v${current.version}` : ""}`,
+      ),
+    );
+    print();
+    const rows = releases.map((release) => [
+      `v${release.version}`,
+      release.description + statusSuffix(release),
+      release.user.email,
+      timeAgo(release.created_at),
+    ]);
+    for (const line of tableLines(rows)) print(line);
+  },
+});
+
+function statusSuffix({ status }: ReleaseAnswer): string {
+  switch (status) {
+    case "pending":
+      return " (release command executing)";
+    case "failed":
+      return " (release command failed)";
+    case "succeeded":
+      return "";
+  }
+}
+
+const info = command({
+  summary: "show a release, the current one unless another is named",
+  usage: "[RELEASE]",
+  examples: ["stator releases:info v10"],
+  flags: { ...appFlags, ...jsonFlag },
+  async run(context) {
+    const { api, args, flags, paint, print, printJson } = context;
+    const app = await context.app();
+    const wanted = args[0] ?? `v${(await newestReleases(context, app)).current.version}`;
+    const param = { app, release: encodeURIComponent(wanted) };
+    const release = await answerOf(api.apps[":app"].releases[":release"].$get({ param }));
+    const vars = await answerOf(
+      api.apps[":app"].releases[":release"]["config-vars"].$get({ param }),
+    );
+    if (flags.json) return printJson({ ...release, config_vars: vars });
+    print(paint.header(`Release v${release.version}`));
+    print();
+    const lines = keyValueLines([
+      ["By", release.user.email],
+      ["Change", release.description],
+      ["Eligible for Rollback?", release.eligible_for_rollback ? "Yes" : "No"],
+      ["Status", release.status],
+      ["When", release.created_at],
+    ]);
+    for (const line of lines) print(line);
+    print();
+    print(paint.header(`v${release.version} Config vars`));
+    print();
+    const sorted = Object.entries(vars).toSorted(([a], [b]) => (a < b ? -1 : 1));
+    for (const line of keyValueLines(sorted, paint.key)) print(line);
+  },
+});
+
+const rollback = command({
+  summary: "release the code and the config of an earlier release again",
+  usage: "[RELEASE]",
+  aliases: ["releases:rollback"],
+  examples: ["stator rollback", "stator rollback v40"],
+  flags: { ...appFlags, ...jsonFlag },
+  async run(context) {
+    const { api, args, flags, paint, action, printJson, world } = context;
+    const app = await context.app();
+    const { all, current: serving } = await newestReleases(context, app);
+    // A release that is still being rolled out is the one to go back from.
+    const current = all.find(({ status }) => status !== "failed") ?? serving;
+    const target =
+      args[0] === undefined
+        ? all.find(
+            ({ version, eligible_for_rollback: eligible }) => eligible && version < current.version,
+          )
+        : await answerOf(
+            api.apps[":app"].releases[":release"].$get({
+              param: { app, release: encodeURIComponent(args[0]) },
+            }),
+          );
+    const name = current.app.name;
+    if (!target)
+      throw new CommandFailure(`No eligible release found for ${paint.app(name)} to roll back to.`);
+    const release = await action(
+      `Rolling back ${paint.app(name)} to v${target.version}`,
+      () =>
+        answerOf(api.apps[":app"].releases.$post({ param: { app }, json: { release: target.id } })),
+      ({ version }) => `v${version}`,
+    );
+    world.err(" ▸    Rollback affects code and config vars; it doesn't add or remove addons.\n");
+    world.err(` ▸    To undo, run: stator rollback v${current.version}\n`);
+    if (flags.json) printJson(release);
+  },
+});
+
+async function newestReleases(
+  { api }: { api: Client },
+  app: string,
+): Promise<{ all: ReleaseAnswer[]; current: ReleaseAnswer }> {
+  const all = await answerOf(
+    api.apps[":app"].releases.$get({ param: { app } }, newestFirst(mostReleases)),
+  );
+  const current = all.find((release) => release.current) ?? all[0];
+  if (!current)
+    throw new CommandFailure("This app has no release yet. Make one: git push stator main");
+  return { all, current };
+}
+
+const mostReleases = 1000;
+
+function newestFirst(max: number) {
+  return { headers: { Range: `version ..; max=${max}, order=desc` } };
+}
+
+function countOf(text: string): number {
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 1 || count > mostReleases)
+    throw new UsageFailure(`--num is ${text}, but must be a number from 1 to ${mostReleases}.`);
+  return count;
+}
+
+export default {
+  name: "releases",
+  summary: "what ran, what runs, and the way back",
+  commands: { releases: list, "releases:info": info, rollback },
+} satisfies Topic;

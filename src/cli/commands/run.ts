@@ -1,0 +1,104 @@
+import type { DynoAnswer } from "../../api/client.ts";
+import { attach } from "../attach.ts";
+import { appFlags, command, type Context, jsonFlag, type Topic } from "../command.ts";
+import { answerOf } from "../connect.ts";
+import { readCredentials } from "../credentials.ts";
+import { CommandFailure } from "../failures.ts";
+import { remoteCommand } from "../remote-command.ts";
+
+const environmentFlag = {
+  env: { type: "string", short: "e", value: "A=1;B=2", summary: "more environment, split at ;" },
+} as const;
+
+const run = command({
+  summary: "run a command in a dyno of its own, and stay with it",
+  usage: "COMMAND [ARGUMENTS…]",
+  runsProgram: true,
+  details:
+    "The command gets the slug, the config vars and this terminal; from a pipe, its input. The exit\nstatus is its own. A first word that is a process type means that type's command. One argument\nalone is a line for the remote shell; of several, each stays one word ($NAME means a remote variable).",
+  examples: [
+    "stator run bash",
+    "stator run -- node -e 'console.log(1)'",
+    "stator run 'ls | wc -l'",
+  ],
+  flags: {
+    ...appFlags,
+    ...environmentFlag,
+    "no-tty": { type: "boolean", summary: "give it pipes instead of a terminal" },
+    "exit-code": { type: "boolean", short: "x", summary: "pass on its exit status (always done)" },
+  },
+  async run(context) {
+    const { flags, paint, action, world } = context;
+    const app = await context.app();
+    const terminal = !flags["no-tty"] && process.stdin.isTTY && process.stdout.isTTY;
+    const line = remoteCommand(context.args);
+    const dyno = await action(
+      `Running ${line} on ${paint.app(decodeURIComponent(app))}`,
+      () => startDyno(context, { app, line, attach: true, terminal }),
+      ({ name }) => name,
+    );
+    if (dyno.attach_url === null)
+      throw new CommandFailure("The server gave no address to attach to.");
+    const { token } = readCredentials(world.settings);
+    return attach({ address: dyno.attach_url, token, dyno: dyno.name, terminal });
+  },
+});
+
+const detached = command({
+  summary: "run a command in a dyno of its own, and leave it alone",
+  usage: "COMMAND [ARGUMENTS…]",
+  runsProgram: true,
+  examples: ["stator run:detached -- npm run import"],
+  flags: { ...appFlags, ...environmentFlag, ...jsonFlag },
+  async run(context) {
+    const { flags, paint, action, print, printJson } = context;
+    const app = await context.app();
+    const line = remoteCommand(context.args);
+    const dyno = await action(
+      `Running ${line} on ${paint.app(decodeURIComponent(app))}`,
+      () => startDyno(context, { app, line, attach: false, terminal: false }),
+      ({ name }) => name,
+    );
+    if (flags.json) printJson(dyno);
+    else print(`Run stator logs --app ${dyno.app.name} --dyno ${dyno.name} to view the output.`);
+  },
+});
+
+function startDyno(
+  { api, flags, world }: Pick<Context<typeof environmentFlag>, "api" | "flags" | "world">,
+  order: { app: string; line: string; attach: boolean; terminal: boolean },
+): Promise<DynoAnswer> {
+  const terminal = {
+    TERM: world.settings.terminal.term,
+    COLUMNS: String(process.stdout.columns ?? 80),
+    LINES: String(process.stdout.rows ?? 24),
+  };
+  return answerOf(
+    api.apps[":app"].dynos.$post({
+      param: { app: order.app },
+      json: {
+        command: order.line,
+        attach: order.attach,
+        env: { ...(order.terminal ? terminal : {}), ...environmentOf(flags.env ?? "") },
+        force_no_tty: !order.terminal,
+      },
+    }),
+  );
+}
+
+function environmentOf(text: string): Record<string, string> {
+  const pairs = text.split(";").filter((pair) => pair !== "");
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const equals = pair.indexOf("=");
+      if (equals < 1) throw new CommandFailure(`--env has ${pair}; write it as NAME=value`);
+      return [pair.slice(0, equals), pair.slice(equals + 1)];
+    }),
+  );
+}
+
+export default {
+  name: "run",
+  summary: "one-off dynos: a shell, a task, a look around",
+  commands: { run, "run:detached": detached },
+} satisfies Topic;

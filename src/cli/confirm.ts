@@ -1,0 +1,31 @@
+import { createInterface } from "node:readline";
+import { CommandFailure } from "./failures.ts";
+import type { World } from "./world.ts";
+
+/** Asks that a word be typed before something is lost for good; a pipe may type it too. */
+export async function confirm(
+  world: World,
+  { word, given, warning }: { word: string; given: string | undefined; warning: string },
+): Promise<void> {
+  if (given === undefined)
+    world.err(
+      ` ▸    WARNING: ${warning}\n ▸    To proceed, type ${word} or re-run this command with --confirm ${word}\n\n> `,
+    );
+  const typed = given ?? (await readLine());
+  if (typed !== word)
+    throw new CommandFailure(
+      `Confirmation ${JSON.stringify(typed)} did not match ${word}. Aborted.\nTo confirm: --confirm ${word}`,
+    );
+}
+
+/** One line of standard input, or what there is of it. */
+export function readLine(): Promise<string> {
+  return new Promise((resolve) => {
+    const lines = createInterface({ input: process.stdin });
+    lines.once("line", (line) => {
+      resolve(line.trim());
+      lines.close();
+    });
+    lines.once("close", () => resolve(""));
+  });
+}

@@ -1,0 +1,11 @@
+/** What could not be done, said in ` ▸    ` lines; exit status 1. */
+export class CommandFailure extends Error {
+  override readonly name: string = "CommandFailure";
+  readonly exitStatus: number = 1;
+}
+
+/** A command that was written wrongly; exit status 2. */
+export class UsageFailure extends CommandFailure {
+  override readonly name = "UsageFailure";
+  override readonly exitStatus = 2;
+}

@@ -1,0 +1,19 @@
+/**
+ * Each app has 65,536 user ids of the host to itself. They begin above what systemd hands out to
+ * its containers (it ends at 1,879,048,191).
+ */
+const firstId = 0x7000_0000;
+const rangeSize = 65_536;
+const rangeCount = Math.floor((0xffff_0000 - firstId) / rangeSize);
+
+/** The host id that is 0 (root) inside the app's containers. */
+export function hostIdBase(idRange: number): number {
+  if (idRange >= rangeCount)
+    throw new Error(`no user ids are left for another app: all ${rangeCount} ranges are taken`);
+  return firstId + idRange * rangeSize;
+}
+
+/** The host id of the unprivileged user that dynos and builds run as. */
+export function hostUserId(idRange: number): number {
+  return hostIdBase(idRange) + 1000;
+}

@@ -1,0 +1,49 @@
+import "./bundle/glob-imports.ts";
+import { parseArgs } from "node:util";
+import { readHookSettings, serverHelp } from "./settings.ts";
+
+/** This program, as it is started again: the compiled binary, or Bun and this file. */
+const program: [string, ...string[]] = Bun.isStandaloneExecutable
+  ? [process.execPath]
+  : [process.execPath, "--no-env-file", import.meta.path];
+
+const [command, ...args] = process.argv.slice(2);
+
+const processes: Record<string, () => Promise<number>> = {
+  async server() {
+    if (args.includes("--help")) {
+      console.log(serverHelp);
+      return 0;
+    }
+    const { runServer } = await import("./server.ts");
+    const flag = { type: "string" } as const;
+    try {
+      const { values } = parseArgs({
+        args,
+        options: {
+          ...{ data: flag, domain: flag, http: flag, https: flag, host: flag },
+          "stop-dynos": { type: "boolean" },
+        },
+      });
+      return await runServer(values, { program, say: (line) => console.error(line) });
+    } catch (error) {
+      if (!String((error as NodeJS.ErrnoException).code).startsWith("ERR_PARSE_ARGS")) throw error;
+      console.error(` ▸    ${(error as Error).message}`);
+      return 2;
+    }
+  },
+  async router() {
+    const { runRouterProcess } = await import("./router/router-process.ts");
+    await runRouterProcess(args);
+    return 0;
+  },
+  async "git-hook"() {
+    const { runHook } = await import("./git/push-hooks.ts");
+    return runHook(readHookSettings());
+  },
+};
+
+const own = command === undefined ? undefined : processes[command];
+if (own) process.exit(await own());
+const { runCli } = await import("./cli/cli.ts");
+process.exit(await runCli(process.argv.slice(2)));

@@ -1,0 +1,133 @@
+import { randomInt } from "node:crypto";
+import { eq, or } from "drizzle-orm";
+import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { PlatformError } from "../lib/platform-error.ts";
+import { type Account, accounts } from "./account.ts";
+import type { Database } from "./database.ts";
+
+export const apps = sqliteTable("apps", {
+  id: text().primaryKey(),
+  name: text().notNull().unique(),
+  ownerId: text()
+    .notNull()
+    .references(() => accounts.id),
+  /** Which range of 65,536 user ids of the host is the app's own; never given to another app. */
+  idRange: integer().notNull().unique(),
+  stack: text().notNull(),
+  /** Name of the buildpack that took the first build; it sticks (contract clause 68). */
+  buildpack: text(),
+  maintenance: integer({ mode: "boolean" }).notNull().default(false),
+  createdAt: integer({ mode: "timestamp_ms" }).notNull(),
+  updatedAt: integer({ mode: "timestamp_ms" }).notNull(),
+});
+
+/**
+ * Ranges of user ids that were ever given. Rows stay when their app goes, so that no app inherits
+ * another one's files.
+ */
+export const idRanges = sqliteTable("id_ranges", {
+  id: integer().primaryKey({ autoIncrement: true }),
+});
+
+export type App = typeof apps.$inferSelect;
+
+const namePattern = /^[a-z][a-z0-9-]{1,28}[a-z0-9]$/;
+/** Hosts of the platform itself. */
+const reservedNames = new Set(["api", "git", "www", "dashboard", "stator"]);
+
+export function listApps(database: Database): App[] {
+  return database.select().from(apps).orderBy(apps.name).all();
+}
+
+export function findApp(database: Database, idOrName: string): App {
+  const app = lookUpApp(database, idOrName);
+  if (!app) throw new PlatformError("not_found", `Couldn't find that app: ${quoted(idOrName)}.`);
+  return app;
+}
+
+export function lookUpApp(database: Database, idOrName: string): App | undefined {
+  return database
+    .select()
+    .from(apps)
+    .where(or(eq(apps.id, idOrName), eq(apps.name, idOrName)))
+    .get();
+}
+
+/** Creates an app; without a name it gets one like Heroku's, `adjective-noun-12345`. */
+export function createApp(
+  database: Database,
+  { name, owner, stack }: { name?: string | undefined; owner: Account; stack: string },
+): App {
+  const chosen = name ?? freeName(database);
+  checkName(database, chosen);
+  const now = new Date();
+  return database
+    .insert(apps)
+    .values({
+      id: crypto.randomUUID(),
+      name: chosen,
+      ownerId: owner.id,
+      idRange: nextIdRange(database),
+      stack,
+      createdAt: now,
+      updatedAt: now,
+    })
+    .returning()
+    .get();
+}
+
+export function updateApp(
+  database: Database,
+  app: App,
+  change: Partial<Pick<App, "name" | "maintenance" | "buildpack">>,
+): App {
+  if (change.name !== undefined && change.name !== app.name) checkName(database, change.name);
+  return database
+    .update(apps)
+    .set({ ...change, updatedAt: new Date() })
+    .where(eq(apps.id, app.id))
+    .returning()
+    .get();
+}
+
+export function deleteApp(database: Database, app: App): void {
+  database.delete(apps).where(eq(apps.id, app.id)).run();
+}
+
+function checkName(database: Database, name: string): void {
+  if (!namePattern.test(name))
+    throw new PlatformError(
+      "invalid_params",
+      `Name must start with a letter, end with a letter or digit and can only contain lowercase letters, digits, and dashes (3 to 30 of them): ${quoted(name)}.`,
+    );
+  if (reservedNames.has(name) || lookUpApp(database, name))
+    throw new PlatformError("invalid_params", `Name ${name} is already taken`);
+}
+
+function nextIdRange(database: Database): number {
+  return database.insert(idRanges).values({}).returning().get().id;
+}
+
+const adjectives =
+  "amber ancient autumn bold brave bright calm clear cool crisp dark deep early fair fast fierce gentle glad golden grand green hidden icy keen kind late light little lively lucky mellow mighty misty morning nimble noble pale plain polar proud quick quiet rapid rough round royal sharp shy silent silver sleepy small smooth snowy soft solid spring steady still stormy summer sunny swift tall vast warm wild winter wise young".split(
+    " ",
+  );
+const nouns =
+  "badger bay beach bird bridge brook canyon cedar cliff cloud coast comet coral cove creek dawn delta dune eagle ember falcon fern field finch fjord fog forest garden glacier grove harbor hawk heron hill island lake lark leaf lynx maple marsh meadow mesa moon moss mountain ocean orchard otter peak pebble pine plain pond prairie rain reef ridge river sea shore sky snow spark star stone stream sun thunder tide trail tree valley wave willow wind wolf wood".split(
+    " ",
+  );
+
+function freeName(database: Database): string {
+  for (;;) {
+    const name = `${pick(adjectives)}-${pick(nouns)}-${randomInt(10_000, 100_000)}`;
+    if (!lookUpApp(database, name)) return name;
+  }
+}
+
+function pick(words: string[]): string {
+  return words[randomInt(words.length)] as string;
+}
+
+function quoted(value: string): string {
+  return JSON.stringify(value.slice(0, 80));
+}

@@ -1,0 +1,156 @@
+import { and, desc, eq } from "drizzle-orm";
+import { blob, integer, sqliteTable, text, unique } from "drizzle-orm/sqlite-core";
+import { PlatformError } from "../lib/platform-error.ts";
+import { type Account, accounts } from "./account.ts";
+import { type App, apps } from "./app.ts";
+import type { ConfigVars } from "./config-vars.ts";
+import type { Database } from "./database.ts";
+import { slugs } from "./slug.ts";
+import type { Vault } from "./vault.ts";
+
+/** A release is code and config: what runs, and what can be gone back to. */
+export const releases = sqliteTable(
+  "releases",
+  {
+    id: text().primaryKey(),
+    appId: text()
+      .notNull()
+      .references(() => apps.id, { onDelete: "cascade" }),
+    version: integer().notNull(),
+    status: text({ enum: ["pending", "succeeded", "failed"] }).notNull(),
+    description: text().notNull(),
+    /** A push waits for it: without its server it has not come about. All others were acknowledged. */
+    ofPush: integer({ mode: "boolean" }).notNull(),
+    slugId: text().references(() => slugs.id, { onDelete: "set null" }),
+    sealedConfig: blob({ mode: "buffer" }).notNull(),
+    userId: text()
+      .notNull()
+      .references(() => accounts.id),
+    createdAt: integer({ mode: "timestamp_ms" }).notNull(),
+    updatedAt: integer({ mode: "timestamp_ms" }).notNull(),
+  },
+  (table) => [unique().on(table.appId, table.version)],
+);
+
+export type Release = typeof releases.$inferSelect;
+
+export interface NewRelease {
+  app: App;
+  user: Account;
+  description: string;
+  slugId: string | null;
+  config: ConfigVars;
+  status: Release["status"];
+  ofPush?: boolean;
+}
+
+/** Appends a release; its version is the last one plus one, and no number is given twice. */
+export function createRelease(database: Database, vault: Vault, release: NewRelease): Release {
+  const { app, user, description, slugId, config, status } = release;
+  const now = new Date();
+  return database.transaction((transaction) => {
+    const last = transaction
+      .select({ version: releases.version })
+      .from(releases)
+      .where(eq(releases.appId, app.id))
+      .orderBy(desc(releases.version))
+      .limit(1)
+      .get();
+    return transaction
+      .insert(releases)
+      .values({
+        id: crypto.randomUUID(),
+        appId: app.id,
+        version: (last?.version ?? 0) + 1,
+        status,
+        description,
+        ofPush: release.ofPush ?? false,
+        slugId,
+        sealedConfig: Buffer.from(vault.seal(config)),
+        userId: user.id,
+        createdAt: now,
+        updatedAt: now,
+      })
+      .returning()
+      .get();
+  });
+}
+
+/** Newest first. */
+export function listReleases(database: Database, app: App): Release[] {
+  return database
+    .select()
+    .from(releases)
+    .where(eq(releases.appId, app.id))
+    .orderBy(desc(releases.version))
+    .all();
+}
+
+/** The release that ought to run: the newest one that succeeded. */
+export function currentRelease(database: Database, app: App): Release | undefined {
+  return database
+    .select()
+    .from(releases)
+    .where(and(eq(releases.appId, app.id), eq(releases.status, "succeeded")))
+    .orderBy(desc(releases.version))
+    .limit(1)
+    .get();
+}
+
+/** Finds a release by its id, `v12` or `12`. */
+export function findRelease(database: Database, app: App, idOrVersion: string): Release {
+  const version = /^v?(\d{1,9})$/.exec(idOrVersion)?.[1];
+  const release = database
+    .select()
+    .from(releases)
+    .where(
+      and(
+        eq(releases.appId, app.id),
+        version ? eq(releases.version, Number(version)) : eq(releases.id, idOrVersion),
+      ),
+    )
+    .get();
+  if (!release)
+    throw new PlatformError(
+      "not_found",
+      `Couldn't find release ${JSON.stringify(idOrVersion.slice(0, 40))} of ${app.name}. See stator releases -a ${app.name}.`,
+    );
+  return release;
+}
+
+export function setReleaseStatus(
+  database: Database,
+  release: Release,
+  status: Release["status"],
+): Release {
+  return database
+    .update(releases)
+    .set({ status, updatedAt: new Date() })
+    .where(eq(releases.id, release.id))
+    .returning()
+    .get();
+}
+
+/**
+ * After a server has died while releases were rolled out: the one of a push has failed, since nobody
+ * was told of it; of the acknowledged ones the newest of each app is returned, to be rolled out now.
+ */
+export function settleInterruptedReleases(database: Database): Release[] {
+  const pending = database
+    .select()
+    .from(releases)
+    .where(eq(releases.status, "pending"))
+    .orderBy(releases.version)
+    .all();
+  const newest = new Map<string, Release>();
+  for (const release of pending) {
+    if (release.ofPush) {
+      setReleaseStatus(database, release, "failed");
+      continue;
+    }
+    const older = newest.get(release.appId);
+    if (older) setReleaseStatus(database, older, "succeeded");
+    newest.set(release.appId, release);
+  }
+  return [...newest.values()];
+}

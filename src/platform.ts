@@ -1,0 +1,357 @@
+import { createHash } from "node:crypto";
+import { chmodSync, mkdirSync, readdirSync, statfsSync } from "node:fs";
+import { totalmem } from "node:os";
+import { join } from "node:path";
+import { createBuilder } from "./build/build.ts";
+import { installBuildpacks } from "./build/buildpacks.ts";
+import { hostStack } from "./build/stack.ts";
+import { selfSignedCertificate } from "./certs/self-signed.ts";
+import { changeConfig } from "./deploy/change-config.ts";
+import { DeployLock } from "./deploy/deploy-lock.ts";
+import { deploy, type DeployRequest } from "./deploy/deploy.ts";
+import { rollBack } from "./deploy/rollback.ts";
+import { routeTable } from "./deploy/routes.ts";
+import { sweepSlugs } from "./deploy/sweep.ts";
+import type { AttachedDyno } from "./dyno/one-off.ts";
+import { Supervisor } from "./dyno/supervisor.ts";
+import { logTime } from "./logs/log-line.ts";
+import { createLogs } from "./logs/log-store.ts";
+import type { Logs } from "./logs/logs.ts";
+import type { Account } from "./model/account.ts";
+import { type App, createApp, deleteApp, findApp, updateApp } from "./model/app.ts";
+import { failInterruptedBuilds } from "./model/build.ts";
+import type { ConfigVars } from "./model/config-vars.ts";
+import { closeDatabase, type Database, openDatabase } from "./model/database.ts";
+import type { Dyno } from "./model/dyno.ts";
+import { createRelease, type Release, settleInterruptedReleases } from "./model/release.ts";
+import { openVault, type Vault } from "./model/vault.ts";
+import { createRepositories, type Repositories } from "./repository/repository.ts";
+import type { RouterClient } from "./router/router-client.ts";
+import { mountBox, unmountBox } from "./runtime/box-mount.ts";
+import { createOciRuntime } from "./runtime/oci-runtime.ts";
+import type { ServerSettings } from "./settings.ts";
+import { createSlugStore } from "./slug/slug-store.ts";
+
+/** Everything below the doors, as the doors see it. */
+export interface Platform {
+  database: Database;
+  vault: Vault;
+  logs: Logs;
+  urls: {
+    /** `http://api.localhost:8080` */
+    api: string;
+    /** `http://git.localhost:8080/my-app.git` */
+    git(app: Pick<App, "name">): string;
+    /** `http://my-app.localhost:8080/` */
+    web(app: Pick<App, "name">): string;
+  };
+  /** Makes the app, its repository and its first two releases (contract §6.1). */
+  createApp(options: { name?: string | undefined; user: Account }): Promise<App>;
+  renameApp(app: App, name: string): Promise<App>;
+  setMaintenance(app: App, on: boolean): Promise<App>;
+  /** Stops its dynos, then deletes everything of it. */
+  destroyApp(app: App): Promise<void>;
+  /** One release for one change; none when nothing changes. Dynos follow in the background. */
+  changeConfig(
+    app: App,
+    options: { change: Record<string, string | null>; user: Account },
+  ): Promise<{ vars: ConfigVars; release: Release | null }>;
+  /** A new release with the slug and the config of an old one. Dynos follow in the background. */
+  rollBack(app: App, options: { to: Release; user: Account }): Promise<Release>;
+  /** Dynos as the kernel has them. */
+  listDynos(app: App): Dyno[];
+  /** All dynos of the formation, or one (`web.1`) or one type (`web`). */
+  restartDynos(app: App, name?: string): Promise<void>;
+  /** Starts an attached one-off dyno in the current release. */
+  runAttached(
+    app: App,
+    options: {
+      command: string;
+      environment: Record<string, string>;
+      terminal: { columns: number; lines: number } | null;
+      user: Account;
+    },
+  ): Promise<AttachedDyno>;
+  /** Starts a one-off dyno whose output goes to the log. */
+  runDetached(
+    app: App,
+    options: { command: string; environment: Record<string, string>; user: Account },
+  ): Promise<Dyno>;
+  /** The whole way of one push; returns whether it is accepted. */
+  deploy(app: App, request: DeployRequest): Promise<boolean>;
+  repositories: Repositories;
+  /** What is left on the data folder's disk. */
+  freeDiskBytes(): number;
+  /** Makes the world like the store says, again and again. A new router has to be told all. */
+  reconcile(options: { routerIsNew: boolean }): Promise<void>;
+  /** Lets everything go on without this server. */
+  close(): Promise<void>;
+  /** Stops all dynos and removes every trace of them from the machine. */
+  tearDown(): Promise<void>;
+}
+
+/** How a started router and this program are reached. */
+export interface PlatformSurroundings {
+  router: RouterClient;
+  /** Public ports; the ones in the URLs. */
+  httpPort: number | null;
+  httpsPort: number | null;
+  /** Unix socket of API and git. */
+  platformSocket: string;
+  /** How this program is started again: its path, and its script while it is not compiled. */
+  program: [string, ...string[]];
+}
+
+const drainTimeoutMs = 30_000;
+const mebibyte = 1024 * 1024;
+
+/** Opens the data folder, builds what is below the doors, and takes over what runs. */
+export async function createPlatform(
+  settings: ServerSettings,
+  surroundings: PlatformSurroundings,
+): Promise<Platform> {
+  const { dataDir, domain } = settings;
+  const { router, platformSocket } = surroundings;
+  const instance = instanceOf(dataDir);
+  const runDir = join("/run/stator", instance);
+  const box = join(runDir, "box");
+  mkdirSync(runDir, { recursive: true, mode: 0o711 });
+  chmodSync(dataDir, 0o711);
+  await mountBox(join(dataDir, "box"), box);
+  const database = openDatabase(join(dataDir, "stator.db"));
+  const vault = openVault(join(dataDir, "key"));
+  const logs = createLogs({ dir: join(dataDir, "logs") });
+  const runtime = await createOciRuntime({
+    runDir,
+    addressesDir: "/run/stator/addresses",
+    rootfs: join(box, "rootfs"),
+    instance,
+  });
+  const buildpacksDir = join(dataDir, "buildpacks");
+  installBuildpacks(buildpacksDir);
+  const dynosDir = join(box, "dynos");
+  mkdirSync(dynosDir, { recursive: true, mode: 0o711 });
+  const slugs = createSlugStore(join(dataDir, "slugs"), join(box, "slugs"));
+  const repositories = createRepositories({
+    dir: join(dataDir, "git"),
+    hooksDir: join(dataDir, "git-hooks"),
+    program: surroundings.program,
+  });
+  const stack = await hostStack();
+  const publish = createPublisher();
+  const certificates =
+    surroundings.httpsPort === null
+      ? []
+      : [await selfSignedCertificate(join(dataDir, "certificates"), domain)];
+
+  const supervisor = new Supervisor({
+    database,
+    logs,
+    runtime,
+    vault,
+    slugs,
+    dynosDir,
+    bootTimeoutMs: settings.bootTimeoutMs,
+    stopTimeoutMs: 30_000,
+    routes: {
+      changed: () => publish(putTable),
+      async drain(dynoId) {
+        await router.drain(dynoId, { timeoutMs: drainTimeoutMs }).catch(() => {});
+      },
+    },
+  });
+
+  let tableVersion = Date.now();
+  let lastTable = "";
+  async function putTable(): Promise<void> {
+    const liveDynos = supervisor.liveDynos();
+    const options = { database, domain, liveDynos, platformSocket, certificates };
+    const table = routeTable({ ...options, version: 0 });
+    const text = JSON.stringify(table);
+    if (text === lastTable) return;
+    try {
+      await router.putTable({ ...table, version: ++tableVersion });
+      lastTable = text;
+    } catch {
+      // No router answers: it gets the table when it does, from the loop that starts it.
+      lastTable = "";
+    }
+  }
+
+  const builder = createBuilder({
+    runtime,
+    slugs,
+    buildsDir: join(box, "builds"),
+    cachesDir: join(box, "caches"),
+    buildpacksDir,
+    program: surroundings.program[0],
+    environment: settings.buildEnvironment,
+    caBundle: settings.buildEnvironment.STATOR_BUILD_CA_BUNDLE,
+    limits: { memoryBytes: buildMemoryBytes(), cpuWeight: 50, maxProcesses: 1024 },
+    timeoutMs: settings.buildTimeoutMs,
+  });
+
+  const urls = publicUrls(domain, surroundings);
+  const release = { database, vault, logs, supervisor };
+  const lock = new DeployLock();
+  const openPorts = [surroundings.httpPort, surroundings.httpsPort].filter((port) => port !== null);
+
+  failInterruptedBuilds(database);
+  const interrupted = settleInterruptedReleases(database);
+  await runtime.network.reconcile({ openPorts });
+  await supervisor.recover();
+  supervisor.sweepFolders(readdirSync(dynosDir));
+  await sweepSlugs(database, slugs, supervisor.liveDynos());
+  for (const one of interrupted) void supervisor.rollOut(findApp(database, one.appId), one);
+  await publish(putTable);
+
+  return {
+    database,
+    vault,
+    logs,
+    urls,
+    repositories,
+    freeDiskBytes: () => freeBytes(dataDir),
+    async createApp({ name, user }) {
+      const app = database.transaction(() => {
+        const made = createApp(database, { name, owner: user, stack });
+        for (const description of ["Initial release", "Enable Logplex"])
+          createRelease(database, vault, {
+            app: made,
+            user,
+            description,
+            slugId: null,
+            config: {},
+            status: "succeeded",
+          });
+        return made;
+      });
+      for (const [index, description] of ["Initial release", "Enable Logplex"].entries())
+        for (const message of [description, `Release v${index + 1} created`])
+          logs.write(app.id, {
+            at: logTime(),
+            source: "app",
+            dyno: "api",
+            message: `${message} by user ${user.email}`,
+          });
+      await repositories.ensure(app);
+      await publish(putTable);
+      return app;
+    },
+    async renameApp(app, name) {
+      const renamed = updateApp(database, app, { name });
+      await publish(putTable);
+      return renamed;
+    },
+    async setMaintenance(app, on) {
+      const changed = updateApp(database, app, { maintenance: on });
+      await publish(putTable);
+      return changed;
+    },
+    async destroyApp(app) {
+      await supervisor.stopApp(app);
+      deleteApp(database, app);
+      await publish(putTable);
+      await repositories.remove(app);
+      await builder.forget(app);
+      await logs.remove(app.id);
+      await sweepSlugs(database, slugs, supervisor.liveDynos());
+    },
+    changeConfig: async (app, options) => changeConfig(release, app, options),
+    rollBack: async (app, options) => rollBack(release, app, options),
+    listDynos: (app) => supervisor.list(app),
+    restartDynos: (app, name) => supervisor.restart(app, name),
+    runAttached: (app, options) => supervisor.oneOffs.runAttached(app, options),
+    runDetached: (app, options) => supervisor.oneOffs.runDetached(app, options),
+    async deploy(app, request) {
+      const accepted = await deploy(
+        {
+          database,
+          vault,
+          logs,
+          builder,
+          supervisor,
+          lock,
+          webUrl: (one) => urls.web(one),
+          freeDiskBytes: () => freeBytes(dataDir),
+        },
+        app,
+        request,
+      );
+      await sweepSlugs(database, slugs, supervisor.liveDynos());
+      return accepted;
+    },
+    async reconcile({ routerIsNew }) {
+      if (routerIsNew) lastTable = "";
+      await mountBox(join(dataDir, "box"), box);
+      await runtime.network.reconcile({ openPorts });
+      await publish(putTable);
+    },
+    async close() {
+      supervisor.close();
+      // Builds hang on this server's clients, and end with it.
+      for (const id of (await runtime.list()).keys())
+        if (id.startsWith("build-")) await runtime.destroy(id);
+      runtime.close();
+      await logs.close();
+      closeDatabase(database);
+    },
+    async tearDown() {
+      await supervisor.stopAll();
+      for (const id of (await runtime.list()).keys()) await runtime.destroy(id);
+      runtime.close();
+      await logs.close();
+      closeDatabase(database);
+      await unmountBox(box);
+      await runtime.remove();
+    },
+  };
+}
+
+/** A build gets 2 GB, but never more than three quarters of a small machine. */
+function buildMemoryBytes(): number {
+  return Math.min(2048 * mebibyte, Math.floor(totalmem() * 0.75));
+}
+
+/** Four hex digits that tell the things of one data folder from another's. */
+function instanceOf(dataDir: string): string {
+  return createHash("sha256").update(dataDir).digest("hex").slice(0, 4);
+}
+
+/** Runs a task now, or once more when it is running already: nobody waits for an old state. */
+function createPublisher() {
+  let running: Promise<void> | undefined;
+  let next: Promise<void> | undefined;
+  return function publish(task: () => Promise<void>): Promise<void> {
+    if (!running) {
+      running = task().finally(() => (running = undefined));
+      return running;
+    }
+    next ??= running.then(() => {
+      next = undefined;
+      return publish(task);
+    });
+    return next;
+  };
+}
+
+function publicUrls(
+  domain: string,
+  { httpPort, httpsPort }: PlatformSurroundings,
+): Platform["urls"] {
+  const base = (host: string) => {
+    const name = `${host}.${domain}`;
+    if (httpsPort !== null) return `https://${name}${httpsPort === 443 ? "" : `:${httpsPort}`}`;
+    return `http://${name}${httpPort === 80 ? "" : `:${httpPort}`}`;
+  };
+  return {
+    api: base("api"),
+    git: (app) => `${base("git")}/${app.name}.git`,
+    web: (app) => `${base(app.name)}/`,
+  };
+}
+
+function freeBytes(folder: string): number {
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize;
+}

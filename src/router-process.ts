@@ -1,0 +1,101 @@
+import { closeSync, existsSync, mkdirSync, openSync } from "node:fs";
+import { join } from "node:path";
+import { spawn } from "./lib/exec.ts";
+import { createRouterClient, type RouterClient } from "./router/router-client.ts";
+import type { ServerSettings } from "./settings.ts";
+
+export interface RunningRouter {
+  client: RouterClient;
+  httpPort: number | null;
+  httpsPort: number | null;
+  /** Starts the router again when it has died; resolves to whether it had to. */
+  ensure(): Promise<boolean>;
+  /** Whether its process is there, asked of the kernel. */
+  isAlive(): boolean;
+  /** Stops it and waits until its process is gone. */
+  stop(): Promise<void>;
+}
+
+const startTimeoutMs = 10_000;
+/** The router gives its last requests 30 s. */
+const stopTimeoutMs = 35_000;
+
+/** The router is a process of its own: found when it runs, else started, and it outlives this one. */
+export async function ensureRouter(
+  settings: ServerSettings,
+  program: [string, ...string[]],
+): Promise<RunningRouter> {
+  const dir = join(settings.dataDir, "router");
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const client = createRouterClient(dir);
+  let wanted = { http: settings.httpPort, https: settings.httpsPort };
+
+  async function status() {
+    try {
+      return await client.status();
+    } catch {
+      return undefined;
+    }
+  }
+
+  async function start() {
+    const errors = openSync(join(dir, "errors.log"), "a", 0o600);
+    const listen = (flag: string, port: number | null) =>
+      port === null ? [] : [flag, String(port)];
+    const child = spawn(
+      [
+        ...program,
+        "router",
+        ...["--dir", dir, "--host", settings.host],
+        ...listen("--http", wanted.http),
+        ...listen("--https", wanted.https),
+      ],
+      { stdin: "ignore", stdout: errors, stderr: errors, detached: true } as never,
+    );
+    child.unref();
+    closeSync(errors);
+    const deadline = Date.now() + startTimeoutMs;
+    for (;;) {
+      const running = await status();
+      if (running) return running;
+      if (child.exitCode !== null || Date.now() > deadline)
+        throw new Error(
+          `the router does not start; ${join(dir, "errors.log")} says why (is the port ${wanted.http} taken?)`,
+        );
+      await Bun.sleep(10);
+    }
+  }
+
+  async function stop() {
+    const pid = (await status())?.pid;
+    if (pid === undefined) return;
+    await client.stop();
+    for (let waitedMs = 0; waitedMs < stopTimeoutMs && existsSync(`/proc/${pid}`); waitedMs += 10)
+      await Bun.sleep(10);
+  }
+
+  let running = await status();
+  const fits =
+    running &&
+    (wanted.http === 0 || running.httpPort === wanted.http) &&
+    running.httpsPort === wanted.https;
+  if (running && !fits) {
+    await stop();
+    running = undefined;
+  }
+  running ??= await start();
+  let { pid } = running;
+  wanted = { http: running.httpPort, https: running.httpsPort };
+  return {
+    client,
+    httpPort: running.httpPort,
+    httpsPort: running.httpsPort,
+    async ensure() {
+      if (await status()) return false;
+      pid = (await start()).pid;
+      return true;
+    },
+    isAlive: () => existsSync(`/proc/${pid}`),
+    stop,
+  };
+}

@@ -1,0 +1,53 @@
+import type { RouteApp, RouteDyno } from "./route-table.ts";
+import type { RouterErrorCode } from "./router-error.ts";
+
+export type Decision =
+  | { kind: "dynos"; dynos: readonly RouteDyno[] }
+  | { kind: "hold" }
+  | { kind: "error"; code: RouterErrorCode };
+
+/** What becomes of a request to an app, from the table alone (contract §3.1, §3.7). */
+export function decide(app: RouteApp): Decision {
+  if (app.maintenance) return { kind: "error", code: "H80" };
+  if (!app.deployed) return { kind: "error", code: "H81" };
+  if (app.dynos.length > 0) return { kind: "dynos", dynos: app.dynos };
+  if (app.webQuantity === 0) return { kind: "error", code: "H14" };
+  if (app.starting || !app.crashed) return { kind: "hold" };
+  return { kind: "error", code: "H10" };
+}
+
+/**
+ * A random dyno that was not tried yet; one that lately could not be reached only when there is no
+ * other. Nothing when all were tried.
+ */
+export function chooseDyno(
+  dynos: readonly RouteDyno[],
+  options: {
+    tried: ReadonlySet<string>;
+    isQuarantined: (dynoId: string) => boolean;
+    random?: () => number;
+  },
+): RouteDyno | undefined {
+  const untried = dynos.filter(({ id }) => !options.tried.has(id));
+  const healthy = untried.filter(({ id }) => !options.isQuarantined(id));
+  const candidates = healthy.length > 0 ? healthy : untried;
+  return candidates[Math.floor((options.random ?? Math.random)() * candidates.length)];
+}
+
+export interface Quarantine {
+  add(dynoId: string): void;
+  has(dynoId: string): boolean;
+}
+
+/** Remembers for a while which dynos could not be reached. */
+export function createQuarantine(durationMs: number): Quarantine {
+  const until = new Map<string, number>();
+  return {
+    add(dynoId) {
+      const now = performance.now();
+      for (const [id, endMs] of until) if (endMs <= now) until.delete(id);
+      until.set(dynoId, now + durationMs);
+    },
+    has: (dynoId) => until.size > 0 && (until.get(dynoId) ?? 0) > performance.now(),
+  };
+}

@@ -1,0 +1,156 @@
+import type { Quarantine } from "./balancer.ts";
+import { errorPage } from "./error-page.ts";
+import { connectionLine, forwardedForOf, requestIdOf } from "./forward-headers.ts";
+import { writeHead, type RequestHead } from "./http-head.ts";
+import type { IdleConnections } from "./idle-connections.ts";
+import type { InFlight } from "./in-flight.ts";
+import type { RouterLimits } from "./limits.ts";
+import type { LogFile } from "./log-file.ts";
+import { requestLogLine, timestamp } from "./request-log.ts";
+import type { RouteStore } from "./route-store.ts";
+import { routerError, type ErrorPage, type RouterErrorCode } from "./router-error.ts";
+import type { Wire } from "./wire.ts";
+
+/** What all requests share. */
+export interface Door {
+  limits: RouterLimits;
+  routes: RouteStore;
+  quarantine: Quarantine;
+  idle: IdleConnections;
+  /** Requests under way, by dyno; tunnels are not among them. */
+  dynos: InFlight;
+  /** The same by app. */
+  apps: InFlight;
+  log: LogFile;
+  /** No more requests after the one under way. */
+  stopping: boolean;
+}
+
+export interface Client {
+  wire: Wire;
+  address: string;
+  /** `tls1.3`; nothing for plain HTTP. */
+  tlsVersion?: string;
+}
+
+/** What becomes of the client's connection when a request has ended. */
+export type Afterwards = "keep" | "close" | "gone";
+
+/** One request and what is known of how it went. */
+export interface Exchange {
+  readonly client: Client;
+  readonly head: RequestHead;
+  readonly door: Door;
+  readonly requestId: string;
+  readonly forwardedFor: string;
+  readonly receivedAtMs: number;
+  dyno?: string;
+  connectMs?: number;
+  /** When the upstream was reached, in `performance.now()` milliseconds. */
+  connectedAtMs?: number;
+  status: number;
+  /** Of the response's body, as far as they went to the client. */
+  bytes?: number;
+  failure?: RouterErrorCode;
+}
+
+/** The start of a request: its id, its way here, its time. */
+export function startExchange(client: Client, head: RequestHead, door: Door): Exchange {
+  return {
+    client,
+    head,
+    door,
+    requestId: requestIdOf(head.headers),
+    forwardedFor: forwardedForOf(head.headers, client.address),
+    receivedAtMs: Date.now(),
+    status: 0,
+  };
+}
+
+/** Ends a request with a row of the table, and its page unless nobody is there to read it. */
+export function answerError(
+  exchange: Exchange,
+  code: RouterErrorCode,
+  customUrl?: string,
+): Afterwards {
+  const row = routerError(code);
+  exchange.failure = code;
+  exchange.status = row.status;
+  if (row.status === 499 || exchange.client.wire.closed) return "gone";
+  return answerPage(exchange, { status: row.status, page: row.page, customUrl });
+}
+
+const reasons: Record<number, string> = {
+  400: "Bad Request",
+  404: "Not Found",
+  408: "Request Timeout",
+  417: "Expectation Failed",
+  502: "Bad Gateway",
+  503: "Service Unavailable",
+};
+
+/** Sends a page of our own. A request with a body is not read to its end for it. */
+export function answerPage(
+  exchange: Exchange,
+  options: { status: number; page: ErrorPage | "no-such-app"; customUrl?: string | undefined },
+): Afterwards {
+  const { client, head, door } = exchange;
+  const unreadBody =
+    head.body.kind === "chunked" || (head.body.kind === "length" && head.body.bytes > 0);
+  const keepAlive = head.keepAlive && !unreadBody && !door.stopping && options.status !== 400;
+  sendPage(client.wire, {
+    status: options.status,
+    page: errorPage(options.page, options.customUrl),
+    withBody: head.method !== "HEAD",
+    connection: connectionLine({ keepAlive, version: head.version }),
+  });
+  return keepAlive ? "keep" : "close";
+}
+
+/** A page to a client of which perhaps not even a head was understood. */
+export function sendPage(
+  wire: Wire,
+  options: {
+    status: number;
+    page: string;
+    withBody: boolean;
+    connection: { name: string; value: string }[];
+  },
+): void {
+  const body = Buffer.from(options.page);
+  wire.write(
+    writeHead(`HTTP/1.1 ${options.status} ${reasons[options.status] ?? "Error"}`, [
+      { name: "Content-Type", value: "text/html; charset=utf-8" },
+      { name: "Cache-Control", value: "no-cache, no-store" },
+      { name: "Content-Length", value: String(body.length) },
+      { name: "Date", value: new Date().toUTCString() },
+      { name: "Via", value: "1.1 stator-router" },
+      ...options.connection,
+    ]),
+  );
+  if (options.withBody) wire.write(body);
+}
+
+/** Writes the log line of a request that has ended. */
+export function logExchange(exchange: Exchange, appId: string): void {
+  const { head, client, connectedAtMs } = exchange;
+  exchange.door.log.write({
+    app: appId,
+    at: timestamp(),
+    line: requestLogLine({
+      failure: exchange.failure,
+      method: head.method,
+      path: head.target,
+      host: head.host,
+      requestId: exchange.requestId,
+      forwardedFor: exchange.forwardedFor,
+      dyno: exchange.dyno,
+      connectMs: exchange.connectMs,
+      serviceMs: connectedAtMs === undefined ? undefined : performance.now() - connectedAtMs,
+      status: exchange.status,
+      bytes: exchange.bytes,
+      version: head.version,
+      tlsVersion: client.tlsVersion,
+    }),
+  });
+}

@@ -1,0 +1,158 @@
+import { options, type Header, type RequestHead, type ResponseHead } from "./http-head.ts";
+
+type Line = Pick<Header, "name" | "value">;
+
+const via = "1.1 stator-router";
+
+/** Said about one connection, so never handed on (contract §3.4); what we need of it is written anew. */
+const hopByHop = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "proxy-authorization",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "content-length",
+]);
+
+/** The router's own word; also in the spelling `x_forwarded_for`, which CGI-like servers mix up. */
+const ours = new Set([
+  "host",
+  "expect",
+  "upgrade",
+  "via",
+  "x-forwarded-for",
+  "x-forwarded-proto",
+  "x-forwarded-port",
+  "x-request-start",
+  "x-request-id",
+]);
+
+const acceptableRequestId = /^[A-Za-z0-9+/=-]{20,200}$/;
+
+/** The id that a client gave its request, if it will do, or a new one (contract §3.4). */
+export function requestIdOf(headers: readonly Header[]): string {
+  const given = headers.filter(({ key }) => key === "x-request-id");
+  const [only] = given;
+  return given.length === 1 && only !== undefined && acceptableRequestId.test(only.value)
+    ? only.value
+    : crypto.randomUUID();
+}
+
+/** The way of a request so far: what the client says, then the address we saw, the only true one. */
+export function forwardedForOf(headers: readonly Header[], clientAddress: string): string {
+  return [...valuesOf(headers, "x-forwarded-for"), clientAddress].join(", ");
+}
+
+export interface RequestFacts {
+  requestId: string;
+  forwardedFor: string;
+  receivedAtMs: number;
+  https: boolean;
+}
+
+/** The headers that a dyno gets; `keepAlive` is for the connection to the dyno. */
+export function headersToDyno(
+  head: RequestHead,
+  facts: RequestFacts & { keepAlive: boolean },
+): Line[] {
+  const named = options(head.headers, "connection");
+  const passed = head.headers.filter(({ key }) => {
+    const plain = key.replaceAll("_", "-");
+    return !hopByHop.has(plain) && !ours.has(plain) && !named.has(key);
+  });
+  const upgrade = head.upgrade
+    ? valuesOf(head.headers, "upgrade").map((value) => ({ name: "Upgrade", value }))
+    : [];
+  const connection = head.upgrade
+    ? [{ name: "Connection", value: "Upgrade" }]
+    : connectionLine({ keepAlive: facts.keepAlive, version: "1.1" });
+  return [
+    { name: "Host", value: valuesOf(head.headers, "host")[0] ?? head.host },
+    ...passed,
+    ...framingOf(head),
+    ...connection,
+    ...upgrade,
+    { name: "Via", value: [...valuesOf(head.headers, "via"), via].join(", ") },
+    { name: "X-Forwarded-For", value: facts.forwardedFor },
+    { name: "X-Forwarded-Proto", value: facts.https ? "https" : "http" },
+    { name: "X-Forwarded-Port", value: facts.https ? "443" : "80" },
+    { name: "X-Request-Start", value: String(Math.floor(facts.receivedAtMs)) },
+    { name: "X-Request-Id", value: facts.requestId },
+  ];
+}
+
+/** The headers that a client gets; `chunked` and `keepAlive` are for the connection to the client. */
+export function headersToClient(
+  head: ResponseHead,
+  connection: { chunked: boolean; keepAlive: boolean; version: RequestHead["version"] },
+): Line[] {
+  const named = options(head.headers, "connection");
+  const lines: Line[] = head.headers.filter(
+    ({ key }) => !hopByHop.has(key) && !named.has(key) && key !== "via",
+  );
+  if (!head.headers.some(({ key }) => key === "date"))
+    lines.push({ name: "Date", value: new Date().toUTCString() });
+  lines.push(...framingOf(head));
+  if (connection.chunked && head.body.kind === "until-close")
+    lines.push({ name: "Transfer-Encoding", value: "chunked" });
+  lines.push({ name: "Via", value: [...valuesOf(head.headers, "via"), via].join(", ") });
+  return [...lines, ...connectionLine(connection)];
+}
+
+/** How long a dyno keeps its connection after this response, as far as it says; 0 is not at all. */
+export function keptByDynoMs(head: ResponseHead): number {
+  const connection = options(head.headers, "connection");
+  if (head.version !== "1.1" || connection.has("close") || head.body.kind === "until-close")
+    return 0;
+  const [, seconds] =
+    /(?:^|[,\s])timeout=(\d{1,6})/i.exec(valuesOf(head.headers, "keep-alive").join(",")) ?? [];
+  return seconds === undefined ? Infinity : Math.max(0, Number(seconds) - 1) * 1_000;
+}
+
+/** What is said about the connection, where it differs from its version's habit. */
+export function connectionLine(connection: {
+  keepAlive: boolean;
+  version: RequestHead["version"];
+}): Line[] {
+  if (!connection.keepAlive) return [{ name: "Connection", value: "close" }];
+  return connection.version === "1.0" ? [{ name: "Connection", value: "keep-alive" }] : [];
+}
+
+/** The headers of a response that makes the connection a tunnel. */
+export function headersOfSwitch(head: ResponseHead): Line[] {
+  return [
+    ...head.headers.filter(({ key }) => !hopByHop.has(key) && key !== "via"),
+    { name: "Connection", value: "Upgrade" },
+    { name: "Via", value: [...valuesOf(head.headers, "via"), via].join(", ") },
+  ];
+}
+
+function framingOf(head: RequestHead | ResponseHead): Line[] {
+  switch (head.body.kind) {
+    case "chunked":
+      return [{ name: "Transfer-Encoding", value: "chunked" }];
+    case "length":
+      return [{ name: "Content-Length", value: String(head.body.bytes) }];
+    case "until-close":
+      return [];
+    case "none":
+      return "status" in head ? framingWithoutBody(head) : [];
+  }
+}
+
+/** A response to HEAD, or a 304, tells the length that the body would have. */
+function framingWithoutBody(head: ResponseHead): Line[] {
+  if (head.status < 200 || head.status === 204) return [];
+  if (head.headers.some(({ key }) => key === "transfer-encoding"))
+    return [{ name: "Transfer-Encoding", value: "chunked" }];
+  const [length] = valuesOf(head.headers, "content-length");
+  return length === undefined
+    ? []
+    : [{ name: "Content-Length", value: length.split(",")[0]!.trim() }];
+}
+
+function valuesOf(headers: readonly Header[], key: string): string[] {
+  return headers.filter((header) => header.key === key).map(({ value }) => value);
+}

@@ -1,0 +1,272 @@
+/**
+ * Request and response heads, read strictly (RFC 9112, contract §3.5). Two parties that disagree
+ * about where a message ends are how requests get smuggled, so whatever can be read in two ways is
+ * refused, and what goes on is written anew from what was understood.
+ */
+export interface Header {
+  name: string;
+  /** The name in lower case. */
+  key: string;
+  value: string;
+}
+
+export type BodyFraming =
+  | { kind: "none" }
+  | { kind: "length"; bytes: number }
+  | { kind: "chunked" }
+  | { kind: "until-close" };
+
+export type HttpVersion = "1.0" | "1.1";
+
+export interface RequestHead {
+  method: string;
+  /** Origin form (`/path?query`), or `*`. */
+  target: string;
+  version: HttpVersion;
+  headers: Header[];
+  /** Lower case, without the port. */
+  host: string;
+  body: BodyFraming;
+  keepAlive: boolean;
+  /** The client asks to leave HTTP: a response 101 makes the connection a tunnel. */
+  upgrade: boolean;
+  expect: "nothing" | "100-continue" | "something else";
+}
+
+export interface ResponseHead {
+  status: number;
+  reason: string;
+  version: HttpVersion;
+  headers: Header[];
+  body: BodyFraming;
+}
+
+export type BadResponse = "H17" | "H25-length" | "H25-cookie" | "H25-header" | "H25-status";
+
+export type Parsed<Head, Bad> =
+  | { kind: "incomplete" }
+  | { kind: "bad"; reason: Bad }
+  | { kind: "head"; head: Head; byteLength: number };
+
+const maxRequestLineBytes = 8_192;
+const maxRequestHeadBytes = 512 * 1_024;
+const maxResponseLineBytes = 512 * 1_024;
+const maxResponseHeadBytes = 1_024 * 1_024;
+const maxHeaders = 1_000;
+const maxNameLength = 1_000;
+
+const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const fieldValue = /^[\t\x20-\x7e\x80-\xff]*$/;
+const requestLine =
+  /^([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,127}) ([\x21-\x7e\x80-\xff]+) HTTP\/1\.([01])$/;
+const statusLine = /^HTTP\/1\.([01]) ([1-9]\d\d) ([\t\x20-\x7e\x80-\xff]*)$/;
+const hostValue = /^([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{0,5}))?$/;
+const absoluteTarget = /^https?:\/\/([^/?#]*)([/?].*)?$/i;
+const decimal = /^\d{1,15}$/;
+
+/** Reads the request head at the start of the bytes; `bad` is for a 400 and a closed connection. */
+export function parseRequestHead(bytes: Buffer): Parsed<RequestHead, string> {
+  // One empty line before a request is forgiven (RFC 9112 §2.2).
+  const start = bytes[0] === 13 && bytes[1] === 10 ? 2 : 0;
+  const end = bytes.indexOf("\r\n\r\n", start, "latin1");
+  if (end === -1 || end - start > maxRequestHeadBytes) {
+    const reason = whyNeverComplete(bytes.subarray(start), maxRequestLineBytes);
+    if (reason !== undefined) return { kind: "bad", reason };
+    if (bytes.length > maxRequestHeadBytes) return { kind: "bad", reason: "head too long" };
+    return { kind: "incomplete" };
+  }
+  const [first = "", ...lines] = bytes.toString("latin1", start, end).split("\r\n");
+  const head = readRequest(first, lines);
+  return typeof head === "string"
+    ? { kind: "bad", reason: head }
+    : { kind: "head", head, byteLength: end + 4 };
+}
+
+/** What is wrong with bytes that hold no whole head yet and never can. */
+function whyNeverComplete(bytes: Buffer, maxLineBytes: number): string | undefined {
+  let lineStart = 0;
+  for (let at = bytes.indexOf(10); at !== -1; at = bytes.indexOf(10, at + 1)) {
+    if (bytes[at - 1] !== 13) return "line feed without carriage return";
+    if (at - lineStart > maxLineBytes) return "line too long";
+    lineStart = at + 1;
+  }
+  return bytes.length - lineStart > maxLineBytes + 2 ? "line too long" : undefined;
+}
+
+function readRequest(first: string, lines: string[]): RequestHead | string {
+  if (first.length > maxRequestLineBytes) return "request line too long";
+  const [, method, rawTarget, minor] = requestLine.exec(first) ?? [];
+  if (method === undefined || rawTarget === undefined) return "bad request line";
+  if (method.toUpperCase() === "CONNECT") return "CONNECT is not served";
+  const version: HttpVersion = minor === "1" ? "1.1" : "1.0";
+
+  const headers = readHeaders(lines, maxRequestLineBytes);
+  if (typeof headers === "string") return headers;
+
+  const hosts = headers.filter(({ key }) => key === "host");
+  const host = hosts.length === 1 ? readHost(hosts[0]!.value) : undefined;
+  if (host === undefined) return "one Host header is needed";
+  const target = readTarget(rawTarget, { method, host });
+  if (target === undefined) return "bad request target";
+
+  const codings = headers.filter(({ key }) => key === "transfer-encoding");
+  if (codings.length > 0 && version === "1.0") return "transfer encoding in HTTP/1.0";
+  if (codings.length > 1 || codings.some(({ value }) => value.toLowerCase() !== "chunked"))
+    return "transfer encoding is not chunked";
+  const length = readLength(headers);
+  if (length === "bad") return "bad content length";
+
+  const connection = options(headers, "connection");
+  const expect = headers.filter(({ key }) => key === "expect");
+  const chunked = codings.length === 1;
+  return {
+    method,
+    target,
+    version,
+    headers,
+    host,
+    // Chunked wins over a length; such a connection is closed afterwards (RFC 9112 §6.1).
+    body: chunked
+      ? { kind: "chunked" }
+      : length === undefined
+        ? { kind: "none" }
+        : { kind: "length", bytes: length },
+    keepAlive:
+      !(chunked && length !== undefined) &&
+      !connection.has("close") &&
+      (version === "1.1" || connection.has("keep-alive")),
+    upgrade:
+      version === "1.1" &&
+      connection.has("upgrade") &&
+      headers.some(({ key, value }) => key === "upgrade" && value !== ""),
+    expect:
+      expect.length === 0
+        ? "nothing"
+        : expect.every(({ value }) => value.toLowerCase() === "100-continue")
+          ? "100-continue"
+          : "something else",
+  };
+}
+
+function readHeaders(lines: string[], maxLineBytes: number): Header[] | string {
+  if (lines.length > maxHeaders) return "too many headers";
+  const headers: Header[] = [];
+  for (const line of lines) {
+    if (line.length > maxLineBytes) return "header line too long";
+    const colon = line.indexOf(":");
+    const name = line.slice(0, colon);
+    // Folded lines, blanks before the colon and lines without one all end here.
+    if (colon < 1 || colon > maxNameLength || !token.test(name)) return "bad header name";
+    const value = trimBlanks(line.slice(colon + 1));
+    if (!fieldValue.test(value)) return "bad header value";
+    headers.push({ name, key: name.toLowerCase(), value });
+  }
+  return headers;
+}
+
+/** Blanks and tabs only: `trim` would also take the no-break space, a byte like any other here. */
+function trimBlanks(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && (text[start] === " " || text[start] === "\t")) start++;
+  while (end > start && (text[end - 1] === " " || text[end - 1] === "\t")) end--;
+  return text.slice(start, end);
+}
+
+/** The name in a Host header: lower case, without port and without the dot of the root. */
+function readHost(value: string): string | undefined {
+  const [, name] = hostValue.exec(value) ?? [];
+  return name?.toLowerCase().replace(/\.$/, "");
+}
+
+function readTarget(target: string, request: { method: string; host: string }): string | undefined {
+  if (target.startsWith("/")) return target.includes("#") ? undefined : target;
+  if (target === "*") return request.method === "OPTIONS" ? target : undefined;
+  const [, authority = "", path = "/"] = absoluteTarget.exec(target) ?? [];
+  if (authority === "" || path.includes("#") || readHost(authority) !== request.host)
+    return undefined;
+  return path.startsWith("/") ? path : `/${path}`;
+}
+
+/** The one length that all Content-Length headers agree on. */
+function readLength(headers: Header[]): number | undefined | "bad" {
+  const values = headers
+    .filter(({ key }) => key === "content-length")
+    .flatMap(({ value }) => value.split(",").map(trimBlanks));
+  const [first] = values;
+  if (first === undefined) return undefined;
+  return decimal.test(first) && values.every((value) => value === first) ? Number(first) : "bad";
+}
+
+/** The words of a header that is a list, in lower case. */
+export function options(headers: readonly Header[], key: string): Set<string> {
+  const words = new Set<string>();
+  for (const header of headers)
+    if (header.key === key)
+      for (const word of header.value.split(",")) words.add(trimBlanks(word).toLowerCase());
+  return words;
+}
+
+/** Reads the response head at the start of the bytes; what came before it decides the framing. */
+export function parseResponseHead(
+  bytes: Buffer,
+  request: { method: string },
+): Parsed<ResponseHead, BadResponse> {
+  const end = bytes.indexOf("\r\n\r\n", 0, "latin1");
+  const lineEnd = bytes.indexOf("\r\n", 0, "latin1");
+  if ((lineEnd === -1 ? bytes.length : lineEnd) > maxRequestLineBytes)
+    return { kind: "bad", reason: "H25-status" };
+  if (end === -1 || end > maxResponseHeadBytes) {
+    const reason = whyNeverComplete(bytes, maxResponseLineBytes);
+    if (reason === "line too long" || bytes.length > maxResponseHeadBytes)
+      return { kind: "bad", reason: "H25-header" };
+    return reason === undefined ? { kind: "incomplete" } : { kind: "bad", reason: "H17" };
+  }
+  const [first = "", ...lines] = bytes.toString("latin1", 0, end).split("\r\n");
+  const head = readResponse(first, lines, request);
+  return typeof head === "string"
+    ? { kind: "bad", reason: head }
+    : { kind: "head", head, byteLength: end + 4 };
+}
+
+function readResponse(
+  first: string,
+  lines: string[],
+  request: { method: string },
+): ResponseHead | BadResponse {
+  const [, minor, code, reason = ""] = statusLine.exec(first) ?? [];
+  if (code === undefined) return "H17";
+  if (lines.some((line) => line.length > maxResponseLineBytes)) return "H25-header";
+  const headers = readHeaders(lines, maxResponseLineBytes);
+  if (typeof headers === "string") return "H17";
+  if (headers.some(({ key, value }) => key === "set-cookie" && value.length + 12 > 8_192))
+    return "H25-cookie";
+
+  const status = Number(code);
+  const codings = headers.filter(({ key }) => key === "transfer-encoding");
+  if (codings.length > 1 || codings.some(({ value }) => value.toLowerCase() !== "chunked"))
+    return "H17";
+  const length = readLength(headers);
+  if (length === "bad") return "H25-length";
+  const bodiless = request.method === "HEAD" || status < 200 || status === 204 || status === 304;
+  return {
+    status,
+    reason,
+    version: minor === "1" ? "1.1" : "1.0",
+    headers,
+    body: bodiless
+      ? { kind: "none" }
+      : codings.length === 1
+        ? { kind: "chunked" }
+        : length === undefined
+          ? { kind: "until-close" }
+          : { kind: "length", bytes: length },
+  };
+}
+
+/** The bytes of a head. */
+export function writeHead(first: string, headers: readonly Pick<Header, "name" | "value">[]) {
+  let text = `${first}\r\n`;
+  for (const { name, value } of headers) text += `${name}: ${value}\r\n`;
+  return Buffer.from(`${text}\r\n`, "latin1");
+}

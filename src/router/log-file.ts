@@ -1,0 +1,56 @@
+import { appendFile, chmod, rename, stat } from "node:fs/promises";
+
+export interface LogFile {
+  write(entry: { app: string; at: string; line: string }): void;
+  /** Writes what is waiting; resolves when it is on disk. */
+  flush(): Promise<void>;
+}
+
+/** More than this is not kept waiting for a disk that takes nothing. */
+const maxWaitingBytes = 16 * 1_024 * 1_024;
+
+/**
+ * One JSON object a line, written together at most `delayMs` later; at `maxBytes` the file is
+ * renamed to `.1` and a new one begun, so that a reader that holds the old one can finish it.
+ */
+export function openLogFile(
+  path: string,
+  options: { delayMs?: number; maxBytes?: number } = {},
+): LogFile {
+  const { delayMs = 50, maxBytes = 16 * 1_024 * 1_024 } = options;
+  let waiting = "";
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let writing: Promise<void> = Promise.resolve();
+
+  async function writeOut(text: string): Promise<void> {
+    try {
+      const size = await stat(path).then(
+        (found) => found.size,
+        () => 0,
+      );
+      if (size >= maxBytes) await rename(path, `${path}.1`);
+      await appendFile(path, text, { mode: 0o600 });
+      if (size === 0) await chmod(path, 0o600);
+    } catch {
+      // A full disk costs log lines, never requests.
+    }
+  }
+
+  function flush(): Promise<void> {
+    clearTimeout(timer);
+    timer = undefined;
+    const text = waiting;
+    waiting = "";
+    if (text !== "") writing = writing.then(() => writeOut(text));
+    return writing;
+  }
+
+  return {
+    write(entry) {
+      if (waiting.length > maxWaitingBytes) return;
+      waiting += `${JSON.stringify(entry)}\n`;
+      timer ??= setTimeout(() => void flush(), delayMs);
+    },
+    flush,
+  };
+}

@@ -1,0 +1,181 @@
+import { chooseDyno, decide } from "./balancer.ts";
+import {
+  answerError,
+  answerPage,
+  logExchange,
+  startExchange,
+  type Afterwards,
+  type Client,
+  type Door,
+  type Exchange,
+} from "./exchange.ts";
+import type { RequestHead } from "./http-head.ts";
+import { relay } from "./relay.ts";
+import type { RouteDyno } from "./route-table.ts";
+import type { RouterErrorCode } from "./router-error.ts";
+import { connect } from "./sockets.ts";
+import type { Wire } from "./wire.ts";
+
+/** Serves one request, from its head to the end of its response. */
+export async function serveRequest(
+  client: Client,
+  head: RequestHead,
+  door: Door,
+): Promise<Afterwards> {
+  const exchange = startExchange(client, head, door);
+  const upstream = door.routes.current.hosts.get(head.host);
+  if (upstream === undefined) return answerPage(exchange, { status: 404, page: "no-such-app" });
+  return "socket" in upstream
+    ? serveFromSocket(exchange, upstream.socket)
+    : serveFromApp(exchange, upstream.app);
+}
+
+/** API and git: no time limits, since a push builds for minutes, and no log line of an app. */
+async function serveFromSocket(exchange: Exchange, socket: string): Promise<Afterwards> {
+  if (exchange.head.expect === "something else") return answerError(exchange, "H26-expect");
+  const { connectMs } = exchange.door.limits;
+  const upstream = await connect({ unix: socket }, { timeoutMs: connectMs });
+  if (typeof upstream === "string") return answerError(exchange, "H99");
+  const leave = exchange.door.dynos.enter(platformName);
+  try {
+    return await relay(exchange, upstream, { timeLimits: false, onTunnel: leave });
+  } finally {
+    leave();
+  }
+}
+
+/** The name under which requests to the platform itself are counted. */
+const platformName = "platform";
+
+async function serveFromApp(exchange: Exchange, appId: string): Promise<Afterwards> {
+  const leave = exchange.door.apps.enter(appId);
+  try {
+    return await proxyToApp(exchange, appId, leave);
+  } finally {
+    leave();
+    logExchange(exchange, appId);
+  }
+}
+
+async function proxyToApp(
+  exchange: Exchange,
+  appId: string,
+  leaveApp: () => void,
+): Promise<Afterwards> {
+  if (exchange.head.expect === "something else") return answerError(exchange, "H26-expect");
+  const reached = await reachDyno(exchange, appId);
+  if (typeof reached === "string") return answerWithPageOf(exchange, appId, reached);
+  const onTunnel = () => {
+    leaveApp();
+    reached.leaveDyno();
+  };
+  try {
+    const errorPageUrl = exchange.door.routes.current.apps.get(appId)?.errorPageUrl;
+    const keepUpstream = (wire: Wire, maxIdleMs: number) => {
+      const app = exchange.door.routes.current.apps.get(appId);
+      // A dyno that was taken out of the table is about to stop; it gets no more requests.
+      const stays = app?.dynos.some((dyno) => connectionKey(dyno) === reached.key) ?? false;
+      exchange.door.idle.put(reached.key, wire, stays && !exchange.door.stopping ? maxIdleMs : 0);
+    };
+    return await relay(exchange, reached.wire, {
+      timeLimits: true,
+      onTunnel,
+      errorPageUrl,
+      ...(exchange.door.limits.reuseMs > 0 ? { keepUpstream } : {}),
+    });
+  } finally {
+    reached.leaveDyno();
+  }
+}
+
+function answerWithPageOf(exchange: Exchange, appId: string, code: RouterErrorCode): Afterwards {
+  const app = exchange.door.routes.current.apps.get(appId);
+  if (code === "H81") return answerError(exchange, code);
+  return answerError(exchange, code, code === "H80" ? app?.maintenancePageUrl : app?.errorPageUrl);
+}
+
+interface ReachedDyno {
+  key: string;
+  wire: Wire;
+  leaveDyno: () => void;
+}
+
+/** A connection to a random dyno of the app; waits while one is starting (contract §3.1). */
+async function reachDyno(
+  exchange: Exchange,
+  appId: string,
+): Promise<ReachedDyno | RouterErrorCode> {
+  const { door, client } = exchange;
+  const holdUntilMs = performance.now() + door.limits.bootMs;
+  for (;;) {
+    if (client.wire.ended) return "H27";
+    const app = door.routes.current.apps.get(appId);
+    // The app was taken away while its request was waiting.
+    if (app === undefined) return "H14";
+    const decision = decide(app);
+    if (decision.kind === "error") return decision.code;
+    if (decision.kind === "dynos") {
+      const backlog = door.limits.requestsPerDyno * decision.dynos.length;
+      if (door.apps.count(appId) > backlog) return "H11";
+      return connectToOne(exchange, decision.dynos);
+    }
+    if (door.apps.count(appId) > door.limits.requestsPerDyno * Math.max(1, app.webQuantity))
+      return "H11";
+    if (!(await nextTable(exchange, holdUntilMs))) return client.wire.ended ? "H27" : "H20";
+  }
+}
+
+/** True when there is a new table, false when the time is over or the client is gone. */
+function nextTable({ door, client }: Exchange, untilMs: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const settle = (changed: boolean) => {
+      clearTimeout(timer);
+      forget();
+      client.wire.onGone = undefined;
+      resolve(changed);
+    };
+    const forget = door.routes.onChange(() => settle(true));
+    const timer = setTimeout(() => settle(false), Math.max(0, untilMs - performance.now()));
+    client.wire.onGone = () => settle(false);
+  });
+}
+
+/** The name under which idle connections to a dyno are kept. */
+export function connectionKey({ id, address, port }: RouteDyno): string {
+  return `${id} ${address} ${port}`;
+}
+
+/** Tries dynos until one takes the connection. Nothing of the request is sent before that. */
+async function connectToOne(
+  exchange: Exchange,
+  dynos: readonly RouteDyno[],
+): Promise<ReachedDyno | RouterErrorCode> {
+  const { door, client } = exchange;
+  const { connectAttempts, connectMs } = door.limits;
+  const tried = new Set<string>();
+  let failure: RouterErrorCode = "H21";
+  while (tried.size < connectAttempts && !client.wire.ended) {
+    const dyno = chooseDyno(dynos, { tried, isQuarantined: (id) => door.quarantine.has(id) });
+    if (dyno === undefined) return failure;
+    tried.add(dyno.id);
+    exchange.dyno = dyno.name;
+    const leaveDyno = door.dynos.enter(dyno.id);
+    const key = connectionKey(dyno);
+    const idle = door.idle.take(key);
+    if (idle !== undefined) {
+      exchange.connectMs = 0;
+      return { key, wire: idle, leaveDyno };
+    }
+    const startedAtMs = performance.now();
+    const wire = await connect(
+      { hostname: dyno.address, port: dyno.port },
+      { timeoutMs: connectMs },
+    );
+    exchange.connectMs = performance.now() - startedAtMs;
+    if (typeof wire !== "string") return { key, wire, leaveDyno };
+    leaveDyno();
+    door.quarantine.add(dyno.id);
+    failure = wire === "timeout" ? "H19" : "H21";
+  }
+  return client.wire.ended ? "H27" : failure;
+}

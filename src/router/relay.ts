@@ -1,0 +1,278 @@
+import { answerError, type Afterwards, type Exchange } from "./exchange.ts";
+import {
+  headersOfSwitch,
+  headersToClient,
+  headersToDyno,
+  keptByDynoMs,
+} from "./forward-headers.ts";
+import { BodyError, BodyReader, frameBody } from "./http-body.ts";
+import { parseResponseHead, writeHead, type ResponseHead } from "./http-head.ts";
+import type { RouterErrorCode } from "./router-error.ts";
+import { runTunnel } from "./tunnel.ts";
+import type { Wire } from "./wire.ts";
+
+export interface RelayOptions {
+  /** The 30 s and 55 s rules (contract §3.2). */
+  timeLimits: boolean;
+  /** Called when the connection has become a tunnel. */
+  onTunnel: () => void;
+  errorPageUrl?: string | undefined;
+  /** Takes the upstream for another request, when its last one has ended cleanly. */
+  keepUpstream?: (upstream: Wire, maxIdleMs: number) => void;
+}
+
+/**
+ * A request under way between two wires. Whatever goes wrong, at whatever moment, calls `fail`
+ * once: it remembers the first reason and ends the upstream, and the story below comes to its end.
+ */
+interface Relay {
+  exchange: Exchange;
+  upstream: Wire;
+  options: RelayOptions;
+  failure?: RouterErrorCode;
+  upload: BodyReader;
+  /** Whose bytes are awaited; decides which time limit is the one that counts. */
+  awaitingUpload: boolean;
+  awaitingClientRoom: boolean;
+  responseBegun: boolean;
+  /** How long the upstream may wait for another request; 0 is not at all. */
+  keepUpstreamMs: number;
+}
+
+/** Sends the request, brings back the response, both as they come. */
+export async function relay(
+  exchange: Exchange,
+  upstream: Wire,
+  options: RelayOptions,
+): Promise<Afterwards> {
+  const client = exchange.client.wire;
+  const run: Relay = {
+    exchange,
+    upstream,
+    options,
+    upload: new BodyReader(client, exchange.head.body),
+    awaitingUpload: false,
+    awaitingClientRoom: false,
+    responseBegun: false,
+    keepUpstreamMs: 0,
+  };
+  exchange.connectedAtMs = performance.now();
+  upstream.activeAtMs = exchange.connectedAtMs;
+  if (client.ended) fail(run, "H27");
+  client.onGone = () => fail(run, "H27");
+  const stopWatching = options.timeLimits ? watch(run) : () => {};
+  try {
+    sendRequestHead(run);
+    void sendBody(run);
+    const response = await receiveResponseHead(run);
+    if (typeof response === "string") return refuse(run, response);
+    if (response.status === 101) return await tunnel(run, response, stopWatching);
+    return await sendResponse(run, response);
+  } finally {
+    stopWatching();
+    client.onGone = undefined;
+    leaveUpstream(run);
+  }
+}
+
+function leaveUpstream({ upstream, upload, failure, options, exchange, ...run }: Relay): void {
+  const clean = failure === undefined && upload.done && !upstream.ended && !upstream.hasBytes;
+  if (clean && run.keepUpstreamMs > 0) options.keepUpstream?.(upstream, run.keepUpstreamMs);
+  else upstream.close(exchange.door.limits.lastWordMs);
+}
+
+function fail(run: Relay, code: RouterErrorCode): void {
+  run.failure ??= code;
+  run.upstream.terminate();
+  // Someone who waits for room in a client that takes nothing would wait for ever.
+  if (run.responseBegun) run.exchange.client.wire.terminate();
+}
+
+function sendRequestHead({ exchange, upstream, options }: Relay): void {
+  const { head, client } = exchange;
+  upstream.write(
+    writeHead(
+      `${head.method} ${head.target} HTTP/1.1`,
+      headersToDyno(head, {
+        requestId: exchange.requestId,
+        forwardedFor: exchange.forwardedFor,
+        receivedAtMs: exchange.receivedAtMs,
+        https: client.tlsVersion !== undefined,
+        keepAlive: options.keepUpstream !== undefined,
+      }),
+    ),
+  );
+}
+
+async function sendBody(run: Relay): Promise<void> {
+  const { exchange, upstream, upload } = run;
+  const { head, client } = exchange;
+  if (upload.done) return;
+  if (head.expect === "100-continue" && head.version === "1.1")
+    client.wire.write(Buffer.from("HTTP/1.1 100 Continue\r\n\r\n"));
+  const chunked = head.body.kind === "chunked";
+  try {
+    while (!upload.done && !upstream.closed) {
+      run.awaitingUpload = true;
+      const next = upload.read();
+      const pieces = next instanceof Promise ? await next : next;
+      run.awaitingUpload = false;
+      for (const bytes of frameBody(pieces, { chunked, last: upload.done })) upstream.write(bytes);
+      const room = upstream.room();
+      if (room !== undefined) await room;
+    }
+  } catch (error) {
+    if (!(error instanceof BodyError)) throw error;
+    // A body that was cut tells itself by the client's going; after the response it matters no more.
+    if (error.kind === "bad chunk") fail(run, "H26-chunk");
+  }
+}
+
+/** The head of the final response; those before it (1xx) go on to clients that know them. */
+async function receiveResponseHead(run: Relay): Promise<ResponseHead | RouterErrorCode> {
+  const { upstream, exchange } = run;
+  const { head, client } = exchange;
+  let bytes: Buffer | undefined;
+  for (;;) {
+    const more = await upstream.read();
+    if (run.failure !== undefined) return run.failure;
+    if (more === null) return bytes === undefined ? "H13" : "H17";
+    bytes = bytes === undefined ? more : Buffer.concat([bytes, more]);
+    for (;;) {
+      const parsed = parseResponseHead(bytes, head);
+      if (parsed.kind === "bad") return parsed.reason;
+      if (parsed.kind === "incomplete") break;
+      const { status } = parsed.head;
+      bytes = bytes.subarray(parsed.byteLength);
+      if (status === 101 && !head.upgrade) return "H17";
+      if (status >= 200 || status === 101) {
+        upstream.unread(bytes);
+        return parsed.head;
+      }
+      // 100 was the router's to say; HTTP/1.0 knows none of them.
+      if (status !== 100 && head.version === "1.1")
+        client.wire.write(
+          writeHead(`HTTP/1.1 ${status} ${parsed.head.reason}`, parsed.head.headers),
+        );
+    }
+  }
+}
+
+function refuse(run: Relay, code: RouterErrorCode): Afterwards {
+  const { exchange, options } = run;
+  run.upstream.terminate();
+  exchange.bytes = 0;
+  return answerError(exchange, code, options.errorPageUrl);
+}
+
+async function sendResponse(run: Relay, response: ResponseHead): Promise<Afterwards> {
+  const { exchange, upstream, upload, options } = run;
+  const { head, door } = exchange;
+  const client = exchange.client.wire;
+  const framedByClose =
+    response.body.kind === "until-close" ||
+    (response.body.kind === "chunked" && head.version === "1.0");
+  const chunked =
+    head.version === "1.1" &&
+    (response.body.kind === "until-close" || response.body.kind === "chunked");
+  // A dyno that answers before it has the whole request leaves the rest of it in our way.
+  const keepAlive = head.keepAlive && upload.done && !door.stopping && (!framedByClose || chunked);
+
+  run.responseBegun = true;
+  exchange.status = response.status;
+  exchange.bytes = 0;
+  const forClient: ResponseHead =
+    response.body.kind === "chunked" && !chunked
+      ? { ...response, body: { kind: "until-close" } }
+      : response;
+  client.write(
+    writeHead(
+      `HTTP/1.1 ${response.status} ${response.reason}`,
+      headersToClient(forClient, { chunked, keepAlive, version: head.version }),
+    ),
+  );
+  try {
+    await sendResponseBody(run, new BodyReader(upstream, response.body), chunked);
+  } catch (error) {
+    if (!(error instanceof BodyError)) throw error;
+    return breakOff(run, run.failure ?? (error.kind === "cut" ? "H18" : "H17"));
+  }
+  if (run.failure !== undefined) return breakOff(run, run.failure);
+  run.keepUpstreamMs =
+    options.keepUpstream === undefined || head.upgrade ? 0 : keptByDynoMs(response);
+  return keepAlive && upload.done ? "keep" : "close";
+}
+
+async function sendResponseBody(run: Relay, body: BodyReader, chunked: boolean): Promise<void> {
+  const client = run.exchange.client.wire;
+  while (!body.done && run.failure === undefined) {
+    const next = body.read();
+    const pieces = next instanceof Promise ? await next : next;
+    for (const bytes of frameBody(pieces, { chunked, last: body.done })) client.write(bytes);
+    for (const piece of pieces) run.exchange.bytes = (run.exchange.bytes ?? 0) + piece.length;
+    const room = client.room();
+    if (room === undefined) continue;
+    run.awaitingClientRoom = true;
+    await room;
+    run.awaitingClientRoom = false;
+  }
+}
+
+/** The response has begun, so the only way to say that it is not whole is to break the connection. */
+function breakOff(run: Relay, code: RouterErrorCode): Afterwards {
+  run.exchange.failure = code;
+  run.exchange.status = code === "H27" || code === "H28" ? 499 : 503;
+  run.upstream.terminate();
+  run.exchange.client.wire.terminate();
+  return "gone";
+}
+
+async function tunnel(
+  run: Relay,
+  response: ResponseHead,
+  stopWatching: () => void,
+): Promise<Afterwards> {
+  const { exchange, upstream, options } = run;
+  const { client, door } = exchange;
+  stopWatching();
+  client.wire.onGone = undefined;
+  options.onTunnel();
+  exchange.status = 101;
+  client.wire.write(writeHead(`HTTP/1.1 101 ${response.reason}`, headersOfSwitch(response)));
+  exchange.bytes = await runTunnel(client.wire, upstream, {
+    idleMs: options.timeLimits ? door.limits.idleMs : undefined,
+    lastWordsMs: door.limits.idleMs,
+  });
+  return "gone";
+}
+
+/** Keeps the 30 s and 55 s rules (contract §3.2); returns how to stop. */
+function watch(run: Relay): () => void {
+  const { exchange, upstream } = run;
+  const { firstByteMs, idleMs } = exchange.door.limits;
+  const client = exchange.client.wire;
+  let timer: ReturnType<typeof setTimeout>;
+
+  function check(): void {
+    const { limitMs, code, activeAtMs } = rule();
+    const leftMs = activeAtMs + limitMs - performance.now();
+    if (leftMs <= 0) fail(run, code);
+    else timer = setTimeout(check, Math.ceil(leftMs));
+  }
+
+  function rule(): { limitMs: number; code: RouterErrorCode; activeAtMs: number } {
+    if (run.responseBegun)
+      return {
+        limitMs: idleMs,
+        code: run.awaitingClientRoom ? "H28" : "H15",
+        activeAtMs: Math.max(upstream.activeAtMs, client.activeAtMs),
+      };
+    // Only the upstream's bytes count here: requests that follow on the same connection do not.
+    return run.awaitingUpload
+      ? { limitMs: idleMs, code: "H28", activeAtMs: upstream.activeAtMs }
+      : { limitMs: firstByteMs, code: "H12", activeAtMs: upstream.activeAtMs };
+  }
+
+  timer = setTimeout(check, Math.min(firstByteMs, idleMs));
+  return () => clearTimeout(timer);
+}

@@ -1,0 +1,116 @@
+import { z } from "zod";
+
+const dynoSchema = z.object({
+  id: z.string().min(1),
+  name: z.string().regex(/^[\w.-]+$/),
+  address: z.string().min(1),
+  port: z.int().min(1).max(65_535),
+});
+
+const appSchema = z.object({
+  name: z.string().min(1),
+  deployed: z.boolean(),
+  maintenance: z.boolean(),
+  webQuantity: z.int().min(0),
+  /** Every web dyno has crashed. */
+  crashed: z.boolean(),
+  /** The web dynos that are up. */
+  dynos: z.array(dynoSchema),
+  /** A web dyno is on its way up: requests wait for it. */
+  starting: z.boolean(),
+  errorPageUrl: z.string().optional(),
+  maintenancePageUrl: z.string().optional(),
+});
+
+const upstreamSchema = z.union([
+  z.strictObject({ app: z.string().min(1) }),
+  /** The path of a unix socket of the platform itself: API, git. */
+  z.strictObject({ socket: z.string().startsWith("/") }),
+]);
+
+const certificateSchema = z.object({
+  /** Exact lower-case names, or `*.` and a name for one label below it. */
+  hosts: z.array(z.string().min(1)).min(1),
+  certificatePath: z.string().min(1),
+  privateKeyPath: z.string().min(1),
+});
+
+const outlineSchema = z.object({
+  version: z.number(),
+  domain: z.string(),
+  hosts: z.record(z.string(), z.unknown()),
+  apps: z.record(z.string(), z.unknown()),
+  certificates: z.array(z.unknown()),
+});
+
+export type RouteDyno = z.infer<typeof dynoSchema>;
+export type RouteApp = z.infer<typeof appSchema>;
+export type RouteUpstream = z.infer<typeof upstreamSchema>;
+export type RouteCertificate = z.infer<typeof certificateSchema>;
+
+/** All that the router knows; the server puts a new one whenever something changes. */
+export interface RouteTable {
+  version: number;
+  domain: string;
+  /** Exact lower-case host name → an app's id, or a socket of the platform. */
+  hosts: Record<string, RouteUpstream>;
+  apps: Record<string, RouteApp>;
+  certificates: RouteCertificate[];
+}
+
+/** A table made for looking up: maps, since a host may be called `__proto__`. */
+export interface Routes {
+  version: number;
+  domain: string;
+  hosts: ReadonlyMap<string, RouteUpstream>;
+  apps: ReadonlyMap<string, RouteApp>;
+  certificates: readonly RouteCertificate[];
+}
+
+export const noRoutes: Routes = {
+  version: 0,
+  domain: "",
+  hosts: new Map(),
+  apps: new Map(),
+  certificates: [],
+};
+
+/**
+ * Reads a table record by record: one that does not fit is set aside, with a sentence about it,
+ * and never takes the others with it. Throws only when there is no table at all.
+ */
+export function readRoutes(value: unknown): { routes: Routes; setAside: string[] } {
+  const outline = outlineSchema.parse(value);
+  const setAside: string[] = [];
+  const keep = <T>(label: string, schema: z.ZodType<T>, record: unknown): T | undefined => {
+    const result = schema.safeParse(record);
+    if (result.success) return result.data;
+    const [issue] = result.error.issues;
+    setAside.push(`${label}: ${issue?.path.join(".") ?? ""} ${issue?.message ?? ""}`);
+    return undefined;
+  };
+  const keepAll = <T>(label: string, schema: z.ZodType<T>, records: Record<string, unknown>) =>
+    new Map(
+      Object.entries(records).flatMap(([key, record]): [string, T][] => {
+        const kept = keep(`${label} ${JSON.stringify(key)}`, schema, record);
+        return kept === undefined ? [] : [[key, kept]];
+      }),
+    );
+
+  const apps = keepAll("app", appSchema, outline.apps);
+  const hosts = keepAll("host", upstreamSchema, outline.hosts);
+  for (const [host, upstream] of hosts) {
+    if ("app" in upstream && !apps.has(upstream.app)) {
+      hosts.delete(host);
+      setAside.push(`host ${JSON.stringify(host)}: no app ${JSON.stringify(upstream.app)}`);
+    }
+  }
+  const certificates = outline.certificates.flatMap((record, index) => {
+    const kept = keep(`certificate ${index}`, certificateSchema, record);
+    return kept === undefined ? [] : [kept];
+  });
+  return {
+    routes: { version: outline.version, domain: outline.domain, hosts, apps, certificates },
+    setAside,
+  };
+}

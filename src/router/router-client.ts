@@ -1,0 +1,61 @@
+import { join } from "node:path";
+import { z } from "zod";
+import type { RouteTable } from "./route-table.ts";
+
+const statusSchema = z.object({
+  pid: z.number(),
+  version: z.string(),
+  httpPort: z.number().nullable(),
+  httpsPort: z.number().nullable(),
+  tableVersion: z.number(),
+  inFlight: z.record(z.string(), z.number()),
+  setAside: z.array(z.string()),
+});
+
+const answerSchemas = {
+  status: statusSchema,
+  putTable: z.object({ setAside: z.array(z.string()) }),
+  drain: z.object({ inFlight: z.number() }),
+  stop: z.object({ stopping: z.literal(true) }),
+};
+
+export type RouterClient = ReturnType<typeof createRouterClient>;
+
+/** The server's side of the router at DIR; every verb throws when the router can't be reached. */
+export function createRouterClient(dir: string) {
+  const unix = join(dir, "router.sock");
+
+  async function ask<T>(
+    [method, path]: [method: string, path: string],
+    schema: z.ZodType<T>,
+    options: { body?: unknown; timeoutMs?: number } = {},
+  ): Promise<T> {
+    const response = await fetch(`http://router${path}`, {
+      unix,
+      method,
+      // A kept connection would go on talking to a router that has given its socket up.
+      keepalive: false,
+      signal: AbortSignal.timeout(options.timeoutMs ?? 10_000),
+      ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
+    });
+    if (!response.ok)
+      throw new Error(`The router refused ${method} ${path}: ${await response.text()}`);
+    return schema.parse(await response.json());
+  }
+
+  return {
+    /** Who runs, where it listens, which table it has, what is under way. */
+    status: () => ask(["GET", "/status"], answerSchemas.status),
+    /** Puts a table in force and on disk; tells which of its records could not be used. */
+    putTable: (table: RouteTable) =>
+      ask(["PUT", "/table"], answerSchemas.putTable, { body: table }),
+    /** Waits until nothing is under way on a dyno that the table no longer lists; what is left. */
+    drain: (dyno: string, { timeoutMs }: { timeoutMs: number }) =>
+      ask(["POST", "/drain"], answerSchemas.drain, {
+        body: { dyno, timeoutMs },
+        timeoutMs: timeoutMs + 10_000,
+      }),
+    /** Lets the router finish what it has, and end; answers at once. */
+    stop: () => ask(["POST", "/stop"], answerSchemas.stop),
+  };
+}

@@ -1,0 +1,232 @@
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createServer, type Server } from "node:tls";
+import { createQuarantine } from "./balancer.ts";
+import { createCertificates, type Certificates } from "./certificates.ts";
+import { serveConnection } from "./client-connection.ts";
+import { serveControl } from "./control.ts";
+import type { Client, Door } from "./exchange.ts";
+import { createIdleConnections } from "./idle-connections.ts";
+import { createInFlight } from "./in-flight.ts";
+import { herokuLimits, type RouterLimits } from "./limits.ts";
+import { openLogFile } from "./log-file.ts";
+import { connectionKey } from "./proxy.ts";
+import { createRouterClient } from "./router-client.ts";
+import { createRouteStore } from "./route-store.ts";
+import { tlsWire, wireHandlers, type Held } from "./sockets.ts";
+import type { Wire } from "./wire.ts";
+
+export interface RouterSettings {
+  /** Holds routes.json, router.sock, router.pid and router.log; made 0700 if it is not there. */
+  dir: string;
+  /** 0 is any free port, null is none. */
+  http: number | null;
+  https: number | null;
+  host: string;
+  /** Which build this is, for `status`. */
+  version?: string;
+}
+
+export interface Router {
+  /** 0 when it does not listen for plain HTTP. */
+  httpPort: number;
+  httpsPort: number | null;
+  /** Stops listening, finishes the requests under way, gives up the rest after 30 s. */
+  stop(): Promise<void>;
+  /** Resolves when the router has stopped, whoever asked for it. */
+  stopped: Promise<void>;
+}
+
+/** Starts the data plane: serves from the last table at once, without the server. */
+export async function startRouter(
+  settings: RouterSettings,
+  limits: Partial<RouterLimits> = {},
+): Promise<Router> {
+  await mkdir(settings.dir, { recursive: true, mode: 0o700 });
+  const certificates = createCertificates();
+  const routes = createRouteStore(settings.dir, (table) => certificates.load(table.certificates));
+  await routes.load();
+  const door = createDoor(settings, { ...herokuLimits, ...limits }, routes);
+  const connections = createConnections(door);
+  forgetGoneDynos(door);
+  const { promise: stopped, resolve: tellStopped } = Promise.withResolvers<void>();
+
+  await refuseTakenPorts(settings);
+  const http = settings.http === null ? null : listenPlain(settings, connections);
+  const https =
+    settings.https === null ? null : await listenTls(settings, certificates, connections);
+  const httpPort = http?.port ?? 0;
+  const httpsPort = https === null ? null : portOf(https);
+
+  let stopping: Promise<void> | undefined;
+  let silence: Promise<void> | undefined;
+  const stopListening = () => (silence ??= listenNoMore());
+  const stop = () => (stopping ??= stopAll().finally(tellStopped));
+  const control = await serveControl(join(settings.dir, "router.sock"), {
+    status: () => ({
+      pid: process.pid,
+      version: settings.version ?? "",
+      httpPort: http === null ? null : httpPort,
+      httpsPort,
+      tableVersion: routes.current.version,
+      inFlight: door.dynos.all(),
+      setAside: routes.setAside,
+    }),
+    async putTable(table) {
+      await routes.replace(table);
+      return { setAside: routes.setAside };
+    },
+    drain: (dynoId, timeoutMs) => door.dynos.whenIdle(dynoId, timeoutMs),
+    stop() {
+      void stop();
+      return stopListening();
+    },
+  });
+  const pidPath = join(settings.dir, "router.pid");
+  await writeFile(pidPath, `${process.pid}\n`, { mode: 0o600 });
+
+  async function listenNoMore(): Promise<void> {
+    door.stopping = true;
+    http?.stop();
+    https?.close();
+    // Now, not at the end: a successor may come while requests are still under way here.
+    await control.release();
+    const pid = await readFile(pidPath, "utf8").catch(() => "");
+    if (pid.trim() === String(process.pid)) await rm(pidPath, { force: true });
+  }
+
+  async function stopAll(): Promise<void> {
+    await stopListening();
+    await connections.finish();
+    door.idle.retain(() => false);
+    await door.log.flush();
+    await control.close();
+  }
+
+  return { httpPort, httpsPort, stop, stopped };
+}
+
+/**
+ * Ports are shared with a predecessor of the same folder, and with nobody else: two strangers on one
+ * port would each get half of the requests, and neither would be told.
+ */
+async function refuseTakenPorts(settings: RouterSettings): Promise<void> {
+  const ports = [settings.http, settings.https].filter((port) => port !== null && port !== 0);
+  if (ports.length === 0 || (await hasPredecessor(settings.dir))) return;
+  for (const port of ports)
+    Bun.listen({ hostname: settings.host, port: port ?? 0, socket: { data() {} } }).stop();
+}
+
+function hasPredecessor(dir: string): Promise<boolean> {
+  return createRouterClient(dir)
+    .status()
+    .then(
+      () => true,
+      () => false,
+    );
+}
+
+function createDoor(settings: RouterSettings, limits: RouterLimits, routes: Door["routes"]): Door {
+  return {
+    limits,
+    routes,
+    quarantine: createQuarantine(limits.quarantineMs),
+    idle: createIdleConnections({ idleMs: limits.reuseMs, lastWordMs: limits.lastWordMs }),
+    dynos: createInFlight(),
+    apps: createInFlight(),
+    log: openLogFile(join(settings.dir, "router.log")),
+    stopping: false,
+  };
+}
+
+/** A dyno that leaves the table is about to stop: an idle connection would only hold it up. */
+function forgetGoneDynos(door: Door): void {
+  door.routes.onChange(() => {
+    const listed = new Set<string>();
+    for (const { dynos } of door.routes.current.apps.values())
+      for (const dyno of dynos) listed.add(connectionKey(dyno));
+    door.idle.retain((key) => listed.has(key));
+    forgetGoneDynos(door);
+  });
+}
+
+interface Connections {
+  serve(client: Client): void;
+  /** Ends idle connections now, busy ones when their request has ended, all at the time limit. */
+  finish(): Promise<void>;
+}
+
+function createConnections(door: Door): Connections {
+  const open = new Set<Wire>();
+  return {
+    serve(client) {
+      open.add(client.wire);
+      void client.wire.whenClosed().then(() => open.delete(client.wire));
+      // A bug must cost one connection, never the router.
+      serveConnection(client, door).catch(() => client.wire.terminate());
+    },
+    async finish() {
+      const untilMs = performance.now() + door.limits.stopMs;
+      while (busy(door) && performance.now() < untilMs) await Bun.sleep(10);
+      for (const wire of open) wire.close(door.limits.lastWordMs);
+      const lingerUntilMs = performance.now() + door.limits.lastWordMs;
+      while (open.size > 0 && performance.now() < lingerUntilMs) await Bun.sleep(10);
+      for (const wire of open) wire.terminate();
+    },
+  };
+}
+
+function busy(door: Door): boolean {
+  return door.dynos.total() + door.apps.total() > 0;
+}
+
+function listenPlain(settings: RouterSettings, connections: Connections) {
+  const options = {
+    hostname: settings.host,
+    port: settings.http ?? 0,
+    // A successor may listen before this router stops, so that an upgrade refuses nobody. (The
+    // option works; the types of this version lack it.)
+    reusePort: true,
+    allowHalfOpen: true,
+    socket: wireHandlers((wire, socket) =>
+      connections.serve({ wire, address: plainAddress(socket.remoteAddress) }),
+    ),
+  };
+  return Bun.listen<Held>(options);
+}
+
+async function listenTls(
+  settings: RouterSettings,
+  certificates: Certificates,
+  connections: Connections,
+): Promise<Server> {
+  const server = createServer(
+    {
+      ALPNProtocols: ["http/1.1"],
+      handshakeTimeout: 10_000,
+      SNICallback: (serverName, callback) => callback(null, certificates.find(serverName)),
+    },
+    (socket) =>
+      connections.serve({
+        wire: tlsWire(socket),
+        address: plainAddress(socket.remoteAddress ?? ""),
+        tlsVersion: (socket.getProtocol() ?? "unknown").toLowerCase().replace("tlsv", "tls"),
+      }),
+  );
+  server.on("tlsClientError", (_error, socket) => socket.destroy());
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen({ port: settings.https ?? 0, host: settings.host, reusePort: true }, resolve);
+  });
+  return server;
+}
+
+function portOf(server: Server): number {
+  const address = server.address();
+  return typeof address === "object" && address !== null ? address.port : 0;
+}
+
+/** An IPv4 address that came over an IPv6 socket is still an IPv4 address. */
+function plainAddress(address: string): string {
+  return address.replace(/^::ffff:(?=\d+\.)/i, "");
+}

@@ -1,0 +1,100 @@
+import type { Socket, SocketHandler } from "bun";
+import type { TLSSocket } from "node:tls";
+import { Wire, type Transport } from "./wire.ts";
+
+export interface Held {
+  wire: Wire;
+}
+
+/** Handlers that make each plain socket a wire; `opened` gets it together with the socket. */
+export function wireHandlers(
+  opened: (wire: Wire, socket: Socket<Held>) => void,
+): SocketHandler<Held> {
+  return {
+    open(socket) {
+      socket.setNoDelay(true);
+      const wire = new Wire(new PlainTransport(socket));
+      socket.data = { wire };
+      opened(wire, socket);
+    },
+    data: (socket, bytes) => socket.data.wire.handleData(bytes),
+    drain: (socket) => socket.data?.wire.handleDrain(),
+    end: (socket) => socket.data?.wire.handleEnd(),
+    close: (socket, error) => socket.data?.wire.handleClose(error),
+    error: (socket, error) => socket.data?.wire.handleClose(error),
+  };
+}
+
+class PlainTransport implements Transport {
+  readonly #socket: Socket<Held>;
+  #full = false;
+
+  constructor(socket: Socket<Held>) {
+    this.#socket = socket;
+  }
+
+  write(bytes: Uint8Array): number {
+    const taken = this.#socket.write(bytes as Uint8Array<ArrayBuffer>);
+    this.#full = taken < bytes.length;
+    return taken;
+  }
+
+  isFull = () => this.#full;
+  pause = () => this.#socket.pause();
+  resume = () => this.#socket.resume();
+  end = () => this.#socket.end();
+  terminate = () => this.#socket.terminate();
+}
+
+/** Makes a TLS connection a wire. */
+export function tlsWire(socket: TLSSocket): Wire {
+  socket.setNoDelay(true);
+  const wire = new Wire({
+    write(bytes) {
+      if (socket.destroyed || socket.writableEnded) return -1;
+      socket.write(bytes);
+      return bytes.length;
+    },
+    isFull: () => socket.writableNeedDrain,
+    pause: () => void socket.pause(),
+    resume: () => void socket.resume(),
+    end: () => void socket.end(),
+    terminate: () => void socket.destroy(),
+  });
+  socket.on("data", (bytes: Buffer) => wire.handleData(bytes));
+  socket.on("drain", () => wire.handleDrain());
+  socket.on("end", () => wire.handleEnd());
+  socket.on("error", (error) => wire.handleClose(error));
+  socket.on("close", () => wire.handleClose());
+  return wire;
+}
+
+export type Address = { hostname: string; port: number } | { unix: string };
+
+/** Opens a connection; never throws. One that is made after the time is over is closed again. */
+export function connect(
+  address: Address,
+  options: { timeoutMs: number },
+): Promise<Wire | "refused" | "timeout"> {
+  return new Promise((resolve) => {
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      resolve("timeout");
+    }, options.timeoutMs);
+    const settle = (result: Wire | "refused") => {
+      clearTimeout(timer);
+      if (late && result instanceof Wire) result.terminate();
+      resolve(result);
+    };
+    const socket = {
+      ...wireHandlers((wire) => settle(wire)),
+      connectError: () => settle("refused"),
+    };
+    const connecting =
+      "unix" in address
+        ? Bun.connect<Held>({ unix: address.unix, allowHalfOpen: true, socket })
+        : Bun.connect<Held>({ ...address, allowHalfOpen: true, socket });
+    connecting.catch(() => settle("refused"));
+  });
+}

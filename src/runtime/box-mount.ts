@@ -1,0 +1,24 @@
+import { mkdirSync, readFileSync, realpathSync, rmSync } from "node:fs";
+import { execOk } from "../lib/exec.ts";
+
+/**
+ * Shows a folder of the data folder at a place whose parents everybody may pass: a container's user
+ * has to reach its files, and the data folder may lie in a home that is closed to others.
+ */
+export async function mountBox(folder: string, at: string): Promise<void> {
+  mkdirSync(folder, { recursive: true, mode: 0o711 });
+  mkdirSync(at, { recursive: true, mode: 0o711 });
+  if (isMounted(realpathSync(at))) return;
+  await execOk(["mount", "--bind", "--make-private", folder, at]);
+}
+
+export async function unmountBox(at: string): Promise<void> {
+  while (isMounted(at)) await execOk(["umount", "--lazy", at]);
+  rmSync(at, { recursive: true, force: true });
+}
+
+function isMounted(path: string): boolean {
+  return readFileSync("/proc/self/mountinfo", "utf8")
+    .split("\n")
+    .some((row) => row.split(" ")[4] === path);
+}

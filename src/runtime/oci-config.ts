@@ -1,0 +1,187 @@
+import type { ContainerMount, ContainerSpec, NetworkAddress } from "./runtime.ts";
+
+export interface HostParts {
+  /** The skeleton that every container has as its read-only root. */
+  rootfs: string;
+  /** Script that the runtime calls to connect a new network namespace. */
+  networkHook: string;
+  /** Parent of all cgroups of this server, as `/stator-1a2b`. */
+  cgroupParent: string;
+}
+
+const idsPerContainer = 65_536;
+/** The user inside that dynos and builds run as. */
+export const containerUser = { uid: 1000, gid: 1000, name: "dyno" };
+
+/** Turns a spec into the config.json of an OCI bundle. Pure. */
+export function ociConfig(spec: ContainerSpec, host: HostParts) {
+  const mapping = [{ containerID: 0, hostID: spec.hostIdBase, size: idsPerContainer }];
+  return {
+    ociVersion: "1.0.2",
+    hostname: spec.hostname,
+    root: { path: host.rootfs, readonly: true },
+    process: {
+      terminal: spec.terminal,
+      user: { uid: containerUser.uid, gid: containerUser.gid, umask: 0o022 },
+      args: spec.argv,
+      env: Object.entries(spec.environment).map(([key, value]) => `${key}=${value}`),
+      cwd: spec.workingDirectory,
+      noNewPrivileges: true,
+      capabilities: { bounding: [], effective: [], inheritable: [], permitted: [], ambient: [] },
+      rlimits: [
+        { type: "RLIMIT_NOFILE", soft: 10_000, hard: 10_000 },
+        { type: "RLIMIT_CORE", soft: 0, hard: 0 },
+      ],
+    },
+    mounts: [...standardMounts, ...hostMounts, ...spec.mounts.map(ociMount)],
+    hooks: spec.network ? { createRuntime: [networkHook(host.networkHook, spec.network)] } : {},
+    linux: {
+      namespaces: ["pid", "mount", "network", "ipc", "uts", "cgroup", "user"].map((type) => ({
+        type,
+      })),
+      uidMappings: mapping,
+      gidMappings: mapping,
+      cgroupsPath: `${host.cgroupParent}/${spec.id}`,
+      resources: {
+        memory: { limit: spec.limits.memoryBytes },
+        cpu: { shares: Math.max(2, Math.round((spec.limits.cpuWeight * 1024) / 100)) },
+        pids: { limit: spec.limits.maxProcesses },
+        devices: [{ allow: false, access: "rwm" }],
+      },
+      seccomp: { defaultAction: "SCMP_ACT_ALLOW", syscalls: [refusedCalls] },
+      maskedPaths: [
+        "/proc/acpi",
+        "/proc/asound",
+        "/proc/interrupts",
+        "/proc/kcore",
+        "/proc/keys",
+        "/proc/latency_stats",
+        "/proc/sched_debug",
+        "/proc/scsi",
+        "/proc/sysrq-trigger",
+        "/proc/timer_list",
+        "/proc/timer_stats",
+        "/sys/devices/virtual/powercap",
+        "/sys/firmware",
+      ],
+      readonlyPaths: ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys"],
+    },
+  };
+}
+
+const standardMounts = [
+  { destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"] },
+  {
+    destination: "/dev",
+    type: "tmpfs",
+    source: "tmpfs",
+    options: ["nosuid", "strictatime", "mode=755", "size=64k"],
+  },
+  {
+    destination: "/dev/pts",
+    type: "devpts",
+    source: "devpts",
+    options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"],
+  },
+  {
+    destination: "/dev/shm",
+    type: "tmpfs",
+    source: "shm",
+    options: ["nosuid", "noexec", "nodev", "mode=1777", "size=64m"],
+  },
+  {
+    destination: "/sys",
+    type: "sysfs",
+    source: "sysfs",
+    options: ["nosuid", "noexec", "nodev", "ro"],
+  },
+  {
+    destination: "/sys/fs/cgroup",
+    type: "cgroup",
+    source: "cgroup",
+    options: ["nosuid", "noexec", "nodev", "ro"],
+  },
+];
+
+/** The host's software, read-only and without its set-uid bits; of its settings only these. */
+const hostMounts = ["/usr", "/etc/alternatives", "/etc/ssl/certs"].map((path) => ({
+  destination: path,
+  type: "bind",
+  source: path,
+  options: ["rbind", "rprivate", "ro", "nosuid", "nodev"],
+}));
+
+function ociMount(mount: ContainerMount) {
+  if (mount.kind === "overlay")
+    return {
+      destination: mount.target,
+      type: "overlay",
+      source: "overlay",
+      options: [
+        "nosuid",
+        "nodev",
+        `lowerdir=${mount.lower}`,
+        `upperdir=${mount.upper}`,
+        `workdir=${mount.work}`,
+        "userxattr",
+      ],
+    };
+  return {
+    destination: mount.target,
+    type: "bind",
+    source: mount.source,
+    // Private: on hosts whose mounts are shared, one mount inside another would come out there.
+    options: ["rbind", "rprivate", "nosuid", "nodev", mount.readOnly ? "ro" : "rw"],
+  };
+}
+
+function networkHook(script: string, address: NetworkAddress) {
+  return {
+    path: "/bin/sh",
+    args: ["sh", script, address.interfaceName, address.hostAddress, address.containerAddress],
+    env: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"],
+    timeout: 10,
+  };
+}
+
+/** Doors into the kernel that no app needs; they answer EPERM. */
+const refusedCalls = {
+  names: [
+    "acct",
+    "add_key",
+    "bpf",
+    "delete_module",
+    "finit_module",
+    "fsconfig",
+    "fsmount",
+    "fsopen",
+    "fspick",
+    "init_module",
+    "io_uring_enter",
+    "io_uring_register",
+    "io_uring_setup",
+    "kexec_file_load",
+    "kexec_load",
+    "keyctl",
+    "mount",
+    "mount_setattr",
+    "move_mount",
+    "open_by_handle_at",
+    "open_tree",
+    "perf_event_open",
+    "pivot_root",
+    "quotactl",
+    "reboot",
+    "request_key",
+    "setns",
+    "swapoff",
+    "swapon",
+    "syslog",
+    "umount2",
+    "unshare",
+    "userfaultfd",
+    "vhangup",
+  ],
+  action: "SCMP_ACT_ERRNO",
+  errnoRet: 1,
+};

@@ -1,0 +1,79 @@
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { containerUser } from "./oci-config.ts";
+
+const folders =
+  "app dev etc/alternatives etc/apt etc/heroku etc/ssl/certs home media mnt opt/stator/bin proc root run srv sys tmp usr var/tmp".split(
+    " ",
+  );
+const links = { bin: "usr/bin", sbin: "usr/sbin", lib: "usr/lib", lib64: "usr/lib64" };
+/** Files of the host's /etc that programs need and that tell nothing. */
+const copied = ["ld.so.cache", "mime.types", "services", "protocols", "ssl/openssl.cnf"];
+
+/** Makes the skeleton that all containers have as their read-only root (the host's /usr comes in as a mount). */
+export function writeRootfs(rootfs: string): void {
+  for (const folder of folders) mkdirSync(join(rootfs, folder), { recursive: true, mode: 0o755 });
+  for (const [name, target] of Object.entries(links))
+    // The links point into a mount point that is empty here: only lstat sees them.
+    if (!lstatSync(join(rootfs, name), { throwIfNoEntry: false }) && existsSync(`/${target}`))
+      symlinkSync(target, join(rootfs, name));
+  for (const name of copied)
+    if (existsSync(`/etc/${name}`)) copyFileSync(`/etc/${name}`, join(rootfs, "etc", name));
+  const { uid, gid, name } = containerUser;
+  const files = {
+    passwd: `root:x:0:0:root:/root:/bin/bash\n${name}:x:${uid}:${gid}::/app:/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n`,
+    group: `root:x:0:\n${name}:x:${gid}:\nnogroup:x:65534:\n`,
+    hosts: "127.0.0.1 localhost\n::1 localhost\n",
+    "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\nservices: files\n",
+    "resolv.conf": resolvConf(),
+    profile: profile,
+    "apt/sources.list": "",
+    "host.conf": "multi on\n",
+  };
+  // Mount points for this program and the operator's certificates; `bun` in builds is this program.
+  for (const name of ["bin/stator", "ca.pem"]) writeFileSync(join(rootfs, "opt/stator", name), "");
+  const bun = join(rootfs, "opt/stator/bin/bun");
+  writeFileSync(bun, '#!/bin/sh\nBUN_BE_BUN=1 exec /opt/stator/bin/stator "$@"\n');
+  chmodSync(bun, 0o755);
+  for (const [file, text] of Object.entries(files)) {
+    const path = join(rootfs, "etc", file);
+    if (!existsSync(path) || readFileSync(path, "utf8") !== text) {
+      rmSync(path, { force: true });
+      writeFileSync(path, text, { mode: 0o644 });
+    }
+  }
+}
+
+/** A login shell reads it first: then come the app's `.profile.d/*.sh` and, by bash itself, its `.profile`. */
+const profile = `for script in "$HOME"/.profile.d/*.sh; do
+  [ -r "$script" ] && . "$script"
+done
+unset script
+`;
+
+/** A name server on the host's loopback cannot be reached from inside: then the ones behind it are used. */
+function resolvConf(): string {
+  const candidates = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"];
+  for (const path of candidates) {
+    if (!existsSync(path)) continue;
+    const text = readFileSync(path, "utf8");
+    const reachable = text
+      .split("\n")
+      .filter(
+        (line) => !/^nameserver\s+(127\.|::1|0\.0\.0\.0|fe80:)/.test(line) && !line.startsWith("#"),
+      );
+    if (reachable.some((line) => line.startsWith("nameserver")))
+      return `${reachable.join("\n").trim()}\n`;
+  }
+  return "nameserver 1.1.1.1\nnameserver 8.8.8.8\n";
+}

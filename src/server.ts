@@ -1,0 +1,206 @@
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { createApi } from "./api/api.ts";
+import { type AttachSession, websocket } from "./api/attach-socket.ts";
+import { createGitDoor } from "./git/git-door.ts";
+import { createPushHooks } from "./git/push-hooks.ts";
+import { unlimitedIdleTime } from "./lib/idle-time.ts";
+import { tailFile } from "./lib/tail-file.ts";
+import { createAccount, firstAccount } from "./model/account.ts";
+import { DataFolderLocked, lockDataFolder } from "./model/data-lock.ts";
+import { createToken } from "./model/token.ts";
+import { createPlatform, type Platform } from "./platform.ts";
+import { ensureRouter } from "./router-process.ts";
+import {
+  readServerSettings,
+  type ServerFlags,
+  type ServerSettings,
+  SettingsError,
+} from "./settings.ts";
+
+const reconcileEveryMs = 5000;
+const lookAtRouterEveryMs = 200;
+
+/** `stator server`: the control plane until SIGTERM. Returns the exit status. */
+export async function runServer(
+  flags: ServerFlags,
+  { program, say }: { program: [string, ...string[]]; say: (line: string) => void },
+): Promise<number> {
+  let settings: ServerSettings;
+  try {
+    settings = readServerSettings(flags);
+  } catch (error) {
+    if (!(error instanceof SettingsError)) throw error;
+    say(` ▸    ${error.message}`);
+    return 2;
+  }
+  if (process.getuid?.() !== 0) {
+    say(" ▸    stator server makes containers, and needs root for it: run it with sudo");
+    return 2;
+  }
+  mkdirSync(settings.dataDir, { recursive: true, mode: 0o711 });
+  let lock: ReturnType<typeof lockDataFolder>;
+  try {
+    lock = lockDataFolder(settings.dataDir);
+  } catch (error) {
+    if (!(error instanceof DataFolderLocked)) throw error;
+    say(` ▸    ${error.message}`);
+    return 2;
+  }
+  // A fault of ours in the background must not take the control plane down; the loop puts things right.
+  process.on("unhandledRejection", (error) =>
+    say(`unexpected: ${error instanceof Error ? error.stack : String(error)}`),
+  );
+  const asked = stopAsked();
+  let opened: Awaited<ReturnType<typeof open>>;
+  try {
+    opened = await open(settings, program);
+  } catch (error) {
+    say(` ▸    Stator cannot start: ${error instanceof Error ? error.message : String(error)}`);
+    return 1;
+  }
+  const { platform, router, doors } = opened;
+  say(`Stator serves ${platform.urls.api}, apps at ${platform.urls.web({ name: "APP" })}`);
+  await asked;
+  doors.close();
+  if (settings.stopDynos) {
+    say("Stopping all dynos...");
+    await platform.tearDown();
+    await router.stop();
+  } else await platform.close();
+  lock.release();
+  return 0;
+}
+
+function stopAsked(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const)
+      process.on(signal, () => resolve());
+  });
+}
+
+async function open(settings: ServerSettings, program: [string, ...string[]]) {
+  const { dataDir } = settings;
+  const router = await ensureRouter(settings, program);
+  const platformSocket = join(dataDir, "platform.sock");
+  const hookSocket = join(dataDir, "hook.sock");
+  const platform = await createPlatform(settings, {
+    router: router.client,
+    httpPort: router.httpPort,
+    httpsPort: router.httpsPort,
+    platformSocket,
+    program,
+  });
+  writeCredentials(platform, dataDir);
+  rmSync(hookSocket, { force: true });
+  const hooks = createPushHooks(hookSocket);
+  const git = createGitDoor({
+    database: platform.database,
+    repositories: platform.repositories,
+    hooks,
+    hookSocket,
+    deploy: (app, request) => platform.deploy(app, request),
+    freeDiskBytes: () => platform.freeDiskBytes(),
+  });
+  const door = openDoor({ platform, platformSocket, git, domain: settings.domain });
+  for (const socket of [platformSocket, hookSocket]) chmodSync(socket, 0o600);
+  const requests = tailFile(join(dataDir, "router", "router.log"), (rows) =>
+    takeRouterLines(platform, rows),
+  );
+  const loop = setInterval(() => void reconcile(), reconcileEveryMs);
+  const watch = setInterval(() => {
+    if (!router.isAlive()) void reconcile();
+  }, lookAtRouterEveryMs);
+  let reconciling = false;
+  async function reconcile() {
+    if (reconciling) return;
+    reconciling = true;
+    try {
+      const routerIsNew = await router.ensure();
+      await platform.reconcile({ routerIsNew });
+    } catch (error) {
+      process.stderr.write(`reconcile: ${(error as Error).stack}\n`);
+    } finally {
+      reconciling = false;
+    }
+  }
+  return {
+    platform,
+    router,
+    doors: {
+      close(): void {
+        clearInterval(loop);
+        clearInterval(watch);
+        requests.close();
+        void door.stop(true);
+        void hooks.close();
+      },
+    },
+  };
+}
+
+/** API and git share a socket that only the router comes in by; the host name tells them apart. */
+function openDoor(options: {
+  platform: Platform;
+  platformSocket: string;
+  git: (request: Request) => Promise<Response>;
+  domain: string;
+}) {
+  const { platform, platformSocket, git, domain } = options;
+  const api = createApi(platform);
+  rmSync(platformSocket, { force: true });
+  return Bun.serve({
+    unix: platformSocket,
+    maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+    // A build may be silent for minutes, a log may be followed for hours.
+    ...unlimitedIdleTime,
+    async fetch(request: Request, server: Bun.Server<AttachSession>) {
+      const host = (request.headers.get("host") ?? "").replace(/:\d+$/, "");
+      if (host === `git.${domain}`) return git(request);
+      return api.fetch(request, { server });
+    },
+    websocket,
+  });
+}
+
+function takeRouterLines(platform: Platform, rows: string[]): void {
+  for (const row of rows) {
+    try {
+      const { app, at, line } = JSON.parse(row) as { app: string; at: string; line: string };
+      platform.logs.write(app, { at, source: "heroku", dyno: "router", message: line });
+    } catch {
+      // A line that a crash has torn tells nothing.
+    }
+  }
+}
+
+/** The first start makes the owner and one token; only root of this machine can read it. */
+function writeCredentials(platform: Platform, dataDir: string): void {
+  const path = join(dataDir, "credentials.json");
+  const owner =
+    firstAccount(platform.database) ?? createAccount(platform.database, `owner@${hostname()}`);
+  const known = existsSync(path) ? readCredentials(path) : undefined;
+  const git = platform.urls.git({ name: "x" }).replace(/\/x\.git$/, "");
+  const token =
+    known?.token ?? createToken(platform.database, { account: owner, description: "owner" });
+  const text = JSON.stringify({ api: platform.urls.api, git, email: owner.email, token }, null, 2);
+  writeFileSync(`${path}.new`, `${text}\n`, { mode: 0o600 });
+  renameSync(`${path}.new`, path);
+}
+
+function readCredentials(path: string): { token: string } | undefined {
+  try {
+    return JSON.parse(readFileSync(path, "utf8")) as { token: string };
+  } catch {
+    return undefined;
+  }
+}

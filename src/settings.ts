@@ -1,0 +1,181 @@
+import { z } from "zod";
+
+/** What `stator server` is told by flags and variables; flags win. */
+export interface ServerSettings {
+  dataDir: string;
+  domain: string;
+  httpPort: number | null;
+  httpsPort: number | null;
+  host: string;
+  stopDynos: boolean;
+  /** Variables that reach every build and no dyno: CA bundle, HTTP proxy, mirrors. */
+  buildEnvironment: Record<string, string>;
+  buildTimeoutMs: number;
+  bootTimeoutMs: number;
+}
+
+/** What `stator server --help` prints. */
+export const serverHelp = `Run the platform: the API, git, builds and dynos, until SIGTERM. Dynos and the router go on.
+
+=== Usage
+
+  stator server [FLAGS]          (as root)
+
+=== Flags (and the variables that they win over)
+
+  --data FOLDER      STATOR_DATA        where everything is kept [/var/lib/stator]
+  --domain NAME      STATOR_DOMAIN      apps at APP.NAME, API at api.NAME, git at git.NAME [localhost]
+  --http PORT        STATOR_HTTP_PORT   [80; 8080 when the domain is localhost; 0: any free one]
+  --https PORT       STATOR_HTTPS_PORT  [443; none when the domain is localhost; 0: none]
+  --host ADDRESS     STATOR_HOST        address to listen on [0.0.0.0; 127.0.0.1 when the domain is localhost]
+  --stop-dynos                          on SIGTERM stop the dynos and the router too, and leave nothing behind
+
+=== For builds (they reach every build and no dyno)
+
+  STATOR_BUILD_CA_BUNDLE=FILE    certificates that builds trust
+  STATOR_BUILD_ENV_NAME=VALUE    NAME=VALUE, as HTTPS_PROXY
+  STATOR_NODE_MIRROR=URL         where Node.js is fetched from
+  STATOR_BUILD_TIMEOUT=SECONDS   [900]
+  STATOR_BOOT_TIMEOUT=SECONDS    until a web dyno must listen on $PORT [60]`;
+
+/** A setting that cannot be used; said in one line, exit status 2. */
+export class SettingsError extends Error {
+  override readonly name = "SettingsError";
+}
+
+const port = z
+  .string()
+  .regex(/^\d{1,5}$/)
+  .transform(Number)
+  .refine((number) => number <= 65535);
+const hostname = z
+  .string()
+  .regex(
+    /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/,
+  );
+const ipAddress = z.union([z.ipv4(), z.ipv6()]);
+const seconds = z
+  .string()
+  .regex(/^\d{1,6}$/)
+  .transform((text) => Number(text) * 1000)
+  .refine((number) => number > 0);
+
+type Variables = Record<string, string | undefined>;
+export type ServerFlags = Partial<
+  Record<"data" | "domain" | "http" | "https" | "host", string> & { "stop-dynos": boolean }
+>;
+
+/** Reads the settings of the server; throws a SettingsError that names the wrong value. */
+export function readServerSettings(
+  flags: ServerFlags,
+  variables: Variables = process.env,
+): ServerSettings {
+  const read = <T>(
+    flag: keyof ServerFlags | null,
+    variable: string,
+    schema: z.ZodType<T, string>,
+    rule: string,
+    fallback: T,
+  ): T => {
+    const fromFlag = flag === null ? undefined : flags[flag];
+    const text = typeof fromFlag === "string" ? fromFlag : variables[variable];
+    if (text === undefined) return fallback;
+    const parsed = schema.safeParse(text);
+    if (parsed.success) return parsed.data;
+    const where = typeof fromFlag === "string" ? `--${flag}` : variable;
+    throw new SettingsError(`${where} is ${JSON.stringify(text)}, but must be ${rule}`);
+  };
+  const domain = read("domain", "STATOR_DOMAIN", hostname, "a lower-case domain name", "localhost");
+  const local = domain === "localhost" || domain.endsWith(".localhost");
+  const absolute = z
+    .string()
+    .min(1)
+    .transform((path) => (path.startsWith("/") ? path : `${process.cwd()}/${path}`));
+  const https = read(
+    "https",
+    "STATOR_HTTPS_PORT",
+    port,
+    "a port from 0 (none) to 65535",
+    local ? 0 : 443,
+  );
+  return {
+    dataDir: read("data", "STATOR_DATA", absolute, "a folder", defaultDataDir(variables)),
+    domain,
+    httpPort: read("http", "STATOR_HTTP_PORT", port, "a port from 0 to 65535", local ? 8080 : 80),
+    httpsPort: https === 0 ? null : https,
+    host: read("host", "STATOR_HOST", ipAddress, "an IP address", local ? "127.0.0.1" : "0.0.0.0"),
+    stopDynos: flags["stop-dynos"] ?? false,
+    buildEnvironment: buildEnvironment(variables),
+    buildTimeoutMs: read(null, "STATOR_BUILD_TIMEOUT", seconds, "a number of seconds", 15 * 60_000),
+    bootTimeoutMs: read(null, "STATOR_BOOT_TIMEOUT", seconds, "a number of seconds", 60_000),
+  };
+}
+
+function defaultDataDir(variables: Variables): string {
+  return process.getuid?.() === 0 ? "/var/lib/stator" : `${variables.HOME ?? "/tmp"}/.stator`;
+}
+
+const buildPrefix = "STATOR_BUILD_ENV_";
+
+/** `STATOR_BUILD_ENV_HTTPS_PROXY=…` becomes `HTTPS_PROXY` in each build; mirrors go by their own names. */
+function buildEnvironment(variables: Variables): Record<string, string> {
+  const environment: Record<string, string> = {};
+  for (const [name, value] of Object.entries(variables)) {
+    if (value === undefined) continue;
+    if (name.startsWith(buildPrefix)) environment[name.slice(buildPrefix.length)] = value;
+    else if (/^STATOR_[A-Z]+_MIRROR$/.test(name) || name === "STATOR_BUILD_CA_BUNDLE")
+      environment[name] = value;
+  }
+  return environment;
+}
+
+/** What the command line reads from the environment. */
+export interface CliSettings {
+  home: string;
+  /** Where git and a browser are looked for. */
+  path: string;
+  /** Data folder of the server on this machine; `stator login` reads the owner's token there. */
+  dataDir: string;
+  /** What a browser needs to be opened; nothing where there is no desktop. */
+  desktop: Record<string, string> | undefined;
+  app: string | undefined;
+  api: string | undefined;
+  token: string | undefined;
+  terminal: { term: string; colour: boolean };
+}
+
+export function readCliSettings(variables: Variables = process.env): CliSettings {
+  return {
+    home: variables.HOME ?? "/",
+    path: variables.PATH ?? "/usr/local/bin:/usr/bin:/bin",
+    dataDir: variables.STATOR_DATA || defaultDataDir(variables),
+    desktop: desktop(variables),
+    app: variables.STATOR_APP || undefined,
+    api: variables.STATOR_API || undefined,
+    token: variables.STATOR_API_KEY || undefined,
+    terminal: {
+      term: variables.TERM ?? "dumb",
+      colour: Boolean(process.stdout.isTTY) && variables.NO_COLOR === undefined,
+    },
+  };
+}
+
+/** What git hands to the hook of a push: where the server is, and where the new objects lie. */
+export function readHookSettings(variables: Variables = process.env) {
+  const names = ["GIT_QUARANTINE_PATH", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES"];
+  const quarantine: Record<string, string> = {};
+  for (const name of names) if (variables[name]) quarantine[name] = variables[name];
+  return {
+    socketPath: variables.STATOR_HOOK_SOCKET ?? "",
+    id: variables.STATOR_HOOK_ID ?? "",
+    quarantine,
+  };
+}
+
+function desktop(variables: Variables): Record<string, string> | undefined {
+  if (!process.stdout.isTTY) return undefined;
+  if (process.platform === "darwin") return {};
+  const names = ["DISPLAY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"];
+  const found = names.flatMap((name) => (variables[name] ? [[name, variables[name]]] : []));
+  return variables.DISPLAY || variables.WAYLAND_DISPLAY ? Object.fromEntries(found) : undefined;
+}
