@@ -1,0 +1,299 @@
+/**
+ * `npm run bench`: what a push, a start, a rollback and an idle platform cost on this machine, with
+ * real containers and the compiled binary. Figures are medians; the goals stand beside them.
+ */
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createOciRuntime } from "../../src/runtime/oci-runtime.ts";
+
+const root = join(import.meta.dir, "../..");
+const binary = join(root, "dist/stator");
+const folder = mkdtempSync(join(tmpdir(), "stator-bench-"));
+
+const rows: [what: string, figure: string, goal: string][] = [];
+
+await run(["bun", "src/bundle/binary.ts"], root);
+rows.push(["size of the binary", `${(statSync(binary).size / 1024 / 1024).toFixed(0)} MB`, ""]);
+
+const server = Bun.spawn(
+  [binary, "server", "--data", join(folder, "data"), "--http", "0", "--stop-dynos"],
+  {
+    cwd: folder,
+    env: {
+      ...process.env,
+      ...(process.env.SSL_CERT_FILE ? { STATOR_BUILD_CA_BUNDLE: process.env.SSL_CERT_FILE } : {}),
+    },
+    stdin: "ignore",
+    stdout: "ignore",
+    stderr: "inherit",
+  },
+);
+try {
+  const credentialsPath = join(folder, "data/credentials.json");
+  await until(() => existsSync(credentialsPath), 20_000, "the server starts");
+  const { api, git, token } = JSON.parse(readFileSync(credentialsPath, "utf8")) as Credentials;
+  const port = new URL(api).port;
+  const stator = { port, token, git };
+
+  await measureIdleMemory();
+  const plain = await prepareApp(stator, "plain-http");
+  const express = await prepareApp(stator, "express");
+  rows.push([
+    "push to live, no dependencies",
+    seconds(median(await times(5, () => plain.push()))),
+    "under 2 s",
+  ]);
+  rows.push([
+    "push to live, Express, warm cache",
+    seconds(median(await times(5, () => express.push()))),
+    "under 4 s",
+  ]);
+  rows.push([
+    "rollback to live",
+    seconds(median(await times(5, () => plain.rollBack()))),
+    "under 1 s",
+  ]);
+  await measureContainerStart();
+  await measureReleasesUnderLoad(stator, plain);
+} finally {
+  server.kill("SIGTERM");
+  await server.exited;
+  rmSync(folder, { recursive: true, force: true });
+}
+
+const width = Math.max(...rows.map(([what]) => what.length));
+for (const [what, figure, goal] of rows)
+  process.stdout.write(
+    `${what.padEnd(width)}  ${figure.padEnd(34)} ${goal && `(goal: ${goal})`}\n`,
+  );
+
+interface Credentials {
+  api: string;
+  git: string;
+  token: string;
+}
+type Stator = { port: string; token: string; git: string };
+
+async function prepareApp(stator: Stator, fixture: string) {
+  const name = `bench-${fixture}`;
+  const work = join(folder, fixture);
+  cpSync(join(root, "test/fixtures/apps", fixture), work, { recursive: true });
+  await call(stator, "POST", "/apps", { name });
+  const { hostname } = new URL(stator.git);
+  await Bun.write(
+    join(folder, ".netrc"),
+    `machine ${hostname} login bench password ${stator.token}\n`,
+  );
+  await run(["git", "init", "--quiet", "--initial-branch=main"], work);
+  await run(["git", "remote", "add", "stator", `${stator.git}/${name}.git`], work);
+  await commit(work);
+  await run(["git", "push", "stator", "main"], work);
+  return {
+    name,
+    async push() {
+      await commit(work);
+      return timed(async () => {
+        await run(["git", "push", "stator", "main"], work);
+        const response = await ask(stator.port, `${name}.localhost`);
+        if (response.status !== 200) throw new Error(`${name} answers ${response.status}`);
+      });
+    },
+    async rollBack() {
+      const releases = (await call(stator, "GET", `/apps/${name}/releases`)) as Release[];
+      const current = releases.reduce((one, other) => (one.version > other.version ? one : other));
+      const target = releases.find(({ version }) => version === current.version - 1);
+      return timed(async () => {
+        const made = (await call(stator, "POST", `/apps/${name}/releases`, {
+          release: target?.id,
+        })) as Release;
+        await settled(stator, name, made.version);
+      });
+    },
+  };
+}
+
+interface Release {
+  id: string;
+  version: number;
+  status: string;
+}
+
+async function settled(stator: Stator, app: string, version: number): Promise<void> {
+  for (;;) {
+    const release = (await call(stator, "GET", `/apps/${app}/releases/${version}`)) as Release;
+    if (release.status === "succeeded") return;
+    if (release.status === "failed") throw new Error(`release v${version} failed`);
+    await Bun.sleep(5);
+  }
+}
+
+/** Server and router after a start, before any app. PSS: pages they share are counted once. */
+async function measureIdleMemory(): Promise<void> {
+  await Bun.sleep(2000);
+  const router = Number(readFileSync(join(folder, "data/router/router.pid"), "utf8"));
+  const pss = [server.pid, router].map((pid) => {
+    const text = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
+    return Number(/^Pss:\s+(\d+)/m.exec(text)?.[1] ?? 0) / 1024;
+  });
+  const [ofServer = 0, ofRouter = 0] = pss;
+  rows.push([
+    "idle memory of the platform",
+    `${(ofServer + ofRouter).toFixed(0)} MB (server ${ofServer.toFixed(0)}, router ${ofRouter.toFixed(0)})`,
+    "under 150 MB",
+  ]);
+}
+
+async function measureContainerStart(): Promise<void> {
+  const runDir = `/run/stator/bench-${process.pid}`;
+  const runtime = await createOciRuntime({
+    runDir,
+    addressesDir: "/run/stator/addresses",
+    rootfs: join(runDir, "rootfs"),
+    instance: "be9c",
+  });
+  const figures: number[] = [];
+  for (let index = 0; index < 10; index++) {
+    const id = `bench-${process.pid}-${index}`;
+    const network = runtime.reserveAddress(id);
+    const spec = {
+      id,
+      hostname: "bench",
+      argv: ["/usr/bin/tini", "--", "sleep", "60"],
+      environment: { PATH: "/usr/bin:/bin" },
+      workingDirectory: "/",
+      hostIdBase: 0x7000_0000,
+      mounts: [],
+      limits: { memoryBytes: 512 * 1024 * 1024, cpuWeight: 100, maxProcesses: 256 },
+      terminal: false,
+      network,
+    };
+    figures.push(await timed(() => runtime.start(spec, { logPath: join(folder, `${id}.log`) })));
+    await runtime.destroy(id);
+  }
+  runtime.close();
+  await runtime.remove();
+  rows.push(["container's part of a dyno's start", milliseconds(median(figures)), "under 100 ms"]);
+}
+
+async function measureReleasesUnderLoad(stator: Stator, app: { name: string }): Promise<void> {
+  let running = true;
+  let failed = 0;
+  const latencies: number[] = [];
+  const ask_ = async (close: boolean) => {
+    while (running) {
+      const start = performance.now();
+      const ok = await ask(stator.port, `${app.name}.localhost`, close)
+        .then((response) => response.status === 200)
+        .catch(() => false);
+      latencies.push(performance.now() - start);
+      if (!ok) failed++;
+      await Bun.sleep(2);
+    }
+  };
+  const clients = [ask_(false), ask_(false), ask_(true), ask_(true)];
+  const took = await timed(async () => {
+    for (let index = 0; index < 20; index++) {
+      await call(stator, "PATCH", `/apps/${app.name}/config-vars`, { BENCH: `${index}` });
+      const releases = (await call(stator, "GET", `/apps/${app.name}/releases`)) as Release[];
+      await settled(stator, app.name, Math.max(...releases.map(({ version }) => version)));
+    }
+  });
+  running = false;
+  await Promise.all(clients);
+  latencies.sort((one, other) => one - other);
+  const p99 = latencies[Math.floor(latencies.length * 0.99)] ?? 0;
+  rows.push([
+    "20 releases under requests",
+    `${seconds(took)}, ${latencies.length} requests, ${failed} failed`,
+    "0 failed",
+  ]);
+  rows.push([
+    "  answer meanwhile, median / p99",
+    `${milliseconds(median(latencies))} / ${milliseconds(p99)}`,
+    "",
+  ]);
+}
+
+async function call(
+  stator: Stator,
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<unknown> {
+  const response = await fetch(`http://127.0.0.1:${stator.port}${path}`, {
+    method,
+    headers: {
+      host: "api.localhost",
+      accept: "application/vnd.heroku+json; version=3",
+      authorization: `Bearer ${stator.token}`,
+      "content-type": "application/json",
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  if (!response.ok)
+    throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
+  return response.json();
+}
+
+async function ask(port: string, host: string, close = false): Promise<{ status: number }> {
+  const response = await fetch(`http://127.0.0.1:${port}/`, {
+    headers: { host, ...(close ? { connection: "close" } : {}) },
+  });
+  await response.arrayBuffer();
+  return response;
+}
+
+async function commit(work: string): Promise<void> {
+  await Bun.write(join(work, "stamp.txt"), `${performance.now()}\n`);
+  await run(["git", "add", "--all"], work);
+  await run(
+    ["git", "-c", "user.name=bench", "-c", "user.email=bench@localhost", "commit", "-qm", "bench"],
+    work,
+  );
+}
+
+async function run(argv: string[], cwd: string): Promise<void> {
+  const program = argv[0] === "bun" ? [process.execPath, ...argv.slice(1)] : argv;
+  const child = Bun.spawn(program, {
+    cwd,
+    env: { ...process.env, HOME: folder },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const said = await new Response(child.stderr).text();
+  if ((await child.exited) !== 0) throw new Error(`${argv.join(" ")}: ${said}`);
+}
+
+async function until(condition: () => boolean, limitMs: number, what: string): Promise<void> {
+  const deadline = Date.now() + limitMs;
+  while (!condition()) {
+    if (Date.now() > deadline) throw new Error(`gave up waiting until ${what}`);
+    await Bun.sleep(20);
+  }
+}
+
+async function timed(task: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await task();
+  return performance.now() - start;
+}
+
+async function times(count: number, task: () => Promise<number>): Promise<number[]> {
+  const figures: number[] = [];
+  for (let index = 0; index < count; index++) figures.push(await task());
+  return figures;
+}
+
+function median(figures: number[]): number {
+  return figures.toSorted((one, other) => one - other)[Math.floor(figures.length / 2)] ?? 0;
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(2)} s`;
+}
+
+function milliseconds(ms: number): string {
+  return `${ms.toFixed(1)} ms`;
+}

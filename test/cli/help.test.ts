@@ -1,0 +1,65 @@
+import { afterAll, expect, test } from "bun:test";
+import packageJson from "../../package.json";
+import { commands, topics } from "../../src/cli/commands/registry.ts";
+import { version } from "../../src/cli/version.ts";
+import { commandLine } from "../helpers/command-line.ts";
+
+const person = commandLine();
+const stator = (...argv: string[]) => person.stator(...argv);
+afterAll(() => person.remove());
+
+test("general help names every topic", async () => {
+  for (const argv of [[], ["help"], ["--help"], ["-h"]]) {
+    const { status, out } = await stator(...argv);
+    expect(status).toBe(0);
+    for (const { name, summary } of topics) expect(out).toMatch(new RegExp(`${name} +${summary}`));
+  }
+});
+
+test("every topic and every command explains itself, with all of its flags", async () => {
+  expect(commands.size).toBeGreaterThan(30);
+  for (const topic of topics) {
+    const { status, out } = await stator("help", topic.name);
+    expect(status).toBe(0);
+    for (const name of Object.keys(topic.commands)) expect(out).toContain(name);
+  }
+  for (const [name, command] of commands) {
+    const { status, out } = await stator(name, "--help");
+    expect(status).toBe(0);
+    expect(out).toStartWith(command.summary);
+    for (const flag of Object.keys(command.flags)) expect(out).toContain(`--${flag}`);
+  }
+});
+
+test("lists and infos all take --json", () => {
+  for (const name of "apps info ps logs config config:get releases releases:info maintenance auth:whoami".split(
+    " ",
+  ))
+    expect(Object.keys(commands.get(name)?.flags ?? {})).toContain("json");
+});
+
+test("what was mistyped is told, with the nearest word, and status 2", async () => {
+  expect(await stator("relases")).toMatchObject({
+    status: 2,
+    out: "",
+    err: " ▸    relases is not a stator command.\n ▸    Perhaps you meant releases.\n ▸    See all: stator help\n",
+  });
+  expect((await stator("zzzzzzzz")).err).not.toContain("Perhaps");
+  expect((await stator("help", "confg")).err).toContain("Perhaps you meant config");
+  const flag = await stator("apps", "--nope");
+  expect(flag.status).toBe(2);
+  expect(flag.err).toContain("'--nope'");
+  expect(flag.err).toContain("See stator apps --help");
+  expect(await stator("rename")).toMatchObject({ status: 2 });
+  expect((await stator("rename")).err).toStartWith(" ▸    NEWNAME is missing.");
+  expect((await stator("apps", "x")).err).toStartWith(" ▸    Unexpected argument: x");
+  expect((await stator("ps", "--app")).status).toBe(2);
+});
+
+test("the version is that of the package", async () => {
+  expect(version).toBe(packageJson.version);
+  for (const argv of ["version", "--version", "-v"])
+    expect((await stator(argv)).out).toBe(
+      `stator/${version} ${process.platform}-${process.arch}\n`,
+    );
+});

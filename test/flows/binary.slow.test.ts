@@ -1,0 +1,69 @@
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { exec, hostEnvironment } from "../../src/lib/exec.ts";
+import {
+  findProcesses,
+  probeFiles,
+  repositoryRoot,
+  startStator,
+  type StatorServer,
+} from "../helpers/stator-server.ts";
+
+setDefaultTimeout(120_000);
+let folder = "";
+let binary = "";
+/** A folder with settings of somebody else's: none of them may have an effect. */
+let foreign = "";
+let stator: StatorServer | undefined;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "stator-binary-"));
+  binary = join(folder, "stator");
+  const built = await exec([process.execPath, "src/bundle/binary.ts", "--outfile", binary], {
+    cwd: repositoryRoot,
+    env: { PATH: hostEnvironment.PATH, HOME: folder },
+  });
+  expect(built.stderr).toBe("");
+  expect(built.exitCode).toBe(0);
+  foreign = join(folder, "foreign");
+  mkdirSync(foreign);
+  const files = {
+    ".env": "STATOR_DOMAIN=foreign.example\nSTATOR_HTTP_PORT=nonsense\nSTATOR_APP=foreign\n",
+    ".env.local": "STATOR_DOMAIN=foreign.example\n",
+    "bunfig.toml": 'preload = ["./preload.ts"]\n[run]\npreload = ["./preload.ts"]\n',
+    "preload.ts": 'await Bun.write(import.meta.dir + "/preloaded", "yes");\n',
+    "package.json": '{ "name": "foreign", "type": "commonjs" }',
+    "tsconfig.json": "{ nonsense",
+  };
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(foreign, name), text);
+});
+afterAll(async () => {
+  await stator?.stop();
+  rmSync(folder, { recursive: true });
+});
+
+test("the binary stands alone: it serves a push from a folder with foreign settings, and ignores them", async () => {
+  stator = await startStator({ program: [binary], cwd: foreign });
+  expect(stator.credentials.api).toBe(`http://api.localhost:${stator.port}`);
+  const app = await stator.createApp(probeFiles("binary", { ".env": "STATOR_DOMAIN=app.example" }));
+  const pushed = await app.push();
+  expect(pushed.text).toContain("Verifying deploy... done.");
+  expect(await (await app.get()).text()).toBe("version binary");
+  expect(existsSync(join(foreign, "preloaded"))).toBe(false);
+  const programs = findProcesses(stator.dataDir).map(({ argv }) => argv[0] as string);
+  expect(programs.filter((program) => /\bbun\b/.test(program))).toEqual([]);
+});
+
+test("the binary's other commands ignore them too", async () => {
+  for (const args of [["--help"], ["help", "server"], ["server", "--help"]] as const) {
+    const env = { PATH: hostEnvironment.PATH, HOME: folder };
+    const { exitCode, stdout, stderr } = await exec([binary, ...args], { cwd: foreign, env });
+    expect(stderr).toBe("");
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain("stator");
+    expect(stdout).not.toContain("foreign");
+  }
+  expect(existsSync(join(foreign, "preloaded"))).toBe(false);
+});

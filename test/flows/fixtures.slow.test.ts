@@ -1,0 +1,21 @@
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { expectFixtureServes } from "../helpers/fixture-app.ts";
+import { startStator, type StatorServer } from "../helpers/stator-server.ts";
+
+setDefaultTimeout(180_000);
+let stator: StatorServer;
+beforeAll(async () => {
+  stator = await startStator();
+});
+afterAll(() => stator.stop());
+
+for (const name of ["express", "typescript", "websocket-echo", "yarn", "pnpm"])
+  test(`${name} is pushed and answers, and a second push is built from the cache`, async () => {
+    const app = await expectFixtureServes(stator, name);
+    await app.commit("Again");
+    const again = await app.push();
+    expect(again.text).toContain("Verifying deploy... done.");
+    expect(again.text).toContain("-----> Restoring cache");
+    expect((await app.get()).status).toBe(200);
+    await app.api("DELETE");
+  });

@@ -1,0 +1,70 @@
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { runCli } from "../../src/cli/cli.ts";
+import { readCliSettings } from "../../src/settings.ts";
+
+const program = join(import.meta.dir, "cli-process.ts");
+
+/** A person with an empty home and an empty folder, who types commands. */
+export function commandLine(variables: Record<string, string> = {}) {
+  const root = mkdtempSync(join(tmpdir(), "stator-cli-"));
+  const [home, cwd] = [join(root, "home"), join(root, "folder")];
+  mkdirSync(home);
+  mkdirSync(cwd);
+  const environment: Record<string, string> = {
+    HOME: home,
+    PATH: "/usr/local/bin:/usr/bin:/bin",
+    ...variables,
+  };
+  return {
+    home,
+    cwd,
+    environment,
+    /** Runs a command in this process. */
+    async stator(...argv: string[]) {
+      let [out, err] = ["", ""];
+      const status = await runCli(argv, {
+        settings: readCliSettings(environment),
+        cwd,
+        out: (text) => (out += text),
+        err: (text) => (err += text),
+        flush: () => Promise.resolve(),
+      });
+      return { status, out, err };
+    },
+    /** Starts a command as a process of its own. */
+    start(argv: string[], { input }: { input?: string | Uint8Array<ArrayBuffer> } = {}) {
+      return Bun.spawn([process.execPath, program, ...argv], {
+        cwd,
+        env: environment,
+        stdin: input === undefined ? "ignore" : new Blob([input]),
+        stdout: "pipe",
+        stderr: "pipe",
+      });
+    },
+    /** The same, in a terminal of a size. */
+    startInTerminal(
+      argv: string[],
+      options: { columns: number; lines: number; onOutput: (text: string) => void },
+    ) {
+      const child = Bun.spawn([process.execPath, program, ...argv], {
+        cwd,
+        env: environment,
+        terminal: {
+          cols: options.columns,
+          rows: options.lines,
+          data: (_terminal, bytes) => options.onOutput(Buffer.from(bytes).toString()),
+        },
+      });
+      return { child, terminal: child.terminal as Bun.Terminal };
+    },
+    async git(...argv: string[]) {
+      const child = Bun.spawn(["git", ...argv], { cwd, env: environment, stderr: "inherit" });
+      const text = await new Response(child.stdout).text();
+      await child.exited;
+      return text;
+    },
+    remove: () => rmSync(root, { recursive: true, force: true }),
+  };
+}

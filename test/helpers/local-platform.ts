@@ -1,0 +1,262 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createApi } from "../../src/api/api.ts";
+import { type AttachSession, websocket } from "../../src/api/attach-socket.ts";
+import type { AttachedDyno } from "../../src/dyno/one-off.ts";
+import { hostEnvironment, spawn } from "../../src/lib/exec.ts";
+import { PlatformError } from "../../src/lib/platform-error.ts";
+import { logTime } from "../../src/logs/log-line.ts";
+import { createLogs } from "../../src/logs/log-store.ts";
+import { createAccount } from "../../src/model/account.ts";
+import { type App, createApp, deleteApp, updateApp } from "../../src/model/app.ts";
+import { changedConfigVars, readConfigVars, writeConfigVars } from "../../src/model/config-vars.ts";
+import { closeDatabase, openDatabase } from "../../src/model/database.ts";
+import { createDyno, deleteDyno, type Dyno, dynoName, listDynos } from "../../src/model/dyno.ts";
+import { reconcileFormation } from "../../src/model/formation.ts";
+import { createRelease, currentRelease, type Release } from "../../src/model/release.ts";
+import { createSlug, type ProcessTypes } from "../../src/model/slug.ts";
+import { createToken } from "../../src/model/token.ts";
+import { openVault } from "../../src/model/vault.ts";
+import type { Platform } from "../../src/platform.ts";
+
+/**
+ * A platform for the tests of the doors: a real database, vault and log, and one-off dynos that are
+ * real child processes of this machine. What it lacks (builds, containers, routes) is proven by the
+ * flows, against the real platform.
+ */
+function localPlatform(urls: { api: string; git: string; domain: string }) {
+  const folder = mkdtempSync(join(tmpdir(), "stator-platform-"));
+  const database = openDatabase(":memory:");
+  const vault = openVault(join(folder, "key"));
+  const logs = createLogs({ dir: join(folder, "logs") });
+  const account = createAccount(database, "owner@example.com");
+  const token = createToken(database, { account, description: "test" });
+  const restarted: (string | undefined)[] = [];
+
+  const release = (
+    app: App,
+    change: Partial<Pick<Release, "slugId" | "status">> & {
+      description: string;
+      config?: Record<string, string>;
+    },
+  ) =>
+    createRelease(database, vault, {
+      app,
+      user: account,
+      slugId: currentRelease(database, app)?.slugId ?? null,
+      config: readConfigVars(database, vault, app),
+      status: "succeeded",
+      ...change,
+    });
+  const startDyno = (app: App, dyno: Pick<Dyno, "type" | "number" | "command">) => {
+    const releaseId = currentRelease(database, app)?.id ?? "";
+    return createDyno(database, { appId: app.id, releaseId, size: "Basic", port: 0, ...dyno });
+  };
+  let runNumber = 1000;
+
+  const platform = {
+    database,
+    vault,
+    logs,
+    urls: {
+      api: urls.api,
+      git: (app) => `${urls.git}/${app.name}.git`,
+      web: (app) => `http://${app.name}.${urls.domain}/`,
+    },
+    createApp({ name, user }) {
+      const app = createApp(database, { name, owner: user, stack: "heroku-24" });
+      release(app, { description: "Initial release" });
+      release(app, { description: "Enable Logplex" });
+      return Promise.resolve(app);
+    },
+    renameApp: (app, name) => Promise.resolve(updateApp(database, app, { name })),
+    setMaintenance: (app, maintenance) =>
+      Promise.resolve(updateApp(database, app, { maintenance })),
+    async destroyApp(app) {
+      deleteApp(database, app);
+      await logs.remove(app.id);
+    },
+    changeConfig(app, { change }) {
+      const before = readConfigVars(database, vault, app);
+      const vars = changedConfigVars(before, change);
+      if (JSON.stringify(vars) === JSON.stringify(before))
+        return Promise.resolve({ vars, release: null });
+      writeConfigVars(database, vault, { app, vars });
+      const description = `Set ${Object.keys(change).join(", ")} config vars`;
+      return Promise.resolve({ vars, release: release(app, { description }) });
+    },
+    rollBack(app, { to }) {
+      const vars = vault.open(to.sealedConfig);
+      writeConfigVars(database, vault, { app, vars });
+      const description = `Rollback to v${to.version}`;
+      return Promise.resolve(release(app, { description, slugId: to.slugId, config: vars }));
+    },
+    listDynos: (app) => listDynos(database, app),
+    restartDynos(_app, name) {
+      restarted.push(name);
+      return Promise.resolve();
+    },
+    runAttached(app, { command, environment, terminal }) {
+      const dyno = startDyno(app, { type: "run", number: ++runNumber, command });
+      const variables = { ...readConfigVars(database, vault, app), ...environment };
+      return Promise.resolve(
+        attachedProcess(dyno, {
+          command,
+          environment: { ...hostEnvironment, ...variables, DYNO: dynoName(dyno) },
+          terminal,
+          onEnd: () => deleteDyno(database, dyno.id),
+        }),
+      );
+    },
+    async runDetached(app, { command, environment }) {
+      const dyno = startDyno(app, { type: "run", number: ++runNumber, command });
+      const env = { ...hostEnvironment, ...environment };
+      const child = spawn(["sh", "-c", command], { env });
+      const output = await new Response(child.stdout).text();
+      for (const message of output.trimEnd().split("\n"))
+        logs.write(app.id, { at: logTime(), source: "app", dyno: dynoName(dyno), message });
+      return dyno;
+    },
+  } satisfies Omit<
+    Platform,
+    "deploy" | "repositories" | "freeDiskBytes" | "reconcile" | "close" | "tearDown"
+  >;
+
+  return {
+    platform: platform as unknown as Platform,
+    account,
+    token,
+    restarted,
+    startDyno,
+    release,
+    /** What a push does to the store. */
+    deploy(app: App, processTypes: ProcessTypes) {
+      const slug = createSlug(database, {
+        appId: app.id,
+        sha256: "ab".repeat(32),
+        sizeBytes: 12_345_678,
+        commit: "de63889c20a96347679af2c5160c390727fa6749",
+        stack: "heroku-24",
+        buildpackDescription: "Node.js",
+        processTypes,
+      });
+      reconcileFormation(database, app, processTypes);
+      return release(app, { description: "Deploy de63889c", slugId: slug.id });
+    },
+    async close() {
+      await logs.close();
+      closeDatabase(database);
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+function attachedProcess(
+  dyno: Dyno,
+  options: {
+    command: string;
+    environment: Record<string, string>;
+    terminal: { columns: number; lines: number } | null;
+    onEnd: () => void;
+  },
+): AttachedDyno {
+  const waiting: Uint8Array[] = [];
+  let client: Parameters<AttachedDyno["attach"]>[0] | undefined;
+  const output = (bytes: Uint8Array) => {
+    if (client) void client.output(bytes);
+    else waiting.push(bytes.slice());
+  };
+  const { command, environment: env, terminal } = options;
+  if (command === "refuse") throw new PlatformError("conflict", "No more dynos may run.");
+  const child = terminal
+    ? Bun.spawn(["bash", "-c", command], {
+        cwd: "/",
+        env,
+        terminal: {
+          cols: terminal.columns,
+          rows: terminal.lines,
+          data: (_terminal, bytes) => output(bytes),
+        },
+      })
+    : Bun.spawn(["bash", "-c", `{ ${command}\n} 2>&1`], {
+        cwd: "/",
+        env,
+        stdin: "pipe",
+        stdout: "pipe",
+        // A process group of its own, so that a signal reaches all of it.
+        detached: true,
+      });
+  const { stdin } = child;
+  const read = async () => {
+    if (child.stdout) for await (const bytes of child.stdout) output(bytes);
+    const status = await child.exited;
+    options.onEnd();
+    client?.exit(status);
+  };
+  return {
+    dyno,
+    attach(newClient) {
+      client = newClient;
+      for (const bytes of waiting.splice(0)) void client.output(bytes);
+      void read();
+    },
+    write(bytes) {
+      if (child.terminal) child.terminal.write(bytes);
+      else {
+        void stdin?.write(bytes.slice());
+        void stdin?.flush();
+      }
+    },
+    endInput() {
+      if (child.terminal) child.terminal.write("\u0004");
+      else void stdin?.end();
+    },
+    resize: ({ columns, lines }) => child.terminal?.resize(columns, lines),
+    hangUp() {
+      if (child.terminal) child.kill("SIGHUP");
+      else process.kill(-child.pid, "SIGHUP");
+    },
+  };
+}
+
+/** The platform behind a real server on loopback, with addresses below `localhost`. */
+export function serveLocalPlatform(options: { attachLimitMs?: number } = {}) {
+  let handle: (request: Request, server: Bun.Server<AttachSession>) => Response | Promise<Response>;
+  const server = Bun.serve<AttachSession>({
+    hostname: "127.0.0.1",
+    port: 0,
+    fetch: (request, server) => handle(request, server),
+    websocket,
+  });
+  const port = server.port;
+  const local = localPlatform({
+    api: `http://api.localhost:${port}`,
+    git: `http://git.localhost:${port}`,
+    domain: `localhost:${port}`,
+  });
+  const api = createApi(local.platform, options);
+  handle = (request, server) => api.fetch(request, { server });
+  return {
+    ...local,
+    api,
+    url: `http://127.0.0.1:${port}`,
+    apiUrl: `http://api.localhost:${port}`,
+    gitUrl: `http://git.localhost:${port}`,
+    /** Asks the API as its owner. */
+    ask: (path: string, init: RequestInit = {}) =>
+      fetch(`http://127.0.0.1:${port}${path}`, {
+        ...init,
+        headers: {
+          Accept: "application/vnd.heroku+json; version=3",
+          Authorization: `Bearer ${local.token}`,
+          ...(init.body === undefined ? {} : { "Content-Type": "application/json" }),
+          ...(init.headers as Record<string, string>),
+        },
+      }),
+    async stop() {
+      await server.stop(true);
+      await local.close();
+    },
+  };
+}

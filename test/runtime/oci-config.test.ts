@@ -1,0 +1,84 @@
+import { expect, test } from "bun:test";
+import { ociConfig } from "../../src/runtime/oci-config.ts";
+import type { ContainerSpec } from "../../src/runtime/runtime.ts";
+
+const host = { rootfs: "/box/rootfs", networkHook: "/run/hook", cgroupParent: "/stator-1a2b" };
+const spec: ContainerSpec = {
+  id: "c-1",
+  hostname: "c-1",
+  argv: ["/usr/bin/true"],
+  environment: { A: "1", EMPTY: "", TEXT: "a=b\nc" },
+  workingDirectory: "/app",
+  hostIdBase: 0x7000_0000,
+  mounts: [
+    { kind: "overlay", lower: "/slug", upper: "/upper", work: "/work", target: "/app" },
+    { kind: "bind", source: "/tmp-of-dyno", target: "/tmp", readOnly: false },
+    { kind: "bind", source: "/tool", target: "/opt/tool", readOnly: true },
+  ],
+  limits: { memoryBytes: 512, cpuWeight: 100, maxProcesses: 256 },
+  terminal: false,
+  network: {
+    slot: 5,
+    interfaceName: "st1a2b-5",
+    hostAddress: "198.18.0.21",
+    containerAddress: "198.18.0.22",
+  },
+};
+const config = ociConfig(spec, host);
+
+test("a container has seven namespaces of its own and the ids of its app", () => {
+  expect(config.linux.namespaces.map(({ type }) => type).sort()).toEqual([
+    ...["cgroup", "ipc", "mount", "network", "pid", "user", "uts"],
+  ]);
+  expect(config.linux.uidMappings).toEqual([{ containerID: 0, hostID: 0x7000_0000, size: 65_536 }]);
+  expect(config.linux.gidMappings).toEqual(config.linux.uidMappings);
+});
+
+test("its process is unprivileged, without capabilities, and gets no new ones", () => {
+  expect(config.process.user).toMatchObject({ uid: 1000, gid: 1000 });
+  expect(Object.values(config.process.capabilities)).toEqual([[], [], [], [], []]);
+  expect(config.process.noNewPrivileges).toBe(true);
+  expect(config.root).toEqual({ path: "/box/rootfs", readonly: true });
+});
+
+test("the environment is the one of the spec and nothing else", () => {
+  expect(config.process.env).toEqual(["A=1", "EMPTY=", "TEXT=a=b\nc"]);
+});
+
+test("no mount brings set-uid programs, devices or a writable part of the host", () => {
+  for (const mount of config.mounts) {
+    if (mount.type === "bind" || mount.type === "overlay") {
+      expect(mount.options).toContain("nosuid");
+      expect(mount.options).toContain("nodev");
+    }
+  }
+  const writable = config.mounts.filter(
+    (mount) => mount.type === "bind" && !mount.options.includes("ro"),
+  );
+  expect(writable.map(({ source }) => source)).toEqual(["/tmp-of-dyno"]);
+  for (const place of ["/sys", "/sys/fs/cgroup", "/usr", "/opt/tool"])
+    expect(config.mounts.find(({ destination }) => destination === place)?.options).toContain("ro");
+});
+
+test("limits are on memory, processes and the share of the processors", () => {
+  expect(config.linux.resources).toMatchObject({
+    ...{ memory: { limit: 512 }, pids: { limit: 256 }, cpu: { shares: 1024 } },
+    devices: [{ allow: false, access: "rwm" }],
+  });
+  expect(config.linux.cgroupsPath).toBe("/stator-1a2b/c-1");
+});
+
+test("calls into the kernel that no app needs are refused", () => {
+  const [refused] = config.linux.seccomp.syscalls;
+  expect(refused).toMatchObject({ action: "SCMP_ACT_ERRNO", errnoRet: 1 });
+  expect(refused?.names).toEqual(
+    expect.arrayContaining(["mount", "bpf", "unshare", "setns", "keyctl", "io_uring_setup"]),
+  );
+  expect(refused?.names).not.toContain("clone");
+});
+
+test("a container without a network has no hook", () => {
+  expect(ociConfig({ ...spec, network: null }, host).hooks).toEqual({});
+  const [hook] = (config.hooks as { createRuntime: { args: string[] }[] }).createRuntime;
+  expect(hook?.args).toEqual(["sh", "/run/hook", "st1a2b-5", "198.18.0.21", "198.18.0.22"]);
+});

@@ -1,0 +1,82 @@
+import { expect, test } from "bun:test";
+import { readServerSettings, SettingsError } from "../src/settings.ts";
+
+test("without flags and variables: root's folder, localhost, port 8080 on loopback, no HTTPS", () => {
+  expect(readServerSettings({}, {})).toMatchObject({
+    ...{ domain: "localhost", httpPort: 8080, httpsPort: null, host: "127.0.0.1" },
+    ...{ stopDynos: false, buildTimeoutMs: 900_000, bootTimeoutMs: 60_000, buildEnvironment: {} },
+  });
+});
+
+test("with a real domain: ports 80 and 443 on all addresses", () => {
+  expect(readServerSettings({ domain: "example.org" }, {})).toMatchObject({
+    ...{ domain: "example.org", httpPort: 80, httpsPort: 443, host: "0.0.0.0" },
+  });
+  expect(readServerSettings({ domain: "app.localhost" }, {}).host).toBe("127.0.0.1");
+});
+
+test("flags win over variables", () => {
+  const variables = {
+    ...{ STATOR_DATA: "/data", STATOR_DOMAIN: "a.example", STATOR_HTTP_PORT: "1" },
+    ...{ STATOR_HTTPS_PORT: "2", STATOR_HOST: "::1" },
+  };
+  expect(readServerSettings({}, variables)).toMatchObject({
+    ...{ dataDir: "/data", domain: "a.example", httpPort: 1, httpsPort: 2, host: "::1" },
+  });
+  const flags = { data: "/other", domain: "b.example", http: "3", https: "0", host: "10.0.0.1" };
+  expect(readServerSettings(flags, variables)).toMatchObject({
+    ...{ dataDir: "/other", domain: "b.example", httpPort: 3, httpsPort: null, host: "10.0.0.1" },
+  });
+});
+
+test("a folder that is relative is taken from where the server is started", () => {
+  expect(readServerSettings({ data: "data" }, {}).dataDir).toBe(`${process.cwd()}/data`);
+});
+
+test("builds get the variables that are meant for them, and no other", () => {
+  const { buildEnvironment } = readServerSettings(
+    {},
+    {
+      ...{ STATOR_BUILD_ENV_HTTPS_PROXY: "http://proxy:3128", STATOR_NODE_MIRROR: "http://m" },
+      ...{ STATOR_BUILD_CA_BUNDLE: "/ca.pem", HTTPS_PROXY: "no", AWS_SECRET_ACCESS_KEY: "no" },
+      ...{ STATOR_DATA: "/data", STATOR_API_KEY: "no", STATOR_BUILD_TIMEOUT: "7" },
+    },
+  );
+  expect(buildEnvironment).toEqual({
+    ...{ HTTPS_PROXY: "http://proxy:3128", STATOR_NODE_MIRROR: "http://m" },
+    STATOR_BUILD_CA_BUNDLE: "/ca.pem",
+  });
+});
+
+for (const [variable, flag, values] of [
+  ["STATOR_HTTP_PORT", "http", ["", "x", "65536", "-1", "1.5", " 80", "0x50"]],
+  ["STATOR_HTTPS_PORT", "https", ["", "none", "99999"]],
+  [
+    "STATOR_DOMAIN",
+    "domain",
+    ["", "UPPER.example", "a..b", "-a", "a-", "a b", "ü.example", `${"a".repeat(64)}.b`],
+  ],
+  ["STATOR_HOST", "host", ["", "localhost", "1.2.3", "1.2.3.256", "::g"]],
+  ["STATOR_DATA", "data", [""]],
+  ["STATOR_BUILD_TIMEOUT", null, ["0", "", "1m", "-5", "1.5"]],
+  ["STATOR_BOOT_TIMEOUT", null, ["0", "x"]],
+] as const)
+  test(`a wrong ${variable} is named with its value, in one line`, () => {
+    for (const value of values) {
+      const said = (read: () => unknown) => {
+        try {
+          read();
+          return `${JSON.stringify(value)} is taken`;
+        } catch (error) {
+          expect(error).toBeInstanceOf(SettingsError);
+          return (error as Error).message;
+        }
+      };
+      const byVariable = said(() => readServerSettings({}, { [variable]: value }));
+      expect(byVariable).toStartWith(`${variable} is ${JSON.stringify(value)}, but must be `);
+      expect(byVariable).not.toContain("\n");
+      if (flag === null) continue;
+      const byFlag = said(() => readServerSettings({ [flag]: value }, {}));
+      expect(byFlag).toStartWith(`--${flag} is ${JSON.stringify(value)}, but must be `);
+    }
+  });
