@@ -132,10 +132,11 @@ export function openWorkshop(
               : []),
           ],
           limits: options.limits,
-          terminal: false,
+          terminal: null,
+          openPort: null,
           network: network ? options.runtime.reserveAddress(containerId) : null,
         },
-        { output: (bytes) => limited.write(bytes), terminal: null },
+        { output: (bytes) => limited.write(bytes) },
       );
       attached.endInput();
       const kill = () => void options.runtime.signal(containerId, "KILL");

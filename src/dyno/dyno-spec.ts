@@ -3,7 +3,7 @@ import type { App } from "../model/app.ts";
 import type { ConfigVars } from "../model/config-vars.ts";
 import { type Dyno, dynoName } from "../model/dyno.ts";
 import { dynoSizes, findDynoSize } from "../model/dyno-size.ts";
-import type { ContainerSpec, NetworkAddress } from "../runtime/runtime.ts";
+import type { ContainerSpec, NetworkAddress, TerminalSize } from "../runtime/runtime.ts";
 
 /** Folders of one dyno's own: what it writes, gone with it (contract §1.4). */
 export interface DynoFolders {
@@ -21,7 +21,7 @@ export function dynoSpec(options: {
   config: ConfigVars;
   environment: Record<string, string>;
   network: NetworkAddress;
-  terminal: boolean;
+  terminal: TerminalSize | null;
 }): ContainerSpec {
   const { app, dyno, folders, network } = options;
   const size = findDynoSize(dyno.size) ?? (dynoSizes[0] as (typeof dynoSizes)[number]);
@@ -59,5 +59,6 @@ export function dynoSpec(options: {
     },
     terminal: options.terminal,
     network,
+    openPort: dyno.type === "web" ? dyno.port : null,
   };
 }

@@ -80,7 +80,7 @@ export class LiveDyno {
         config,
         environment: {},
         network,
-        terminal: false,
+        terminal: null,
       });
       const { pid } = await runtime.start(spec, { logPath: this.#logPath });
       this.#pid = pid;

@@ -77,14 +77,13 @@ export class OneOffs {
       config: this.#options.vault.open(release.sealedConfig),
       environment: options.environment,
       network: runtime.reserveAddress(dyno.id),
-      terminal: options.terminal !== null,
+      terminal: options.terminal,
     });
     log("heroku", dynoName(dyno), `Starting process with command \`${command}\``);
     log("heroku", dynoName(dyno), "State changed from starting to up");
     const client = Promise.withResolvers<AttachedClient>();
     let running = true;
     const attached = runtime.attach(spec, {
-      terminal: options.terminal,
       output: async (bytes) => (await client.promise).output(bytes),
     });
     const hangUp = async () => {

@@ -21,7 +21,10 @@ export function ociConfig(spec: ContainerSpec, host: HostParts) {
     hostname: spec.hostname,
     root: { path: host.rootfs, readonly: true },
     process: {
-      terminal: spec.terminal,
+      terminal: spec.terminal !== null,
+      ...(spec.terminal
+        ? { consoleSize: { width: spec.terminal.columns, height: spec.terminal.lines } }
+        : {}),
       user: { uid: containerUser.uid, gid: containerUser.gid, umask: 0o022 },
       args: spec.argv,
       env: Object.entries(spec.environment).map(([key, value]) => `${key}=${value}`),

@@ -14,7 +14,7 @@ import { type Argv, exec, spawn } from "../lib/exec.ts";
 import { createNetwork, type Network, networkHookScript } from "./network.ts";
 import { ociConfig } from "./oci-config.ts";
 import { writeRootfs } from "./rootfs.ts";
-import type { AttachedContainer, ContainerSpec, Runtime } from "./runtime.ts";
+import type { AttachedContainer, ContainerSpec, Runtime, TerminalSize } from "./runtime.ts";
 
 export interface OciRuntimeOptions {
   /** Volatile state (bundles, exit statuses, the runtime's own); gone after a reboot, as are the containers. */
@@ -147,18 +147,15 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
       return { id: spec.id, pid };
     },
     attach(spec, options) {
-      const { terminal } = options;
-      const bundle = writeBundle({ ...spec, terminal: terminal !== null });
-      const argv = runtimeArgv("run", "--bundle", bundle, spec.id);
-      const attached = terminal
-        ? attachTerminal(argv, { ...options, terminal })
-        : attachPipes(argv, (bytes) => options.output(bytes));
-      return {
-        write: (bytes) => attached.write(bytes),
-        endInput: () => attached.endInput(),
-        resize: (size) => attached.resize(size),
-        exited: cleanedUp(attached.exited, spec.id),
-      };
+      const argv = runtimeArgv("run", "--bundle", writeBundle(spec), spec.id);
+      const attached = attachTo(argv, spec.terminal, options);
+      return { ...attached, exited: cleanedUp(attached.exited, spec.id) };
+    },
+    exec() {
+      throw new Error("not yet");
+    },
+    stats() {
+      throw new Error("not yet");
     },
     wait(id) {
       const { promise } = waiter(id);
@@ -242,14 +239,14 @@ async function tryOut(runtime: Runtime): Promise<string | null> {
       hostIdBase: 0x7000_0000,
       mounts: [],
       limits: { memoryBytes: 64 * 1024 * 1024, cpuWeight: 100, maxProcesses: 32 },
-      terminal: false,
+      terminal: null,
       network: null,
+      openPort: null,
     },
     {
       output(bytes) {
         said += new TextDecoder().decode(bytes);
       },
-      terminal: null,
     },
   );
   const status = await attached.exited;
@@ -257,6 +254,14 @@ async function tryOut(runtime: Runtime): Promise<string | null> {
 }
 
 type Output = (bytes: Uint8Array) => void | Promise<void>;
+
+function attachTo(
+  argv: Argv,
+  terminal: TerminalSize | null,
+  { output }: { output: Output },
+): AttachedContainer {
+  return terminal ? attachTerminal(argv, { output, terminal }) : attachPipes(argv, output);
+}
 
 function attachPipes(argv: Argv, output: Output): AttachedContainer {
   const child = spawnWithPipes(argv);
@@ -284,10 +289,7 @@ const endOfTransmission = new Uint8Array([4]);
 
 function attachTerminal(
   argv: Argv,
-  options: {
-    output(bytes: Uint8Array): void | Promise<void>;
-    terminal: { columns: number; lines: number };
-  },
+  options: { output: Output; terminal: TerminalSize },
 ): AttachedContainer {
   const child = spawn(argv, {
     terminal: {

@@ -10,9 +10,17 @@ export interface ContainerSpec {
   hostIdBase: number;
   mounts: ContainerMount[];
   limits: ContainerLimits;
-  terminal: boolean;
+  /** Size of its terminal; `null`: it has pipes. */
+  terminal: TerminalSize | null;
   /** `null`: a network namespace with nothing but a loopback. */
   network: NetworkAddress | null;
+  /** The one port at which the host reaches it; `null`: it is reached by nobody. */
+  openPort: number | null;
+}
+
+export interface TerminalSize {
+  columns: number;
+  lines: number;
 }
 
 export type ContainerMount =
@@ -20,7 +28,10 @@ export type ContainerMount =
   | { kind: "overlay"; lower: string; upper: string; work: string; target: string };
 
 export interface ContainerLimits {
+  /** What the container is told that it may use. */
   memoryBytes: number;
+  /** What it is killed at by the kernel; as much as `memoryBytes` when left out. */
+  memoryKillBytes?: number;
   /** 100 is one share. */
   cpuWeight: number;
   maxProcesses: number;
@@ -47,7 +58,23 @@ export interface AttachedContainer {
   exited: Promise<number>;
   write(bytes: Uint8Array): Promise<void> | void;
   endInput(): void;
-  resize(size: { columns: number; lines: number }): void;
+  resize(size: TerminalSize): void;
+}
+
+/** What `exec` adds to a container. */
+export type ContainerProgram = Pick<
+  ContainerSpec,
+  "argv" | "environment" | "workingDirectory" | "terminal"
+>;
+
+/** What a container uses, from the kernel's own figures. */
+export interface ContainerStats {
+  /** Working set: memory in use without page cache that can be dropped at once, and swap. */
+  memoryBytes: number;
+  /** How many of its processes the kernel has killed for want of memory. */
+  outOfMemoryKills: number;
+  cpuMicroseconds: number;
+  processes: number;
 }
 
 /** Runs containers. What it started lives on when the server dies, but for attached ones. */
@@ -57,11 +84,16 @@ export interface Runtime {
   /** Runs a container with its streams in the caller's hands. */
   attach(
     spec: ContainerSpec,
-    options: {
-      output(bytes: Uint8Array): void | Promise<void>;
-      terminal: { columns: number; lines: number } | null;
-    },
+    options: { output(bytes: Uint8Array): void | Promise<void> },
   ): AttachedContainer;
+  /** Runs one more program in a container that runs, with its user and its walls. */
+  exec(
+    id: string,
+    program: ContainerProgram,
+    options: { output(bytes: Uint8Array): void | Promise<void> },
+  ): AttachedContainer;
+  /** What a container uses now, also after its end until it is destroyed; nothing when it is unknown. */
+  stats(id: string): ContainerStats | undefined;
   /** Exit status of a started container; 128 + n after signal n. */
   wait(id: string): Promise<number>;
   /** Sends a signal to every process inside; nothing happens when it has ended. */

@@ -165,7 +165,8 @@ async function measureContainerStart(): Promise<void> {
       hostIdBase: 0x7000_0000,
       mounts: [],
       limits: { memoryBytes: 512 * 1024 * 1024, cpuWeight: 100, maxProcesses: 256 },
-      terminal: false,
+      terminal: null,
+      openPort: null,
       network,
     };
     figures.push(await timed(() => runtime.start(spec, { logPath: join(folder, `${id}.log`) })));

@@ -23,7 +23,7 @@ function spec(change: Partial<Parameters<typeof dynoSpec>[0]> = {}) {
     config: {},
     environment: {},
     network: { slot: 1, interfaceName: "st-1", hostAddress: "a", containerAddress: "b" },
-    terminal: false,
+    terminal: null,
     ...change,
   });
 }

@@ -16,7 +16,8 @@ const spec: ContainerSpec = {
     { kind: "bind", source: "/tool", target: "/opt/tool", readOnly: true },
   ],
   limits: { memoryBytes: 512, cpuWeight: 100, maxProcesses: 256 },
-  terminal: false,
+  terminal: null,
+  openPort: null,
   network: {
     slot: 5,
     interfaceName: "st1a2b-5",
