@@ -9,11 +9,16 @@ import { selfSignedCertificate } from "./certs/self-signed.ts";
 import { changeConfig } from "./deploy/change-config.ts";
 import { DeployLock } from "./deploy/deploy-lock.ts";
 import { deploy, type DeployRequest } from "./deploy/deploy.ts";
+import { goLive } from "./deploy/go-live.ts";
+import { createReleaseOutputs } from "./deploy/release-outputs.ts";
 import { rollBack } from "./deploy/rollback.ts";
 import { routeTable } from "./deploy/routes.ts";
+import { type FormationUpdate, scale } from "./deploy/scale.ts";
 import { sweepSlugs } from "./deploy/sweep.ts";
-import type { AttachedDyno } from "./dyno/one-off.ts";
+import type { AttachedDyno, AttachedProgram } from "./dyno/attached-dyno.ts";
+import type { OneOffOrder } from "./dyno/one-offs.ts";
 import { Supervisor } from "./dyno/supervisor.ts";
+import { createSerializer } from "./lib/lock.ts";
 import { logTime } from "./logs/log-line.ts";
 import { createLogs } from "./logs/log-store.ts";
 import type { Logs } from "./logs/logs.ts";
@@ -22,13 +27,21 @@ import { type App, createApp, deleteApp, findApp, updateApp } from "./model/app.
 import { failInterruptedBuilds } from "./model/build.ts";
 import type { ConfigVars } from "./model/config-vars.ts";
 import { closeDatabase, type Database, openDatabase } from "./model/database.ts";
-import type { Dyno } from "./model/dyno.ts";
-import { createRelease, type Release, settleInterruptedReleases } from "./model/release.ts";
+import { type Dyno, dynoName } from "./model/dyno.ts";
+import { type DynoSizes, readDynoSizes } from "./model/dyno-size.ts";
+import type { Formation } from "./model/formation.ts";
+import {
+  createRelease,
+  findRelease,
+  type Release,
+  settleInterruptedReleases,
+} from "./model/release.ts";
 import { openVault, type Vault } from "./model/vault.ts";
 import { createRepositories, type Repositories } from "./repository/repository.ts";
 import type { RouterClient } from "./router/router-client.ts";
 import { mountBox, unmountBox } from "./runtime/box-mount.ts";
 import { createOciRuntime } from "./runtime/oci-runtime.ts";
+import type { TerminalSize } from "./runtime/runtime.ts";
 import type { ServerSettings } from "./settings.ts";
 import { createSlugStore } from "./slug/slug-store.ts";
 
@@ -62,21 +75,35 @@ export interface Platform {
   listDynos(app: App): Dyno[];
   /** All dynos of the formation, or one (`web.1`) or one type (`web`). */
   restartDynos(app: App, name?: string): Promise<void>;
+  /** Ends a one-off dyno; a dyno of the formation, or those of a type, are started again. */
+  stopDynos(app: App, name: string): void;
+  /** Changes quantities and sizes, all or none of them. Dynos follow in the background. */
+  scale(app: App, options: { updates: FormationUpdate[]; user: Account }): Formation[];
+  /** The sizes that dynos can have. */
+  sizes: DynoSizes;
+  setFeature(app: App, name: string, enabled: boolean): App;
+  /** After so long without a request the app's dynos sleep; `null`: never, but for the size Eco. */
+  setSleep(app: App, afterMs: number | null): Promise<App>;
   /** Starts an attached one-off dyno in the current release. */
   runAttached(
     app: App,
-    options: {
-      command: string;
-      environment: Record<string, string>;
-      terminal: { columns: number; lines: number } | null;
-      user: Account;
-    },
+    order: OneOffOrder & { terminal: TerminalSize | null },
   ): Promise<AttachedDyno>;
   /** Starts a one-off dyno whose output goes to the log. */
-  runDetached(
+  runDetached(app: App, order: OneOffOrder): Promise<Dyno>;
+  /** Runs one more program inside a dyno that runs. */
+  runInside(
     app: App,
-    options: { command: string; environment: Record<string, string>; user: Account },
-  ): Promise<Dyno>;
+    options: {
+      dyno: Dyno;
+      command: string;
+      environment: Record<string, string>;
+      terminal: TerminalSize | null;
+      user: Account;
+    },
+  ): AttachedProgram;
+  /** What a release's command said, and says until its end. */
+  releaseOutput(app: App, release: Release): ReadableStream<Uint8Array>;
   /** The whole way of one push; returns whether it is accepted. */
   deploy(app: App, request: DeployRequest): Promise<boolean>;
   repositories: Repositories;
@@ -144,6 +171,7 @@ export async function createPlatform(
       ? []
       : [await selfSignedCertificate(join(dataDir, "certificates"), domain)];
 
+  const sizes = readDynoSizes(join(dataDir, "dyno-sizes.json"));
   const supervisor = new Supervisor({
     database,
     logs,
@@ -153,6 +181,8 @@ export async function createPlatform(
     dynosDir,
     bootTimeoutMs: settings.bootTimeoutMs,
     stopTimeoutMs: 30_000,
+    sizes,
+    hostOf: (app) => `${app.name}.${domain}`,
     routes: {
       changed: () => publish(putTable),
       async drain(dynoId) {
@@ -192,7 +222,8 @@ export async function createPlatform(
   });
 
   const urls = publicUrls(domain, surroundings);
-  const release = { database, vault, logs, supervisor };
+  const outputs = createReleaseOutputs(join(dataDir, "release-outputs"));
+  const release = { database, vault, logs, supervisor, outputs, inOrder: createSerializer() };
   const lock = new DeployLock();
   const openPorts = [surroundings.httpPort, surroundings.httpsPort].filter((port) => port !== null);
 
@@ -202,7 +233,8 @@ export async function createPlatform(
   await supervisor.recover();
   supervisor.sweepFolders(readdirSync(dynosDir));
   await sweepSlugs(database, slugs, supervisor.liveDynos());
-  for (const one of interrupted) void supervisor.rollOut(findApp(database, one.appId), one);
+  for (const one of interrupted)
+    void goLive(release, findApp(database, one.appId), { release: one });
   await publish(putTable);
 
   return {
@@ -261,16 +293,32 @@ export async function createPlatform(
     rollBack: async (app, options) => rollBack(release, app, options),
     listDynos: (app) => supervisor.list(app),
     restartDynos: (app, name) => supervisor.restart(app, name),
+    stopDynos: (app, name) => supervisor.stop(app, name),
+    scale: (app, options) =>
+      scale({ database, logs, supervisor, sizes, machineBytes: totalmem() }, app, options),
+    sizes,
+    setFeature: (app, name, enabled) =>
+      updateApp(database, app, { features: { ...app.features, [name]: enabled } }),
+    async setSleep(app, afterMs) {
+      const changed = updateApp(database, app, { sleepAfterMs: afterMs });
+      if (afterMs === null) await supervisor.wake(changed);
+      return changed;
+    },
     runAttached: (app, options) => supervisor.oneOffs.runAttached(app, options),
     runDetached: (app, options) => supervisor.oneOffs.runDetached(app, options),
+    runInside(app, options) {
+      const { dyno, command, user } = options;
+      const message = `Running ${command} inside ${dynoName(dyno)} by user ${user.email}`;
+      logs.write(app.id, { at: logTime(), source: "app", dyno: "api", message });
+      return supervisor.oneOffs.runInside(app, options);
+    },
+    releaseOutput: (app, one) =>
+      outputs.read(one, () => findRelease(database, app, one.id).status !== "pending"),
     async deploy(app, request) {
       const accepted = await deploy(
         {
-          database,
-          vault,
-          logs,
+          ...release,
           builder,
-          supervisor,
           lock,
           webUrl: (one) => urls.web(one),
           freeDiskBytes: () => freeBytes(dataDir),
@@ -286,9 +334,10 @@ export async function createPlatform(
       await mountBox(join(dataDir, "box"), box);
       await runtime.network.reconcile({ openPorts });
       await publish(putTable);
+      supervisor.tick();
     },
     async close() {
-      supervisor.close();
+      await supervisor.close();
       // Builds hang on this server's clients, and end with it.
       for (const id of (await runtime.list()).keys())
         if (id.startsWith("build-")) await runtime.destroy(id);

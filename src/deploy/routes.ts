@@ -35,7 +35,7 @@ function routedApp(database: Database, app: App, all: LiveDyno[]): RouteTable["a
   const web = all.filter(
     (live) => live.app.id === app.id && live.dyno.type === "web" && !live.dyno.leaving,
   );
-  const up = web.filter((live) => live.state === "up" && !live.stopping);
+  const up = web.filter((live) => live.takesRequests);
   const quantity = listFormation(database, app).find(({ type }) => type === "web")?.quantity ?? 0;
   return {
     name: app.name,

@@ -154,9 +154,7 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
     exec() {
       throw new Error("not yet");
     },
-    stats() {
-      throw new Error("not yet");
-    },
+    stats: () => undefined,
     wait(id) {
       const { promise } = waiter(id);
       noticeExit(id);
@@ -274,6 +272,7 @@ function attachPipes(argv: Argv, output: Output): AttachedContainer {
     },
     endInput: () => void child.stdin.end(),
     resize: () => {},
+    hangUp: () => child.kill("SIGHUP"),
   };
 }
 
@@ -300,6 +299,7 @@ function attachTerminal(
     },
   } as never) as unknown as {
     exited: Promise<number>;
+    kill(signal: "SIGHUP"): void;
     terminal: {
       write(bytes: Uint8Array): void;
       resize(columns: number, lines: number): void;
@@ -311,6 +311,7 @@ function attachTerminal(
     write: (bytes) => child.terminal.write(bytes),
     endInput: () => child.terminal.write(endOfTransmission),
     resize: ({ columns, lines }) => child.terminal.resize(columns, lines),
+    hangUp: () => child.kill("SIGHUP"),
   };
 }
 

@@ -59,6 +59,8 @@ export interface AttachedContainer {
   write(bytes: Uint8Array): Promise<void> | void;
   endInput(): void;
   resize(size: TerminalSize): void;
+  /** SIGHUP to its first process. */
+  hangUp(): void;
 }
 
 /** What `exec` adds to a container. */

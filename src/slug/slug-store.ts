@@ -27,6 +27,19 @@ export interface PackedSlug {
   sizeBytes: number;
 }
 
+/** An archive is not what its name says: the disk or somebody has changed it (R17). */
+export class ChecksumError extends Error {
+  override readonly name = "ChecksumError";
+  readonly expected: string;
+  readonly actual: string;
+
+  constructor(expected: string, actual: string) {
+    super(`the slug ${expected} is damaged; deploy again to make a new one`);
+    this.expected = expected;
+    this.actual = actual;
+  }
+}
+
 export interface SlugStore {
   /**
    * Packs the folder `app` inside `parent` into the store and keeps the folder itself as the
@@ -73,6 +86,7 @@ export function createSlugStore(archives: string, unpacked: string): SlugStore {
       return inTurn(target, async () => {
         if (existsSync(target)) return target;
         unclaimed.add(sha256);
+        await checkArchive(archivePath(sha256), sha256);
         await unpack(archivePath(sha256), target, idRange);
         return target;
       });
@@ -131,10 +145,17 @@ async function pack(parent: string, archive: string): Promise<PackedSlug> {
   return { sha256: hash.digest("hex"), sizeBytes };
 }
 
-/** Unpacked with the app's own ids: what an archive tries, it can only do to its own app. */
-async function unpack(archive: string, target: string, idRange: number): Promise<void> {
+async function checkArchive(archive: string, sha256: string): Promise<void> {
   if (!existsSync(archive))
     throw new Error(`the slug ${archive} is gone; deploy again to make a new one`);
+  const hash = createHash("sha256");
+  for await (const bytes of Bun.file(archive).stream()) hash.update(bytes);
+  const actual = hash.digest("hex");
+  if (actual !== sha256) throw new ChecksumError(sha256, actual);
+}
+
+/** Unpacked with the app's own ids: what an archive tries, it can only do to its own app. */
+async function unpack(archive: string, target: string, idRange: number): Promise<void> {
   const user = hostUserId(idRange);
   const temporary = `${target}.new-${crypto.randomUUID()}`;
   mkdirSync(temporary, { mode: 0o755 });
