@@ -3,7 +3,7 @@ import type { RouterErrorCode } from "./router-error.ts";
 
 export type Decision =
   | { kind: "dynos"; dynos: readonly RouteDyno[] }
-  | { kind: "hold" }
+  | { kind: "hold"; wake: boolean }
   | { kind: "error"; code: RouterErrorCode };
 
 /** What becomes of a request to an app, from the table alone (contract §3.1, §3.7). */
@@ -12,7 +12,8 @@ export function decide(app: RouteApp): Decision {
   if (!app.deployed) return { kind: "error", code: "H81" };
   if (app.dynos.length > 0) return { kind: "dynos", dynos: app.dynos };
   if (app.webQuantity === 0) return { kind: "error", code: "H14" };
-  if (app.starting || !app.crashed) return { kind: "hold" };
+  if (app.sleeping === true) return { kind: "hold", wake: true };
+  if (app.starting || !app.crashed) return { kind: "hold", wake: false };
   return { kind: "error", code: "H10" };
 }
 

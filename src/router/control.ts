@@ -1,5 +1,7 @@
 import { chmod, rename, rm, stat } from "node:fs/promises";
 import { z } from "zod";
+import type { ActivityReport } from "./activity.ts";
+import type { RouterEvent } from "./wakes.ts";
 
 export interface RouterStatus {
   pid: number;
@@ -17,6 +19,9 @@ export interface ControlVerbs {
   status(): RouterStatus;
   putTable(table: unknown): Promise<{ setAside: readonly string[] }>;
   drain(dynoId: string, timeoutMs: number): Promise<number>;
+  activity(): ActivityReport;
+  /** Hears what the server should know, until the returned function is called. */
+  listen(listener: (event: RouterEvent) => void): () => void;
   /** Resolves when nothing is listened on any more; what is under way goes on. */
   stop(): Promise<void>;
 }
@@ -62,6 +67,10 @@ async function answer(request: Request, verbs: ControlVerbs): Promise<Response> 
   switch (`${request.method} ${new URL(request.url).pathname}`) {
     case "GET /status":
       return Response.json(verbs.status());
+    case "GET /activity":
+      return Response.json(verbs.activity());
+    case "GET /events":
+      return streamEvents(request, verbs);
     case "PUT /table":
       return answerTo(request, (table) => verbs.putTable(table));
     case "POST /drain":
@@ -85,4 +94,20 @@ async function answerTo(request: Request, verb: (body: unknown) => Promise<unkno
       return Response.json({ message: error.message }, { status: 400 });
     throw error;
   }
+}
+
+/** A JSON object a line, for as long as the other side listens. */
+function streamEvents(request: Request, verbs: ControlVerbs): Response {
+  let forget = () => {};
+  const stop = () => forget();
+  request.signal.addEventListener("abort", stop);
+  const stream = new ReadableStream<string>({
+    start(controller) {
+      // The head goes out with the first bytes, and the listener wants to know that it is heard.
+      controller.enqueue("\n");
+      forget = verbs.listen((event) => controller.enqueue(`${JSON.stringify(event)}\n`));
+    },
+    cancel: stop,
+  });
+  return new Response(stream, { headers: { "content-type": "application/x-ndjson" } });
 }

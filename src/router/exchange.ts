@@ -1,3 +1,4 @@
+import type { Activity } from "./activity.ts";
 import type { Quarantine } from "./balancer.ts";
 import { errorPage } from "./error-page.ts";
 import { connectionLine, forwardedForOf, requestIdOf } from "./forward-headers.ts";
@@ -9,6 +10,7 @@ import type { LogFile } from "./log-file.ts";
 import { requestLogLine, timestamp } from "./request-log.ts";
 import type { RouteStore } from "./route-store.ts";
 import { routerError, type ErrorPage, type RouterErrorCode } from "./router-error.ts";
+import type { Wakes } from "./wakes.ts";
 import type { Wire } from "./wire.ts";
 
 /** What all requests share. */
@@ -21,6 +23,8 @@ export interface Door {
   dynos: InFlight;
   /** The same by app. */
   apps: InFlight;
+  activity: Activity;
+  wakes: Wakes;
   log: LogFile;
   /** No more requests after the one under way. */
   stopping: boolean;

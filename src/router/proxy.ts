@@ -48,11 +48,18 @@ async function serveFromSocket(exchange: Exchange, socket: string): Promise<Afte
 const platformName = "platform";
 
 async function serveFromApp(exchange: Exchange, appId: string): Promise<Afterwards> {
-  const leave = exchange.door.apps.enter(appId);
+  const { apps, activity } = exchange.door;
+  const leave = apps.enter(appId);
+  const visit = activity.begin(appId);
+  const onTunnel = () => {
+    leave();
+    visit.becomeTunnel();
+  };
   try {
-    return await proxyToApp(exchange, appId, leave);
+    return await proxyToApp(exchange, appId, onTunnel);
   } finally {
     leave();
+    visit.end();
     logExchange(exchange, appId);
   }
 }
@@ -60,13 +67,13 @@ async function serveFromApp(exchange: Exchange, appId: string): Promise<Afterwar
 async function proxyToApp(
   exchange: Exchange,
   appId: string,
-  leaveApp: () => void,
+  appTunnels: () => void,
 ): Promise<Afterwards> {
   if (exchange.head.expect === "something else") return answerError(exchange, "H26-expect");
   const reached = await reachDyno(exchange, appId);
   if (typeof reached === "string") return answerWithPageOf(exchange, appId, reached);
   const onTunnel = () => {
-    leaveApp();
+    appTunnels();
     reached.leaveDyno();
   };
   try {
@@ -100,10 +107,31 @@ interface ReachedDyno {
   leaveDyno: () => void;
 }
 
-/** A connection to a random dyno of the app; waits while one is starting (contract §3.1). */
+/**
+ * A connection to a random dyno of the app; waits while one is starting (contract §3.1), and has one
+ * started when the app is asleep.
+ */
 async function reachDyno(
   exchange: Exchange,
   appId: string,
+): Promise<ReachedDyno | RouterErrorCode> {
+  let doneWaking: (() => void) | undefined;
+  const wake = (asleep: boolean) => {
+    if (asleep) return void (doneWaking ??= exchange.door.wakes.ask(appId));
+    doneWaking?.();
+    doneWaking = undefined;
+  };
+  try {
+    return await waitForDyno(exchange, appId, wake);
+  } finally {
+    wake(false);
+  }
+}
+
+async function waitForDyno(
+  exchange: Exchange,
+  appId: string,
+  wake: (asleep: boolean) => void,
 ): Promise<ReachedDyno | RouterErrorCode> {
   const { door, client } = exchange;
   const holdUntilMs = performance.now() + door.limits.bootMs;
@@ -121,6 +149,7 @@ async function reachDyno(
     }
     if (door.apps.count(appId) > door.limits.requestsPerDyno * Math.max(1, app.webQuantity))
       return "H11";
+    wake(decision.wake);
     if (!(await nextTable(exchange, holdUntilMs))) return client.wire.ended ? "H27" : "H20";
   }
 }

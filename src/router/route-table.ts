@@ -18,6 +18,8 @@ const appSchema = z.object({
   dynos: z.array(dynoSchema),
   /** A web dyno is on its way up: requests wait for it. */
   starting: z.boolean(),
+  /** It was stopped for want of requests: the next one wakes it, and waits. */
+  sleeping: z.boolean().optional(),
   errorPageUrl: z.string().optional(),
   maintenancePageUrl: z.string().optional(),
 });

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { z } from "zod";
 import type { RouteTable } from "./route-table.ts";
+import type { RouterEvent } from "./wakes.ts";
 
 const statusSchema = z.object({
   pid: z.number(),
@@ -11,6 +12,19 @@ const statusSchema = z.object({
   inFlight: z.record(z.string(), z.number()),
   setAside: z.array(z.string()),
 });
+
+const activitySchema = z.object({
+  observedMs: z.number(),
+  apps: z.record(
+    z.string(),
+    z.object({ requests: z.number(), tunnels: z.number(), idleMs: z.number() }),
+  ),
+});
+
+const eventSchema: z.ZodType<RouterEvent> = z.object({ wake: z.string() });
+
+/** How long after the router is gone it is looked for again. */
+const reconnectMs = 100;
 
 const answerSchemas = {
   status: statusSchema,
@@ -55,7 +69,49 @@ export function createRouterClient(dir: string) {
         body: { dyno, timeoutMs },
         timeoutMs: timeoutMs + 10_000,
       }),
+    /** Per app that was asked for: what is under way, and for how long nothing came or went. */
+    activity: () => ask(["GET", "/activity"], activitySchema),
+    /**
+     * Hears what the router has to tell, now and for as long as it is not closed; a router that is
+     * gone is looked for again, and each says anew what is still waiting.
+     */
+    events(onEvent: (event: RouterEvent) => void): { close(): void } {
+      const closing = new AbortController();
+      void followEvents(unix, onEvent, closing.signal);
+      return { close: () => closing.abort() };
+    },
     /** Lets the router finish what it has, and end; answers at once. */
     stop: () => ask(["POST", "/stop"], answerSchemas.stop),
   };
+}
+
+async function followEvents(
+  unix: string,
+  onEvent: (event: RouterEvent) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await readEvents(unix, onEvent, signal);
+    } catch {
+      // It is gone, or not there yet.
+    }
+    if (!signal.aborted) await Bun.sleep(reconnectMs);
+  }
+}
+
+async function readEvents(
+  unix: string,
+  onEvent: (event: RouterEvent) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const response = await fetch("http://router/events", { unix, keepalive: false, signal });
+  if (!response.ok || response.body === null) return;
+  const decoder = new TextDecoder();
+  let pending = "";
+  for await (const bytes of response.body) {
+    const lines = (pending + decoder.decode(bytes, { stream: true })).split("\n");
+    pending = lines.pop() ?? "";
+    for (const line of lines) if (line !== "") onEvent(eventSchema.parse(JSON.parse(line)));
+  }
 }

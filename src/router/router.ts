@@ -1,6 +1,7 @@
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createServer, type Server } from "node:tls";
+import { createActivity } from "./activity.ts";
 import { createQuarantine } from "./balancer.ts";
 import { createCertificates, type Certificates } from "./certificates.ts";
 import { serveConnection } from "./client-connection.ts";
@@ -14,6 +15,7 @@ import { connectionKey } from "./proxy.ts";
 import { createRouterClient } from "./router-client.ts";
 import { createRouteStore } from "./route-store.ts";
 import { tlsWire, wireHandlers, type Held } from "./sockets.ts";
+import { createWakes } from "./wakes.ts";
 import type { Wire } from "./wire.ts";
 
 export interface RouterSettings {
@@ -77,6 +79,8 @@ export async function startRouter(
       return { setAside: routes.setAside };
     },
     drain: (dynoId, timeoutMs) => door.dynos.whenIdle(dynoId, timeoutMs),
+    activity: () => door.activity.report(),
+    listen: (listener) => door.wakes.listen(listener),
     stop() {
       void stop();
       return stopListening();
@@ -134,6 +138,8 @@ function createDoor(settings: RouterSettings, limits: RouterLimits, routes: Door
     idle: createIdleConnections({ idleMs: limits.reuseMs, lastWordMs: limits.lastWordMs }),
     dynos: createInFlight(),
     apps: createInFlight(),
+    activity: createActivity(),
+    wakes: createWakes(),
     log: openLogFile(join(settings.dir, "router.log")),
     stopping: false,
   };
@@ -146,6 +152,7 @@ function forgetGoneDynos(door: Door): void {
     for (const { dynos } of door.routes.current.apps.values())
       for (const dyno of dynos) listed.add(connectionKey(dyno));
     door.idle.retain((key) => listed.has(key));
+    door.activity.retain((appId) => door.routes.current.apps.has(appId));
     forgetGoneDynos(door);
   });
 }

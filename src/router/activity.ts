@@ -1,0 +1,73 @@
+/** What the requests of one app were like, as far as this router saw them. */
+export interface AppActivity {
+  /** Requests under way. */
+  requests: number;
+  /** WebSockets and the like that are open. */
+  tunnels: number;
+  /** Since a request or tunnel last began or ended; never more than the router has looked. */
+  idleMs: number;
+}
+
+export interface ActivityReport {
+  /** How long the router has looked: an app that is not listed was asked nothing for as long. */
+  observedMs: number;
+  apps: Record<string, AppActivity>;
+}
+
+/** One request, from its begin to its end; `becomeTunnel` when it is none any more. */
+export interface Visit {
+  becomeTunnel(): void;
+  end(): void;
+}
+
+export interface Activity {
+  begin(appId: string): Visit;
+  report(): ActivityReport;
+  /** Forgets the apps that are not there any more. */
+  retain(isWanted: (appId: string) => boolean): void;
+}
+
+interface Counts {
+  requests: number;
+  tunnels: number;
+  atMs: number;
+}
+
+/** Remembers when each app was last asked for something, so that the server can let it sleep. */
+export function createActivity(): Activity {
+  const startedAtMs = performance.now();
+  const apps = new Map<string, Counts>();
+  return {
+    begin(appId) {
+      let counts = apps.get(appId);
+      if (counts === undefined) apps.set(appId, (counts = { requests: 0, tunnels: 0, atMs: 0 }));
+      const mine = counts;
+      let kind: "requests" | "tunnels" | undefined = "requests";
+      const move = (to: typeof kind) => {
+        if (kind === undefined || kind === to) return;
+        mine[kind]--;
+        if (to !== undefined) mine[to]++;
+        kind = to;
+        mine.atMs = performance.now();
+      };
+      mine.requests++;
+      mine.atMs = performance.now();
+      return { becomeTunnel: () => move("tunnels"), end: () => move(undefined) };
+    },
+    report() {
+      const now = performance.now();
+      return {
+        observedMs: Math.floor(now - startedAtMs),
+        apps: Object.fromEntries(
+          [...apps].map(([appId, { requests, tunnels, atMs }]) => [
+            appId,
+            { requests, tunnels, idleMs: Math.floor(now - atMs) },
+          ]),
+        ),
+      };
+    },
+    retain(isWanted) {
+      for (const appId of apps.keys()) if (!isWanted(appId)) apps.delete(appId);
+    },
+  };
+}
