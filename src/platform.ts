@@ -11,6 +11,7 @@ import { DeployLock } from "./deploy/deploy-lock.ts";
 import { deploy, type DeployRequest } from "./deploy/deploy.ts";
 import { goLive } from "./deploy/go-live.ts";
 import { createReleaseOutputs } from "./deploy/release-outputs.ts";
+import { putIdleToSleep, wakeUp } from "./deploy/idle-apps.ts";
 import { rollBack } from "./deploy/rollback.ts";
 import { routeTable } from "./deploy/routes.ts";
 import { type FormationUpdate, scale } from "./deploy/scale.ts";
@@ -236,6 +237,7 @@ export async function createPlatform(
   for (const one of interrupted)
     void goLive(release, findApp(database, one.appId), { release: one });
   await publish(putTable);
+  const wakes = router.events(({ wake }) => void wakeUp({ database, supervisor }, wake));
 
   return {
     database,
@@ -335,8 +337,10 @@ export async function createPlatform(
       await runtime.network.reconcile({ openPorts });
       await publish(putTable);
       supervisor.tick();
+      await putIdleToSleep({ database, supervisor, router });
     },
     async close() {
+      wakes.close();
       await supervisor.close();
       // Builds hang on this server's clients, and end with it.
       for (const id of (await runtime.list()).keys())
@@ -346,6 +350,7 @@ export async function createPlatform(
       closeDatabase(database);
     },
     async tearDown() {
+      wakes.close();
       await supervisor.stopAll();
       for (const id of (await runtime.list()).keys()) await runtime.destroy(id);
       runtime.close();

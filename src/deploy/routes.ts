@@ -41,6 +41,7 @@ function routedApp(database: Database, app: App, all: LiveDyno[]): RouteTable["a
     name: app.name,
     deployed: Boolean(currentRelease(database, app)?.slugId),
     maintenance: app.maintenance,
+    sleeping: app.asleep,
     webQuantity: quantity,
     crashed: web.length > 0 && web.every((live) => live.state === "crashed"),
     starting: web.some((live) => live.state === "starting"),

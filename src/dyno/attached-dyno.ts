@@ -42,7 +42,7 @@ const hangUps = { times: 4, everyMs: 5000 };
 export function startAttachedDyno(
   context: DynoContext,
   app: App,
-  { dyno, spec, gone }: { dyno: Dyno; spec: ContainerSpec; gone(): void },
+  { dyno, spec, gone }: { dyno: Dyno; spec: ContainerSpec; gone: () => void },
 ): AttachedDyno {
   const { runtime, database, stopTimeoutMs } = context;
   const log = (message: string) => tellOfDyno(context.logs, app, { name: dynoName(dyno), message });

@@ -10,7 +10,7 @@ export interface ImageContext {
   vault: Vault;
   slugs: SlugStore;
   /** `my-app.localhost`. */
-  hostOf(app: App): string;
+  hostOf: (app: App) => string;
 }
 
 /** A release as dynos are started from it. */

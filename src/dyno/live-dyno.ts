@@ -300,7 +300,7 @@ export async function endProcesses(options: {
   id: string;
   ended: Promise<unknown>;
   stopTimeoutMs: number;
-  log(message: string): void;
+  log: (message: string) => void;
 }): Promise<void> {
   const { runtime, id, ended, stopTimeoutMs, log } = options;
   log("Stopping all processes with SIGTERM");

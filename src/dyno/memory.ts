@@ -3,7 +3,7 @@ import type { DynoSize } from "../model/dyno-size.ts";
 const mebibyte = 1024 * 1024;
 
 /** `Process running mem=1028M(103.3%)`, as Heroku writes it (contract §1.12). Pure. */
-export function memoryLine(memoryBytes: number, { memoryBytes: quota }: DynoSize): string {
+function memoryLine(memoryBytes: number, { memoryBytes: quota }: DynoSize): string {
   const percent = ((memoryBytes / quota) * 100).toFixed(1);
   return `Process running mem=${Math.round(memoryBytes / mebibyte)}M(${percent}%)`;
 }

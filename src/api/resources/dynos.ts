@@ -201,7 +201,7 @@ function findType(platform: Platform, app: App, type: string): string {
   );
 }
 
-export function noSuchSize({ sizes }: Platform, size: string): PlatformError {
+function noSuchSize({ sizes }: Platform, size: string): PlatformError {
   const names = sizes.list.map(({ name }) => name).join(", ");
   return new PlatformError(
     "invalid_params",
