@@ -32,8 +32,11 @@ export function prepareContainer(
     return path;
   };
   make(folder, root, 0o700);
-  const metadataPath = join(folder, "metadata");
-  if (image.metadata) writeFileSync(metadataPath, metadataFile(image.metadata, dyno));
+  const metadataFolder = join(folder, "metadata");
+  if (image.metadata) {
+    mkdirSync(metadataFolder, { mode: 0o755 });
+    writeFileSync(join(metadataFolder, "dyno"), metadataFile(image.metadata, dyno));
+  }
   return dynoSpec({
     ...{ app, dyno, image, terminal },
     size: sizeOf(sizes, dyno),
@@ -42,7 +45,7 @@ export function prepareContainer(
       work: make(join(folder, "work"), root, 0o755),
       tmp: make(join(folder, "tmp"), user, 0o777),
     },
-    metadataPath: image.metadata ? metadataPath : null,
+    metadataFolder: image.metadata ? metadataFolder : null,
     network: runtime.reserveAddress(dyno.id),
   });
 }

@@ -24,8 +24,8 @@ export function dynoSpec(options: {
   image: DynoImage;
   size: DynoSize;
   folders: DynoFolders;
-  /** File that is shown as `/etc/heroku/dyno`. */
-  metadataPath: string | null;
+  /** Folder that is shown as `/etc/heroku`. */
+  metadataFolder: string | null;
   network: NetworkAddress;
   terminal: TerminalSize | null;
 }): ContainerSpec {
@@ -47,7 +47,7 @@ export function dynoSpec(options: {
         target: "/app",
       },
       { kind: "bind", source: folders.tmp, target: "/tmp", readOnly: false },
-      ...(options.metadataPath === null ? [] : [metadataMount(options.metadataPath)]),
+      ...(options.metadataFolder === null ? [] : [metadataMount(options.metadataFolder)]),
     ],
     limits: {
       memoryBytes: size.memoryBytes,
@@ -79,7 +79,7 @@ export function dynoEnvironment(
 }
 
 function metadataMount(source: string): ContainerMount {
-  return { kind: "bind", source, target: "/etc/heroku/dyno", readOnly: true };
+  return { kind: "bind", source, target: "/etc/heroku", readOnly: true };
 }
 
 /** The size of a dyno; the usual one when the operator has taken its own away. */

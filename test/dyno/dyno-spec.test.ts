@@ -29,7 +29,7 @@ function spec(
     dyno,
     image: { slugFolder: "/slug", environment, metadata: null },
     size: sizeOf(sizes, change.dyno ?? dyno),
-    metadataPath: null,
+    metadataFolder: null,
     folders: { upper: "/upper", work: "/work", tmp: "/tmp-of-dyno" },
     network: { slot: 1, interfaceName: "st-1", hostAddress: "a", containerAddress: "b" },
     terminal: null,
@@ -67,7 +67,7 @@ test("clause 107: with the lab on, the release is told in variables and in /etc/
   const metadata = { app: { id: "app-id", name: "my-app", host: "my-app.localhost" }, release };
   const told = spec({
     image: { slugFolder: "/slug", environment: {}, metadata },
-    metadataPath: "/metadata",
+    metadataFolder: "/metadata",
   });
   expect(told.environment).toMatchObject({
     ...{ HEROKU_APP_ID: "app-id", HEROKU_APP_NAME: "my-app", HEROKU_DYNO_ID: "dyno-id" },
@@ -76,7 +76,7 @@ test("clause 107: with the lab on, the release is told in variables and in /etc/
     HEROKU_RELEASE_CREATED_AT: "1970-01-01T00:00:00.000Z",
   });
   expect(told.mounts).toContainEqual({
-    ...{ kind: "bind", source: "/metadata", target: "/etc/heroku/dyno", readOnly: true },
+    ...{ kind: "bind", source: "/metadata", target: "/etc/heroku", readOnly: true },
   });
   expect(JSON.parse(metadataFile(metadata, dyno))).toEqual({
     dyno: { id: "dyno-id", name: "web.2" },
