@@ -87,6 +87,8 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
   }, 1000);
   poll.unref();
 
+  const attachedIds = new Set<string>();
+
   async function destroy(id: string): Promise<void> {
     await exec(runtimeArgv("kill", "--all", id, "KILL"));
     await exec(runtimeArgv("delete", "--force", id));
@@ -103,6 +105,7 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
     try {
       return await exited;
     } finally {
+      attachedIds.delete(id);
       await destroy(id);
     }
   }
@@ -149,6 +152,7 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
     attach(spec, options) {
       const argv = runtimeArgv("run", "--bundle", writeBundle(spec), spec.id);
       const attached = attachTo(argv, spec.terminal, options);
+      attachedIds.add(spec.id);
       return { ...attached, exited: cleanedUp(attached.exited, spec.id) };
     },
     exec() {
@@ -161,7 +165,12 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
       return promise;
     },
     async signal(id, signal) {
-      await exec(runtimeArgv("kill", "--all", id, signal));
+      // An attached container exists only some time after its runtime was started.
+      for (let tries = 0; tries < 200; tries++) {
+        const { exitCode } = await exec(runtimeArgv("kill", "--all", id, signal));
+        if (exitCode === 0 || !attachedIds.has(id)) return;
+        await Bun.sleep(25);
+      }
     },
     destroy,
     async list() {

@@ -128,7 +128,13 @@ test("a size restarts the dynos of its type alone, and shows in their limits", a
 test("a wrong change is refused whole, and what the machine cannot hold with the numbers", async () => {
   const before = await app.api("GET", "/formation");
   for (const [updates, message] of [
-    [[{ type: "web", quantity: 5 }, { type: "nope", quantity: 1 }], "process type (nope)"],
+    [
+      [
+        { type: "web", quantity: 5 },
+        { type: "nope", quantity: 1 },
+      ],
+      "process type (nope)",
+    ],
     [[{ type: "web", quantity: 900, size: "Performance-M" }], "this machine has"],
     [[{ type: "web", size: "enormous" }], "No such size"],
   ] as const)

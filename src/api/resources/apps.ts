@@ -18,7 +18,7 @@ const appChange = z.object({
   /** Seconds without a request until its dynos sleep; ours, Heroku has no such field. */
   sleep_after: z
     .int("must be a number of seconds")
-    .min(10, "must be at least 10 seconds")
+    .min(1, "must be at least 1 second")
     .max(366 * 86_400, "must be at most a year")
     .nullish(),
 });
