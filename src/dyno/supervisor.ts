@@ -92,7 +92,13 @@ export class Supervisor {
       else if (row.state === "crashed") {
         await runtime.destroy(row.id);
         this.#adopt(app, row);
-      } else this.#adopt(app, row).recover(pid ?? null);
+      } else {
+        const live = this.#adopt(app, row);
+        live.recover(pid ?? null);
+        // The server died before it could end it.
+        live.replaced = row.leaving;
+        if (row.leaving) void this.#retire(live);
+      }
     }
     for (const id of found.keys()) await runtime.destroy(id);
     for (const app of listApps(database)) void this.converge(app);
