@@ -103,6 +103,9 @@ export function startInside(
   return { ...attached, hangUp };
 }
 
+/** What shells say of a program that cannot be run. */
+const cannotStart = 126;
+
 /** Joins a program and a client, whichever comes first. */
 function attachClient(start: (output: AttachedClient["output"]) => AttachedContainer) {
   const client = Promise.withResolvers<AttachedClient>();
@@ -113,11 +116,17 @@ function attachClient(start: (output: AttachedClient["output"]) => AttachedConta
   };
   const attached = start(async (bytes) => (await listener()).output(bytes));
   let running = true;
-  const exited = attached.exited.then((status) => {
+  async function end(): Promise<number> {
+    const status = await attached.exited.catch(async (error: Error) => {
+      // It could not even be started: its client is told why.
+      await (await listener()).output(Buffer.from(` ▸    ${error.message}\n`));
+      return cannotStart;
+    });
     running = false;
     void listener().then((one) => one.exit(status));
     return status;
-  });
+  }
+  const exited = end();
   return {
     exited,
     attach: client.resolve,

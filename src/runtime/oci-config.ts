@@ -1,4 +1,10 @@
-import type { ContainerMount, ContainerSpec, NetworkAddress } from "./runtime.ts";
+import type {
+  ContainerLimits,
+  ContainerMount,
+  ContainerProgram,
+  ContainerSpec,
+  NetworkAddress,
+} from "./runtime.ts";
 
 export interface HostParts {
   /** The skeleton that every container has as its read-only root. */
@@ -7,6 +13,12 @@ export interface HostParts {
   networkHook: string;
   /** Parent of all cgroups of this server, as `/stator-1a2b`. */
   cgroupParent: string;
+  /** A file that everybody may read, with nothing but this number in it. */
+  shownLimit(bytes: number): string;
+  /** Version 2 of cgroups alone. */
+  unifiedCgroups: boolean;
+  /** Whether the kernel can limit swap. */
+  accountsSwap: boolean;
 }
 
 const idsPerContainer = 65_536;
@@ -20,23 +32,13 @@ export function ociConfig(spec: ContainerSpec, host: HostParts) {
     ociVersion: "1.0.2",
     hostname: spec.hostname,
     root: { path: host.rootfs, readonly: true },
-    process: {
-      terminal: spec.terminal !== null,
-      ...(spec.terminal
-        ? { consoleSize: { width: spec.terminal.columns, height: spec.terminal.lines } }
-        : {}),
-      user: { uid: containerUser.uid, gid: containerUser.gid, umask: 0o022 },
-      args: spec.argv,
-      env: Object.entries(spec.environment).map(([key, value]) => `${key}=${value}`),
-      cwd: spec.workingDirectory,
-      noNewPrivileges: true,
-      capabilities: { bounding: [], effective: [], inheritable: [], permitted: [], ambient: [] },
-      rlimits: [
-        { type: "RLIMIT_NOFILE", soft: 10_000, hard: 10_000 },
-        { type: "RLIMIT_CORE", soft: 0, hard: 0 },
-      ],
-    },
-    mounts: [...standardMounts, ...hostMounts, ...spec.mounts.map(ociMount)],
+    process: ociProcess(spec),
+    mounts: [
+      ...standardMounts,
+      ...shownLimits(spec.limits, host),
+      ...hostMounts,
+      ...spec.mounts.map(ociMount),
+    ],
     hooks: spec.network ? { createRuntime: [networkHook(host.networkHook, spec.network)] } : {},
     linux: {
       namespaces: ["pid", "mount", "network", "ipc", "uts", "cgroup", "user"].map((type) => ({
@@ -46,10 +48,12 @@ export function ociConfig(spec: ContainerSpec, host: HostParts) {
       gidMappings: mapping,
       cgroupsPath: `${host.cgroupParent}/${spec.id}`,
       resources: {
-        memory: { limit: spec.limits.memoryBytes },
+        memory: memoryLimit(spec.limits, host),
         cpu: { shares: Math.max(2, Math.round((spec.limits.cpuWeight * 1024) / 100)) },
         pids: { limit: spec.limits.maxProcesses },
         devices: [{ allow: false, access: "rwm" }],
+        // Out of memory: all of it goes, and not one process, which leaves an app that is half there.
+        ...(host.unifiedCgroups ? { unified: { "memory.oom.group": "1" } } : {}),
       },
       seccomp: { defaultAction: "SCMP_ACT_ALLOW", syscalls: [refusedCalls] },
       maskedPaths: [
@@ -70,6 +74,51 @@ export function ociConfig(spec: ContainerSpec, host: HostParts) {
       readonlyPaths: ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys"],
     },
   };
+}
+
+/** How a program starts inside, the first one and those that `exec` adds: the same walls. Pure. */
+export function ociProcess(program: ContainerProgram) {
+  const { terminal } = program;
+  return {
+    terminal: terminal !== null,
+    ...(terminal ? { consoleSize: { width: terminal.columns, height: terminal.lines } } : {}),
+    user: { uid: containerUser.uid, gid: containerUser.gid, umask: 0o022 },
+    args: program.argv,
+    env: Object.entries(program.environment).map(([key, value]) => `${key}=${value}`),
+    cwd: program.workingDirectory,
+    noNewPrivileges: true,
+    capabilities: { bounding: [], effective: [], inheritable: [], permitted: [], ambient: [] },
+    rlimits: [
+      { type: "RLIMIT_NOFILE", soft: 10_000, hard: 10_000 },
+      { type: "RLIMIT_CORE", soft: 0, hard: 0 },
+    ],
+  };
+}
+
+/** What the kernel holds it to; swap does not extend it. */
+function memoryLimit(limits: ContainerLimits, host: HostParts) {
+  const limit = limits.memoryKillBytes ?? limits.memoryBytes;
+  return { limit, ...(host.accountsSwap ? { swap: limit } : {}) };
+}
+
+/**
+ * Programs size themselves by the limit that they read (Node.js, Java, WEB_CONCURRENCY): where the
+ * kernel kills later, a file with the limit that counts lies over the kernel's.
+ */
+function shownLimits({ memoryBytes, memoryKillBytes }: ContainerLimits, host: HostParts) {
+  if (memoryKillBytes === undefined || memoryKillBytes === memoryBytes) return [];
+  const files = host.unifiedCgroups
+    ? ["memory.max"]
+    : [
+        "memory/memory.limit_in_bytes",
+        ...(host.accountsSwap ? ["memory/memory.memsw.limit_in_bytes"] : []),
+      ];
+  return files.map((file) => ({
+    destination: `/sys/fs/cgroup/${file}`,
+    type: "bind",
+    source: host.shownLimit(memoryBytes),
+    options: ["bind", "rprivate", "ro", "nosuid", "nodev", "noexec"],
+  }));
 }
 
 const standardMounts = [

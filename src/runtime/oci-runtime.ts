@@ -4,17 +4,24 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
-  rmdirSync,
+  renameSync,
   rmSync,
   watch,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
 import { type Argv, exec, spawn } from "../lib/exec.ts";
+import { accountsSwap, readStats, removeCgroup, unifiedCgroups } from "./cgroup.ts";
 import { createNetwork, type Network, networkHookScript } from "./network.ts";
-import { ociConfig } from "./oci-config.ts";
+import { ociConfig, ociProcess } from "./oci-config.ts";
 import { writeRootfs } from "./rootfs.ts";
-import type { AttachedContainer, ContainerSpec, Runtime, TerminalSize } from "./runtime.ts";
+import type {
+  AttachedContainer,
+  ContainerSpec,
+  ContainerStats,
+  Runtime,
+  TerminalSize,
+} from "./runtime.ts";
 
 export interface OciRuntimeOptions {
   /** Volatile state (bundles, exit statuses, the runtime's own); gone after a reboot, as are the containers. */
@@ -36,6 +43,8 @@ export interface OciRuntime extends Runtime {
 }
 
 const monitorTimeoutMs = 20_000;
+/** How long the last figures of an attached container are remembered: its caller asks after its end. */
+const lastStatsMs = 60_000;
 /** Bytes of output on disk before the monitor begins its file anew. */
 const maxLogBytes = 64 * 1024 * 1024;
 
@@ -45,17 +54,29 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
   const bundles = join(runDir, "containers");
   const exits = join(runDir, "exits");
   const state = join(runDir, "runtime");
-  for (const dir of [bundles, exits, state]) mkdirSync(dir, { recursive: true, mode: 0o711 });
+  const limits = join(runDir, "limits");
+  for (const dir of [bundles, exits, state, limits])
+    mkdirSync(dir, { recursive: true, mode: 0o711 });
   chmodSync(state, 0o700);
   writeRootfs(rootfs);
   const networkHook = join(runDir, "network-hook");
   writeFileSync(networkHook, networkHookScript);
   const network = createNetwork(instance, options.addressesDir);
-  const host = { rootfs, networkHook, cgroupParent: `/stator-${instance}` };
+  const host = {
+    rootfs,
+    networkHook,
+    cgroupParent: `/stator-${instance}`,
+    shownLimit: (bytes: number) => writeOnce(join(limits, String(bytes)), `${bytes}\n`),
+    unifiedCgroups,
+    accountsSwap: accountsSwap(),
+  };
   let program = "";
+  /** `--keep` where the program knows it: then an attached container's figures outlive it. */
+  let runOptions: string[] = [];
 
   const runtimeArgv = (...args: string[]): Argv => [program, "--root", state, ...args];
   const bundleOf = (id: string) => join(bundles, id);
+  const groupOf = (id: string) => `${host.cgroupParent}/${id}`;
 
   function writeBundle(spec: ContainerSpec): string {
     const bundle = bundleOf(spec.id);
@@ -101,11 +122,15 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
     waiters.delete(id);
   }
 
+  const lastStats = new Map<string, ContainerStats>();
   async function cleanedUp(exited: Promise<number>, id: string): Promise<number> {
     try {
       return await exited;
     } finally {
       attachedIds.delete(id);
+      const stats = readStats(groupOf(id));
+      if (stats) lastStats.set(id, stats);
+      setTimeout(() => lastStats.delete(id), lastStatsMs).unref();
       await destroy(id);
     }
   }
@@ -150,15 +175,32 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
       return { id: spec.id, pid };
     },
     attach(spec, options) {
-      const argv = runtimeArgv("run", "--bundle", writeBundle(spec), spec.id);
-      const attached = attachTo(argv, spec.terminal, options);
+      const bundle = writeBundle(spec);
+      const pidFile = ["--pid-file", join(bundle, "pid")];
+      const argv = runtimeArgv("run", ...runOptions, ...pidFile, "--bundle", bundle, spec.id);
+      const { processEnded: _, ...attached } = attachTo(argv, spec.terminal, options);
       attachedIds.add(spec.id);
       return { ...attached, exited: cleanedUp(attached.exited, spec.id) };
     },
-    exec() {
-      throw new Error("not yet");
+    exec(id, added, options) {
+      const name = join(bundleOf(id), `exec-${crypto.randomUUID()}`);
+      const [pidFile, processFile] = [`${name}.pid`, `${name}.json`];
+      if (!existsSync(bundleOf(id))) return refused(`container ${id} does not exist`);
+      writeFileSync(processFile, JSON.stringify(ociProcess(added)), { mode: 0o600 });
+      const argv = runtimeArgv("exec", "--process", processFile, "--pid-file", pidFile, id);
+      const gate = startGate(pidFile, (bytes) => options.output(bytes));
+      const { processEnded, ...attached } = attachTo(argv, added.terminal, gate);
+      void processEnded.then(gate.end);
+      async function exited(): Promise<number> {
+        const status = await attached.exited;
+        const complaint = await gate.complaint();
+        for (const file of [processFile, pidFile]) rmSync(file, { force: true });
+        if (complaint === null) return status;
+        throw new Error(`cannot run ${added.argv[0]} in container ${id}: ${complaint}`);
+      }
+      return { ...attached, exited: exited() };
     },
-    stats: () => undefined,
+    stats: (id) => readStats(groupOf(id)) ?? lastStats.get(id),
     wait(id) {
       const { promise } = waiter(id);
       noticeExit(id);
@@ -190,29 +232,17 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
     },
     async remove() {
       await network.remove();
-      for (const hierarchy of ["", ...readdirSync(cgroupRoot)])
-        removeCgroup(join(cgroupRoot, hierarchy, host.cgroupParent));
+      removeCgroup(host.cgroupParent);
       rmSync(runDir, { recursive: true, force: true });
     },
   };
   program = await findProgram(async (candidate) => {
     program = candidate;
+    const help = await exec([program, "run", "--help"]);
+    runOptions = help.stdout.includes("--keep") ? ["--keep"] : [];
     return tryOut(runtime);
   });
   return runtime;
-}
-
-const cgroupRoot = "/sys/fs/cgroup";
-
-function removeCgroup(path: string): void {
-  if (!existsSync(path)) return;
-  for (const entry of readdirSync(path, { withFileTypes: true }))
-    if (entry.isDirectory()) removeCgroup(join(path, entry.name));
-  try {
-    rmdirSync(path);
-  } catch {
-    // Processes of another owner are in it: it is not ours to remove.
-  }
 }
 
 interface RuntimeListing {
@@ -262,18 +292,65 @@ async function tryOut(runtime: Runtime): Promise<string | null> {
 
 type Output = (bytes: Uint8Array) => void | Promise<void>;
 
+/**
+ * Tells the words of a program from those of the runtime that could not start it: what comes before
+ * the file with the program's pid is there is held, and is a complaint when it never comes.
+ */
+function startGate(pidFile: string, output: Output) {
+  let ended = false;
+  let held = "";
+  const started = (async () => {
+    while (!ended && !existsSync(pidFile)) await Bun.sleep(3);
+    return existsSync(pidFile);
+  })();
+  return {
+    async output(bytes: Uint8Array): Promise<void> {
+      if (await started) await output(bytes);
+      else held += new TextDecoder().decode(bytes);
+    },
+    /** The runtime has ended: no pid will come any more. */
+    end: () => void (ended = true),
+    /** What the runtime complained of; `null`: the program ran. */
+    async complaint(): Promise<string | null> {
+      return (await started) ? null : held.trim() || "the runtime says nothing";
+    },
+  };
+}
+
+/** An attached program that was never started. */
+function refused(reason: string): AttachedContainer {
+  const nothing = () => {};
+  return {
+    exited: Promise.reject(new Error(reason)),
+    ...{ write: nothing, endInput: nothing, resize: nothing },
+  };
+}
+
+/** Writes a file that others may read and that never changes; returns its path. */
+function writeOnce(path: string, text: string): string {
+  if (!existsSync(path)) {
+    writeFileSync(`${path}.new`, text, { mode: 0o644 });
+    renameSync(`${path}.new`, path);
+  }
+  return path;
+}
+
+/** `processEnded` comes before `exited`, which waits for the output. */
+type AttachedProcess = AttachedContainer & { processEnded: Promise<unknown> };
+
 function attachTo(
   argv: Argv,
   terminal: TerminalSize | null,
   { output }: { output: Output },
-): AttachedContainer {
+): AttachedProcess {
   return terminal ? attachTerminal(argv, { output, terminal }) : attachPipes(argv, output);
 }
 
-function attachPipes(argv: Argv, output: Output): AttachedContainer {
+function attachPipes(argv: Argv, output: Output): AttachedProcess {
   const child = spawnWithPipes(argv);
   const drained = Promise.all([drain(child.stdout, output), drain(child.stderr, output)]);
   return {
+    processEnded: child.exited,
     exited: drained.then(() => child.exited),
     async write(bytes) {
       await child.stdin.write(bytes);
@@ -298,7 +375,7 @@ const endOfTransmission = new Uint8Array([4]);
 function attachTerminal(
   argv: Argv,
   options: { output: Output; terminal: TerminalSize },
-): AttachedContainer {
+): AttachedProcess {
   const child = spawn(argv, {
     terminal: {
       cols: options.terminal.columns,
@@ -316,6 +393,7 @@ function attachTerminal(
     };
   };
   return {
+    processEnded: child.exited,
     exited: child.exited.finally(() => child.terminal.close()),
     write: (bytes) => child.terminal.write(bytes),
     endInput: () => child.terminal.write(endOfTransmission),

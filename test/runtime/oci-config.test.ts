@@ -2,7 +2,14 @@ import { expect, test } from "bun:test";
 import { ociConfig } from "../../src/runtime/oci-config.ts";
 import type { ContainerSpec } from "../../src/runtime/runtime.ts";
 
-const host = { rootfs: "/box/rootfs", networkHook: "/run/hook", cgroupParent: "/stator-1a2b" };
+const host = {
+  rootfs: "/box/rootfs",
+  networkHook: "/run/hook",
+  cgroupParent: "/stator-1a2b",
+  shownLimit: (bytes: number) => `/run/limits/${bytes}`,
+  unifiedCgroups: false,
+  accountsSwap: true,
+};
 const spec: ContainerSpec = {
   id: "c-1",
   hostname: "c-1",
@@ -63,10 +70,27 @@ test("no mount brings set-uid programs, devices or a writable part of the host",
 
 test("limits are on memory, processes and the share of the processors", () => {
   expect(config.linux.resources).toMatchObject({
-    ...{ memory: { limit: 512 }, pids: { limit: 256 }, cpu: { shares: 1024 } },
+    ...{ memory: { limit: 512, swap: 512 }, pids: { limit: 256 }, cpu: { shares: 1024 } },
     devices: [{ allow: false, access: "rwm" }],
   });
   expect(config.linux.cgroupsPath).toBe("/stator-1a2b/c-1");
+});
+
+test("what the kernel kills at and what programs read may differ", () => {
+  const limits = { ...spec.limits, memoryKillBytes: 2048 };
+  for (const [unifiedCgroups, file] of [
+    [true, "memory.max"],
+    [false, "memory/memory.limit_in_bytes"],
+  ] as const) {
+    const { linux, mounts } = ociConfig({ ...spec, limits }, { ...host, unifiedCgroups });
+    expect(linux.resources.memory).toEqual({ limit: 2048, swap: 2048 });
+    expect(linux.resources.unified?.["memory.oom.group"]).toBe(unifiedCgroups ? "1" : undefined);
+    const shown = mounts.find(({ destination }) => destination === `/sys/fs/cgroup/${file}`);
+    expect(shown?.source).toBe("/run/limits/512");
+    expect(shown?.options).toContain("ro");
+  }
+  const { resources } = ociConfig(spec, { ...host, accountsSwap: false }).linux;
+  expect(resources.memory).toEqual({ limit: 512 });
 });
 
 test("calls into the kernel that no app needs are refused", () => {
