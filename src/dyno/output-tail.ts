@@ -1,4 +1,4 @@
-import { type Following, followFile } from "../lib/follow-file.ts";
+import { type Following, followFile, rowsIn } from "../lib/follow-file.ts";
 import { placeBeside } from "../lib/tail-file.ts";
 import { endOfPart, maxMessageBytes } from "../logs/log-line.ts";
 import { linesBegunAt, type OutputLine, type OutputPlace } from "../logs/output-place.ts";
@@ -28,6 +28,7 @@ function tailInto(path: string, target: Target): Following {
       if (taken) reader.accept();
       return taken;
     },
+    count: (rows) => rowsIn(rows, endsLine),
     ...(target.isKept && { isKept: target.isKept }),
     ...(target.lost && { lost: target.lost }),
   });
@@ -143,6 +144,10 @@ export function parseMonitorRow(row: Buffer): MonitorRow | undefined {
   if (!field || !at) return undefined;
   if (row.length > textStart && row[textStart] !== space) return undefined;
   return { at, ...field, bytes: row.subarray(textStart + 1) };
+}
+
+function endsLine(rows: Buffer, begin: number): boolean {
+  return rows[rows.indexOf(space, begin) + "stdout F".length] === "F".charCodeAt(0);
 }
 
 /** The monitor gives all rows that it has read at once the same time. */

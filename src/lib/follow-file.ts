@@ -31,6 +31,8 @@ export interface FollowOptions {
   isKept?(place: Place): boolean;
   /** Told of rows that were gone before they could be read; their number where it is known. */
   lost?(rows: number | undefined): void;
+  /** How many there are in some whole rows, for `lost`; one each without it. */
+  count?(rows: Buffer): number;
 }
 
 export interface Following {
@@ -114,6 +116,8 @@ function pollAll(): void {
 interface OpenFile {
   file: number;
   id: string;
+  /** Rows between the file before this one and this one that nobody will read; undefined: unknown. */
+  lostBefore?: Promise<number | undefined>;
 }
 
 class Follower {
@@ -211,10 +215,15 @@ class Follower {
 
   /** Adds a newer file. Nobody waits for more than two: of what then goes, the rows are counted. */
   #takeUp(later: OpenFile, last: OpenFile | undefined): void {
-    if (last && !followsOn(last, later)) this.#options.lost?.(undefined);
+    if (last && !followsOn(last, later)) later.lostBefore = Promise.resolve(undefined);
     if (this.#later.length === filesHeld) {
       const gone = this.#later.pop();
-      if (gone) void countRows(gone.file).then((rows) => this.#options.lost?.(rows));
+      if (gone)
+        later.lostBefore = sumOf([
+          gone.lostBefore,
+          countRows(gone.file, this.#options.count),
+          later.lostBefore,
+        ]);
     }
     this.#later.push(later);
   }
@@ -224,6 +233,8 @@ class Follower {
     if (!next || !this.#current) return false;
     closeSync(this.#current.file);
     this.#release ??= { file: this.#current.id, offset: this.#offset };
+    // Where the gap is, it is told.
+    void next.lostBefore?.then((rows) => this.#options.lost?.(rows));
     this.#current = next;
     this.#offset = 0;
     this.#letGoOfLast();
@@ -291,16 +302,37 @@ function wholeRows(bytes: Buffer): Buffer {
   return end === 0 && bytes.length === chunkBytes ? bytes : bytes.subarray(0, end);
 }
 
-async function countRows(file: number): Promise<number> {
-  const bytes = Buffer.alloc(1024 * 1024);
-  let rows = 0;
+async function sumOf(counts: (Promise<number | undefined> | undefined)[]) {
+  const known = await Promise.all(counts.filter((count) => count !== undefined));
+  return known.reduce((sum: number | undefined, count) =>
+    sum === undefined || count === undefined ? undefined : sum + count,
+  );
+}
+
+async function countRows(
+  file: number,
+  count: (rows: Buffer) => number = (rows) => rowsIn(rows, () => true),
+): Promise<number> {
+  const bytes = Buffer.alloc(chunkBytes);
+  let counted = 0;
   for (let offset = 0; ;) {
-    const length = readSync(file, bytes, 0, bytes.length, offset);
-    if (length === 0) break;
-    offset += length;
-    for (let at = bytes.indexOf(10); at >= 0 && at < length; at = bytes.indexOf(10, at + 1)) rows++;
+    const rows = wholeRows(bytes.subarray(0, readSync(file, bytes, 0, chunkBytes, offset)));
+    if (rows.length === 0) break;
+    offset += rows.length;
+    counted += count(rows);
     await Bun.sleep(1);
   }
   closeSync(file);
-  return rows;
+  return counted;
+}
+
+/** Counts the rows that begin at a place where `counts` says so. */
+export function rowsIn(rows: Buffer, counts: (rows: Buffer, begin: number) => boolean): number {
+  let counted = 0;
+  for (let begin = 0; begin < rows.length;) {
+    if (counts(rows, begin)) counted++;
+    const end = rows.indexOf(10, begin);
+    begin = end < 0 ? rows.length : end + 1;
+  }
+  return counted;
 }

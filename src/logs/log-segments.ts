@@ -256,7 +256,7 @@ export class LogSegments {
         .map((name) => Number(name.slice(0, 8)))
         .sort((one, other) => one - other);
     } catch (error) {
-      if (["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) return [];
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
       throw error;
     }
   }

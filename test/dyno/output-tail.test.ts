@@ -1,8 +1,16 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseMonitorRow, tailOutput } from "../../src/dyno/output-tail.ts";
+import { execOk } from "../../src/lib/exec.ts";
 import { createLogs } from "../../src/logs/log-store.ts";
 import type { OutputLine } from "../../src/logs/output-place.ts";
 
@@ -118,25 +126,27 @@ test("the next reader goes on where the log ends, in the middle of a line too", 
 });
 
 test("a full disk holds the reader up, and costs it no line", async () => {
-  writeFileSync(
-    path,
-    Array.from({ length: 9000 }, (_, n) => `${time} stdout F ${n} ${"x".repeat(40)}\n`).join(""),
-  );
+  const row = (number: number) => `${time} stdout F ${number} ${"x".repeat(40)}\n`;
+  writeFileSync(path, Array.from({ length: 9000 }, (_, number) => row(number)).join(""));
   const dir = join(folder, "logs");
-  // A file in the folder's place takes nothing.
-  writeFileSync(dir, "");
-  const logs = createLogs({ dir });
-  const tail = tailOutput(path, logs.intake("app", { id: "dyno", dyno: "web.1" }));
-  await tail.caughtUp();
-  rmSync(dir);
-  for (let kept = 0; kept < 9000;) {
-    await Bun.sleep(100);
-    kept = (await logs.read("app", { lines: 10_000 })).length;
+  mkdirSync(dir);
+  await execOk(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", dir]);
+  try {
+    const logs = createLogs({ dir });
+    const tail = tailOutput(path, logs.intake("app", { id: "dyno", dyno: "web.1" }));
+    await tail.caughtUp();
+    const numbers = async () =>
+      (await logs.read("app", { lines: 10_000 })).map(({ message }) => parseInt(message));
+    const all = Array.from({ length: 9000 }, (_, number) => number);
+    const before = await numbers();
+    expect(before.length).toBeLessThan(9000);
+    expect(before).toEqual(all.slice(0, before.length));
+    await execOk(["mount", "-o", "remount,size=10m", dir]);
+    while ((await numbers()).length < 9000) await Bun.sleep(100);
+    expect(await numbers()).toEqual(all);
+    tail.close();
+    await logs.close();
+  } finally {
+    await execOk(["umount", dir]);
   }
-  tail.close();
-  const numbers = (await logs.read("app", { lines: 10_000 })).map(({ message }) =>
-    parseInt(message),
-  );
-  expect(numbers).toEqual(Array.from({ length: 9000 }, (_, number) => number));
-  await logs.close();
 });
