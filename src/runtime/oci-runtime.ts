@@ -322,7 +322,7 @@ function refused(reason: string): AttachedContainer {
   const nothing = () => {};
   return {
     exited: Promise.reject(new Error(reason)),
-    ...{ write: nothing, endInput: nothing, resize: nothing },
+    ...{ write: nothing, endInput: nothing, resize: nothing, hangUp: nothing },
   };
 }
 
