@@ -32,7 +32,7 @@ export interface FollowOptions {
   /** Told of rows that were gone before they could be read; their number where it is known. */
   lost?(rows: number | undefined): void;
   /** How many there are in some whole rows, for `lost`; one each without it. */
-  count?(rows: Buffer): number;
+  count?: (rows: Buffer) => number;
 }
 
 export interface Following {
