@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { logTime } from "../logs/log-line.ts";
-import type { Logs } from "../logs/logs.ts";
+import type { Logs, OutputIntake } from "../logs/logs.ts";
 import type { App } from "../model/app.ts";
 import type { Database } from "../model/database.ts";
 import { deleteDyno, type Dyno, dynoName, type DynoState, updateDyno } from "../model/dyno.ts";
@@ -51,6 +51,7 @@ export class LiveDyno {
   readonly #changed: (dyno: LiveDyno) => void;
   #pid = 0;
   #tail: ReturnType<typeof tailOutput> | undefined;
+  #intake: OutputIntake | undefined;
   #startedAt = Date.now();
   #upAt = 0;
   #goneSince: number | undefined;
@@ -198,12 +199,10 @@ export class LiveDyno {
   }
 
   #follow(): void {
-    this.#tail = tailOutput(this.#logPath, (lines) => {
-      for (const { at, text } of lines)
-        this.#context.logs.write(this.app.id, {
-          ...{ at, source: "app", dyno: this.name, message: text },
-        });
-    });
+    const { id } = this.dyno;
+    const intake = this.#context.logs.intake(this.app.id, { id, dyno: this.name });
+    this.#intake = intake;
+    this.#tail = tailOutput(this.#logPath, intake);
     void this.#context.runtime.wait(this.dyno.id).then((status) => this.#finish(status));
   }
 
@@ -253,7 +252,9 @@ export class LiveDyno {
     const { database, runtime } = this.#context;
     const gone = this.stopping || this.dyno.leaving || this.dyno.kind !== "formation";
     try {
+      await this.#tail?.caughtUp();
       this.#tail?.close();
+      this.#intake?.end();
       this.#tellOfMemory();
       this.log(`Process exited with status ${status}`);
       await runtime.destroy(this.dyno.id);

@@ -413,7 +413,8 @@ export class Supervisor {
       ...{ type: wanted.type, number: wanted.number, size: wanted.size },
       command: slug.processTypes[wanted.type] ?? "",
       port: randomInt(3000, 60_000),
-      crashes: holder?.dyno.releaseId === release.id ? holder.dyno.crashes : 0,
+      // The next one after a crash counts on; a release or a restart begins anew (contract §1.8).
+      crashes: holder?.state === "crashed" ? holder.dyno.crashes : 0,
     });
     if (holder) {
       holder.replaced = true;

@@ -238,6 +238,11 @@ test("clause 30: a type that the next release does not have goes with its dynos"
   expect(formation.map(({ type }) => type)).toEqual(["web"]);
 });
 
+const storySince = async (line: string) => {
+  const lines = (await said("web.1")).filter((one) => one.startsWith("heroku"));
+  return lines.slice(lines.lastIndexOf(line));
+};
+
 test("without preboot old dynos are told to stop as new ones start", async () => {
   const feature = await app.api<{ enabled: boolean }>("PATCH", "/features/preboot", {
     enabled: false,
@@ -248,10 +253,9 @@ test("without preboot old dynos are told to stop as new ones start", async () =>
     (await (await app.get("/env")).text()).includes('"ORDER":"heroku"'),
   );
   await until("the old one has ended", async () =>
-    (await said("web.1")).join("\n").endsWith("State changed from starting to up"),
+    (await storySince("heroku[web.1]: Restarting")).some((line) => line.includes("status 143")),
   );
-  const lines = (await said("web.1")).filter((line) => line.startsWith("heroku"));
-  const story = lines.slice(lines.lastIndexOf("heroku[web.1]: Restarting"));
+  const story = await storySince("heroku[web.1]: Restarting");
   const order = (text: string) => story.findIndex((line) => line.includes(text));
   expect(order("SIGTERM")).toBeGreaterThan(0);
   expect(order("SIGTERM")).toBeLessThan(order("from starting to up"));
