@@ -39,13 +39,6 @@ const nodePids = (word: string) =>
     .map(({ pid }) => pid)
     .sort();
 const random = (below: number) => Math.floor(Math.random() * below);
-const instance = () => {
-  const mount = readFileSync("/proc/self/mountinfo", "utf8")
-    .split("\n")
-    .find((row) => row.includes(`${stator.dataDir}/box `) || row.includes(`${stator.dataDir}/box`));
-  return /\/run\/stator\/(\w{4})\/box/.exec(mount ?? "")?.[1] ?? "";
-};
-
 /** Something a person may do; resolves to what was acknowledged. */
 const deeds: ((round: number) => Promise<void>)[] = [
   async (round) => {
@@ -150,7 +143,7 @@ async function difference(): Promise<string> {
     const releases = await app.api<{ status: string }[]>("GET", "/releases");
     if (releases.some(({ status }) => status === "pending")) problems.push("a release is pending");
   }
-  const id = instance();
+  const id = stator.instance;
   const runDir = `/run/stator/${id}`;
   const count = (what: string, found: number) => {
     if (found !== running) problems.push(`${found} ${what} for ${running} dynos`);
