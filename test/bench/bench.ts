@@ -2,10 +2,12 @@
  * `npm run bench`: what a push, a start, a rollback and an idle platform cost on this machine, with
  * real containers and the compiled binary. Figures are medians; the goals stand beside them.
  */
+import { createHash } from "node:crypto";
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createOciRuntime } from "../../src/runtime/oci-runtime.ts";
+import { benchDynos } from "./dynos.ts";
 
 const root = join(import.meta.dir, "../..");
 const binary = join(root, "dist/stator");
@@ -56,6 +58,7 @@ try {
   ]);
   await measureContainerStart();
   await measureReleasesUnderLoad(stator, plain);
+  await measureDynos(stator);
 } finally {
   server.kill("SIGTERM");
   await server.exited;
@@ -68,6 +71,30 @@ for (const [what, figure, goal] of rows)
     `${what.padEnd(width)}  ${figure.padEnd(34)} ${goal && `(goal: ${goal})`}\n`,
   );
 
+/** Many dynos of an app that answers at once, or does nothing. */
+async function measureDynos(stator: Stator): Promise<void> {
+  const { name, work } = await prepareApp(stator, "plain-http", "dynos");
+  const procfile = `${readFileSync(join(work, "Procfile"), "utf8").trim()}\nidle: exec sleep infinity\n`;
+  await Bun.write(join(work, "Procfile"), procfile);
+  await commit(work);
+  await run(["git", "push", "stator", "main"], work);
+  const instance = createHash("sha256").update(join(folder, "data")).digest("hex").slice(0, 4);
+  // Those of the other apps would be counted with it.
+  for (const app of ["bench-plain-http", "bench-express"])
+    await call(stator, "DELETE", `/apps/${app}`);
+  await benchDynos(
+    {
+      serverPid: server.pid,
+      routerPid: Number(readFileSync(join(folder, "data/router/router.pid"), "utf8")),
+      runDir: `/run/stator/${instance}/`,
+      api: (method, path, body) => call(stator, method, path, body),
+      get: (app) => ask(stator.port, `${app}.localhost`),
+      row: (what, figure, goal = "") => rows.push([what, figure, goal]),
+    },
+    name,
+  );
+}
+
 interface Credentials {
   api: string;
   git: string;
@@ -75,9 +102,9 @@ interface Credentials {
 }
 type Stator = { port: string; token: string; git: string };
 
-async function prepareApp(stator: Stator, fixture: string) {
-  const name = `bench-${fixture}`;
-  const work = join(folder, fixture);
+async function prepareApp(stator: Stator, fixture: string, label = fixture) {
+  const name = `bench-${label}`;
+  const work = join(folder, label);
   cpSync(join(root, "test/fixtures/apps", fixture), work, { recursive: true });
   await call(stator, "POST", "/apps", { name });
   const { hostname } = new URL(stator.git);
@@ -91,6 +118,7 @@ async function prepareApp(stator: Stator, fixture: string) {
   await run(["git", "push", "stator", "main"], work);
   return {
     name,
+    work,
     async push() {
       await commit(work);
       return timed(async () => {
