@@ -45,7 +45,6 @@ test("kill -9 at random moments of a flood: no line is lost, none is there twice
   const lines = await logs.read("app", { lines: count * 2, source: "app" });
   const numbers = lines.map(({ message }) => Number(/^line (\d+) of the flood/.exec(message)?.[1]));
   const outOfOrder = numbers.findIndex((number, index) => number !== index);
-  if (outOfOrder >= 0) console.log(lines.slice(outOfOrder - 2, outOfOrder + 3), kills);
   expect([outOfOrder, numbers.length]).toEqual([-1, count]);
   expect(await logs.read("app", { lines: 1, grep: "Error L10" })).toEqual([]);
   await logs.close();

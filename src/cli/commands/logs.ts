@@ -55,8 +55,9 @@ With --tail, a connection that breaks (the server is restarted, say) is made aga
   flags,
   async run(context) {
     const seen: Seen = { lastId: undefined };
-    const first = await openStream(context, seen);
-    if (first === undefined) throw new CommandFailure("Cannot reach the server.");
+    const session = await answerOf(askForSession(context));
+    const first = await openStream(session.logplex_url, seen);
+    if (!first) throw new CommandFailure("The log cannot be read: the server does not answer.");
     const whole = await printEvents(context, first, seen);
     if (!context.flags.tail) {
       if (!whole) throw new CommandFailure("Log stream ended. Please try again.");
@@ -98,7 +99,10 @@ async function reconnect(context: LogsContext, seen: Seen): Promise<ReadableStre
   world.err(" ▸    The connection to the log is lost. Waiting for the server...\n");
   while (Date.now() < deadline) {
     await Bun.sleep(retryDelayMs);
-    const stream = await openStream(context, seen);
+    const answer = await askForSession(context).catch(() => undefined);
+    if (!answer || answer.status >= 500) continue;
+    const session = await answerOf(Promise.resolve(answer));
+    const stream = await openStream(session.logplex_url, seen);
     if (!stream) continue;
     world.err(" ▸    Connected again: the log goes on.\n");
     return stream;
@@ -108,12 +112,10 @@ async function reconnect(context: LogsContext, seen: Seen): Promise<ReadableStre
 
 /** A stream that begins behind the last line seen; nothing when no server answers. */
 async function openStream(
-  context: LogsContext,
+  address: string,
   { lastId }: Seen,
 ): Promise<ReadableStream<Uint8Array> | undefined> {
-  const session = await openSession(context);
-  if (!session) return undefined;
-  const { url, headers } = reach(session.logplex_url);
+  const { url, headers } = reach(address);
   const response = await fetch(url, {
     headers: {
       ...headers,
@@ -129,13 +131,13 @@ async function openStream(
   return response.body;
 }
 
-async function openSession(context: LogsContext) {
+async function askForSession(context: LogsContext) {
   const { flags } = context;
   const { source, since, grep } = flags;
   if (source !== undefined && source !== "app" && source !== "heroku")
     throw new UsageFailure(`--source is ${source}, but must be app or heroku.`);
   const dyno = flags.dyno ?? flags["dyno-name"] ?? flags.ps ?? flags["process-type"];
-  const request = context.api.apps[":app"]["log-sessions"].$post({
+  return context.api.apps[":app"]["log-sessions"].$post({
     param: { app: await context.app() },
     json: {
       ...(flags.num !== undefined && { lines: numberOfLines(flags.num) }),
@@ -147,7 +149,6 @@ async function openSession(context: LogsContext) {
       ...(flags.json && { format: "json" as const }),
     },
   });
-  return answerOf(request);
 }
 
 function numberOfLines(num: string): number {
