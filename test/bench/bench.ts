@@ -6,6 +6,7 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createOciRuntime } from "../../src/runtime/oci-runtime.ts";
+import { measureLogs } from "./logs.ts";
 
 const root = join(import.meta.dir, "../..");
 const binary = join(root, "dist/stator");
@@ -56,6 +57,7 @@ try {
   ]);
   await measureContainerStart();
   await measureReleasesUnderLoad(stator, plain);
+  rows.push(...(await measureLogs()));
 } finally {
   server.kill("SIGTERM");
   await server.exited;

@@ -4,6 +4,7 @@ import { answerOf } from "../connect.ts";
 import { serverSentEvents } from "../event-stream.ts";
 import { CommandFailure, UsageFailure } from "../failures.ts";
 import type { Paint } from "../layout.ts";
+import type { World } from "../world.ts";
 
 const flags = {
   ...appFlags,
@@ -54,16 +55,27 @@ With --tail, a connection that breaks (the server is restarted, say) is made aga
   ],
   flags,
   async run(context) {
+    const { api, world } = context;
+    const order = await orderOf(context);
+    const ask = () => api.apps[":app"]["log-sessions"].$post(order);
     const seen: Seen = { lastId: undefined };
-    const session = await answerOf(askForSession(context));
-    const first = await openStream(session.logplex_url, seen);
+    const { logplex_url: address } = await answerOf(ask());
+    const first = await openStream(address, seen);
     if (!first) throw new CommandFailure("The log cannot be read: the server does not answer.");
     const whole = await printEvents(context, first, seen);
     if (!context.flags.tail) {
       if (!whole) throw new CommandFailure("Log stream ended. Please try again.");
       return;
     }
-    for (;;) await printEvents(context, await reconnect(context, seen), seen);
+    for (;;) {
+      const stream = await waitFor(async () => {
+        const answer = await ask().catch(() => undefined);
+        if (!answer || answer.status >= 500) return undefined;
+        const session = await answerOf(Promise.resolve(answer));
+        return openStream(session.logplex_url, seen);
+      }, world);
+      await printEvents(context, stream, seen);
+    }
   },
 });
 
@@ -92,20 +104,16 @@ async function printEvents(
   }
 }
 
-/** Asks until the server is back; a refusal of the server's ends it. */
-async function reconnect(context: LogsContext, seen: Seen): Promise<ReadableStream<Uint8Array>> {
-  const { world } = context;
+/** Tries until the server is back; what `connect` throws is a refusal, and ends it. */
+async function waitFor<T>(connect: () => Promise<T | undefined>, world: World): Promise<T> {
   const deadline = Date.now() + reconnectLimitMs;
   world.err(" ▸    The connection to the log is lost. Waiting for the server...\n");
   while (Date.now() < deadline) {
     await Bun.sleep(retryDelayMs);
-    const answer = await askForSession(context).catch(() => undefined);
-    if (!answer || answer.status >= 500) continue;
-    const session = await answerOf(Promise.resolve(answer));
-    const stream = await openStream(session.logplex_url, seen);
-    if (!stream) continue;
+    const connected = await connect();
+    if (connected === undefined) continue;
     world.err(" ▸    Connected again: the log goes on.\n");
-    return stream;
+    return connected;
   }
   throw new CommandFailure("Log stream timed out. Please try again.");
 }
@@ -131,24 +139,27 @@ async function openStream(
   return response.body;
 }
 
-async function askForSession(context: LogsContext) {
+/** What is asked of the server, from flags that were checked. */
+async function orderOf(context: LogsContext) {
   const { flags } = context;
-  const { source, since, grep } = flags;
-  if (source !== undefined && source !== "app" && source !== "heroku")
-    throw new UsageFailure(`--source is ${source}, but must be app or heroku.`);
+  const { since, grep } = flags;
+  const source = sourceOf(flags.source);
   const dyno = flags.dyno ?? flags["dyno-name"] ?? flags.ps ?? flags["process-type"];
-  return context.api.apps[":app"]["log-sessions"].$post({
-    param: { app: await context.app() },
-    json: {
-      ...(flags.num !== undefined && { lines: numberOfLines(flags.num) }),
-      tail: flags.tail ?? false,
-      ...(source && { source }),
-      ...(dyno && { dyno }),
-      ...(since !== undefined && { since }),
-      ...(grep !== undefined && { grep, ignore_case: flags["ignore-case"] ?? false }),
-      ...(flags.json && { format: "json" as const }),
-    },
-  });
+  const json = {
+    ...(flags.num !== undefined && { lines: numberOfLines(flags.num) }),
+    tail: flags.tail ?? false,
+    ...(source && { source }),
+    ...(dyno && { dyno }),
+    ...(since !== undefined && { since }),
+    ...(grep !== undefined && { grep, ignore_case: flags["ignore-case"] ?? false }),
+    ...(flags.json && { format: "json" as const }),
+  };
+  return { param: { app: await context.app() }, json };
+}
+
+function sourceOf(source: string | undefined): "app" | "heroku" | undefined {
+  if (source === undefined || source === "app" || source === "heroku") return source;
+  throw new UsageFailure(`--source is ${source}, but must be app or heroku.`);
 }
 
 function numberOfLines(num: string): number {
