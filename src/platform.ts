@@ -148,7 +148,7 @@ export async function createPlatform(
   await mountBox(join(dataDir, "box"), box);
   const database = openDatabase(join(dataDir, "stator.db"));
   const vault = openVault(join(dataDir, "key"));
-  const logs = createLogs({ dir: join(dataDir, "logs") });
+  const logs = createLogs({ dir: join(dataDir, "logs"), bounds: settings.logs });
   const runtime = await createOciRuntime({
     runDir,
     addressesDir: "/run/stator/addresses",

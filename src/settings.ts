@@ -12,6 +12,8 @@ export interface ServerSettings {
   buildEnvironment: Record<string, string>;
   buildTimeoutMs: number;
   bootTimeoutMs: number;
+  /** How much of each app's log is kept: whichever is less. */
+  logs: { maxBytes: number; maxAgeMs: number };
 }
 
 /** What `stator server --help` prints. */
@@ -36,7 +38,12 @@ export const serverHelp = `Run the platform: the API, git, builds and dynos, unt
   STATOR_BUILD_ENV_NAME=VALUE    NAME=VALUE, as HTTPS_PROXY
   STATOR_NODE_MIRROR=URL         where Node.js is fetched from
   STATOR_BUILD_TIMEOUT=SECONDS   [900]
-  STATOR_BOOT_TIMEOUT=SECONDS    until a web dyno must listen on $PORT [60]`;
+  STATOR_BOOT_TIMEOUT=SECONDS    until a web dyno must listen on $PORT [60]
+
+=== For logs (of each app, whichever is less)
+
+  STATOR_LOG_DAYS=DAYS              [7]
+  STATOR_LOG_MEGABYTES=MEGABYTES    [64]`;
 
 /** A setting that cannot be used; said in one line, exit status 2. */
 export class SettingsError extends Error {
@@ -58,6 +65,17 @@ const seconds = z
   .string()
   .regex(/^\d{1,6}$/)
   .transform((text) => Number(text) * 1000)
+  .refine((number) => number > 0);
+
+const days = z
+  .string()
+  .regex(/^\d{1,4}$/)
+  .transform((text) => Number(text) * 86_400_000)
+  .refine((number) => number > 0);
+const megabytes = z
+  .string()
+  .regex(/^\d{1,6}$/)
+  .transform((text) => Number(text) * 1024 * 1024)
   .refine((number) => number > 0);
 
 type Variables = Record<string, string | undefined>;
@@ -108,6 +126,22 @@ export function readServerSettings(
     buildEnvironment: buildEnvironment(variables),
     buildTimeoutMs: read(null, "STATOR_BUILD_TIMEOUT", seconds, "a number of seconds", 15 * 60_000),
     bootTimeoutMs: read(null, "STATOR_BOOT_TIMEOUT", seconds, "a number of seconds", 60_000),
+    logs: {
+      maxBytes: read(
+        null,
+        "STATOR_LOG_MEGABYTES",
+        megabytes,
+        "a whole number of megabytes, at least 1",
+        64 * 1024 * 1024,
+      ),
+      maxAgeMs: read(
+        null,
+        "STATOR_LOG_DAYS",
+        days,
+        "a whole number of days, at least 1",
+        7 * 86_400_000,
+      ),
+    },
   };
 }
 

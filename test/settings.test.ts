@@ -29,6 +29,18 @@ test("flags win over variables", () => {
   });
 });
 
+test("logs are kept for a week or up to 64 MB, or as it is set", () => {
+  expect(readServerSettings({}, {}).logs).toEqual({
+    maxBytes: 64 * 1024 * 1024,
+    maxAgeMs: 7 * 24 * 3600 * 1000,
+  });
+  const set = { STATOR_LOG_DAYS: "30", STATOR_LOG_MEGABYTES: "1" };
+  expect(readServerSettings({}, set).logs).toEqual({
+    maxBytes: 1024 * 1024,
+    maxAgeMs: 30 * 24 * 3600 * 1000,
+  });
+});
+
 test("a folder that is relative is taken from where the server is started", () => {
   expect(readServerSettings({ data: "data" }, {}).dataDir).toBe(`${process.cwd()}/data`);
 });
@@ -58,6 +70,8 @@ for (const [variable, flag, values] of [
   ],
   ["STATOR_HOST", "host", ["", "localhost", "1.2.3", "1.2.3.256", "::g"]],
   ["STATOR_DATA", "data", [""]],
+  ["STATOR_LOG_DAYS", null, ["", "0", "-1", "1.5", "week", "10000"]],
+  ["STATOR_LOG_MEGABYTES", null, ["", "0", "64 MB", "1e3", "1234567"]],
   ["STATOR_BUILD_TIMEOUT", null, ["0", "", "1m", "-5", "1.5"]],
   ["STATOR_BOOT_TIMEOUT", null, ["0", "x"]],
 ] as const)

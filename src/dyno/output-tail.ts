@@ -29,7 +29,7 @@ function tailInto(path: string, target: Target): Following {
       return taken;
     },
     count: (rows) => rowsIn(rows, endsLine),
-    ...(target.isKept && { isKept: target.isKept }),
+    ...(target.kept && { kept: target.kept }),
     ...(target.lost && { lost: target.lost }),
   });
   return following;

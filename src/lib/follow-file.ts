@@ -27,8 +27,8 @@ export interface FollowOptions {
    * call only. `false`: not now; the same rows are offered again a second later.
    */
   take(rows: Buffer, place: Place): boolean;
-  /** Whether all up to a place has reached where it is safe from this process's death. */
-  isKept?(place: Place): boolean;
+  /** The place up to which all is safe from this process's death; without it what is taken is. */
+  kept?: () => Place | undefined;
   /** Told of rows that were gone before they could be read; their number where it is known. */
   lost?(rows: number | undefined): void;
   /** How many there are in some whole rows, for `lost`; one each without it. */
@@ -127,8 +127,8 @@ class Follower {
   #offset = 0;
   /** Newer files than the current one, oldest first. */
   #later: OpenFile[] = [];
-  /** The end of the file before the current one, until all of it is kept. */
-  #release: Place | undefined;
+  /** Whether `PATH.reading` is still the file before the current one. */
+  #holdsLast = false;
   #watcher: FSWatcher | undefined;
 
   constructor(path: string, options: FollowOptions) {
@@ -194,7 +194,8 @@ class Follower {
       if (one.id === last?.id) closeSync(one.file);
       else this.#takeUp(one, last);
     }
-    if (first && this.#later.length === 0) link(this.#path, this.#readingPath);
+    this.#current = first;
+    this.#holdFiles();
     return first;
   }
 
@@ -208,9 +209,9 @@ class Follower {
     }
     const later = tryOpen(this.#path);
     if (!later) return;
-    this.#letGoOfLast();
     this.#takeUp(later, last);
-    if (this.#later.length === 1) link(this.#path, this.#nextPath);
+    this.#letGoOfLast();
+    this.#holdFiles();
   }
 
   /** Adds a newer file. Nobody waits for more than two: of what then goes, the rows are counted. */
@@ -232,7 +233,7 @@ class Follower {
     const next = this.#later.shift();
     if (!next || !this.#current) return false;
     closeSync(this.#current.file);
-    this.#release ??= { file: this.#current.id, offset: this.#offset };
+    this.#holdsLast = true;
     // Where the gap is, it is told.
     void next.lostBefore?.then((rows) => this.#options.lost?.(rows));
     this.#current = next;
@@ -241,16 +242,35 @@ class Follower {
     return true;
   }
 
-  /** The file that was read to its end goes when its rows are safe; the held one takes its name. */
+  /** The last file goes when a place in the current one is kept. */
   #letGoOfLast(): void {
-    if (!this.#release || this.#options.isKept?.(this.#release) === false) return;
-    this.#release = undefined;
+    if (!this.#holdsLast) return;
+    const { kept } = this.#options;
+    if (kept && kept()?.file !== this.#current?.id) return;
+    this.#holdsLast = false;
+    this.#holdFiles();
+  }
+
+  /** Makes the two names those of the file that is read and of the next one. */
+  #holdFiles(): void {
+    if (this.#holdsLast) return;
+    this.#hold(this.#current, this.#readingPath);
+    this.#hold(this.#later[0], this.#nextPath);
+  }
+
+  /** Where links cannot be made, a crash costs the rest of a replaced file, and no more. */
+  #hold(file: OpenFile | undefined, name: string): void {
+    if (file && idAt(name) === file.id) return;
     try {
-      renameSync(this.#nextPath, this.#readingPath);
+      if (file && idAt(this.#nextPath) === file.id) return renameSync(this.#nextPath, name);
+      rmSync(name, { force: true });
+      if (!file || idAt(this.#path) !== file.id) return;
+      linkSync(this.#path, name);
+      // Replaced between the look and the link.
+      if (idAt(name) !== file.id) rmSync(name);
     } catch {
-      link(this.#path, this.#readingPath);
+      return;
     }
-    if (this.#later.length > 0) link(this.#path, this.#nextPath);
   }
 
   get #readingPath(): string {
@@ -277,14 +297,9 @@ function idOf(stats: Stats): string {
   return `${stats.ino}-${stats.birthtimeMs}`;
 }
 
-/** Where links cannot be made, a crash costs the rest of a replaced file, and no more. */
-function link(path: string, as: string): void {
-  try {
-    rmSync(as, { force: true });
-    linkSync(path, as);
-  } catch {
-    return;
-  }
+function idAt(path: string): string | undefined {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  return stats && idOf(stats);
 }
 
 /**

@@ -30,7 +30,7 @@ export interface LogBounds {
   maxAgeMs: number;
 }
 
-export const defaultLogBounds: LogBounds = { maxBytes: 64 * mebibyte, maxAgeMs: 7 * 86_400_000 };
+const defaultLogBounds: LogBounds = { maxBytes: 64 * mebibyte, maxAgeMs: 7 * 86_400_000 };
 
 /** A place in a log: how far into which segment. */
 export interface SegmentPlace {

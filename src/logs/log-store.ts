@@ -16,6 +16,8 @@ import { linesBegunAt, type OutputLine, type OutputPlace } from "./output-place.
 const flushDelayMs = 25;
 const retryDelayMs = 1000;
 const flushLength = 128 * 1024;
+/** Nobody gets more at once: it is held in memory. */
+const maxReadLength = 16 * 1024 * 1024;
 const sweepEveryMs = 60 * 60_000;
 /** Servers that are restarted every day sweep too. */
 const firstSweepMs = 60_000;
@@ -207,10 +209,7 @@ function outputIntake(log: AppLog, { id, dyno }: { id: string; dyno: string }): 
       flushSoon(log);
       return true;
     },
-    isKept(place) {
-      const kept = log.segments.placeOf(id);
-      return kept !== undefined && (kept.file !== place.file || kept.offset >= place.offset);
-    },
+    kept: () => log.segments.placeOf(id),
     lost(lines) {
       const messages = lines === undefined ? "an unknown number of messages" : `${lines} messages`;
       store(log, overflow(`${messages} dropped since ${lastAt}: ${dyno} writes too fast.`));
@@ -246,9 +245,12 @@ async function linesAfter(
 ): Promise<{ lines: KeptLine[]; skipped: number }> {
   const found: KeptLine[] = [];
   let skipped = 0;
-  for await (const line of newestFirst(segments, filter, { after }))
-    if (found.length < lines) found.push(line);
+  let length = 0;
+  for await (const line of newestFirst(segments, filter, { after })) {
+    length += line.message.length;
+    if (found.length < lines && length <= maxReadLength) found.push(line);
     else skipped++;
+  }
   return { lines: found.reverse(), skipped };
 }
 

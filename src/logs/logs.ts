@@ -1,4 +1,3 @@
-import type { Place } from "../lib/follow-file.ts";
 import type { LogFilter, LogLine } from "./log-line.ts";
 import type { OutputLine, OutputPlace } from "./output-place.ts";
 
@@ -16,8 +15,8 @@ export interface OutputIntake {
   from: OutputPlace | undefined;
   /** Takes lines and the place behind them; false when the disk is full: offer them again later. */
   take(lines: OutputLine[], place: OutputPlace): boolean;
-  /** Whether all up to this place is on disk. */
-  isKept(place: Place): boolean;
+  /** The place that is on disk. */
+  kept: () => OutputPlace | undefined;
   /** Says in the log how many lines could not be kept, where that is known (contract §7.2). */
   lost(lines: number | undefined): void;
   /** The dyno has ended: lines without an end are whole now, and its place is of no more use. */

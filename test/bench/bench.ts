@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createOciRuntime } from "../../src/runtime/oci-runtime.ts";
 import { benchDynos } from "./dynos.ts";
+import { measureLogs } from "./logs.ts";
 
 const root = join(import.meta.dir, "../..");
 const binary = join(root, "dist/stator");
@@ -59,6 +60,7 @@ try {
   await measureContainerStart();
   await measureReleasesUnderLoad(stator, plain);
   await measureDynos(stator);
+  rows.push(...(await measureLogs()));
 } finally {
   server.kill("SIGTERM");
   await server.exited;

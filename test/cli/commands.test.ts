@@ -234,6 +234,16 @@ test("logs: last lines, filters, JSON", async () => {
     dyno: "router",
     message: "three",
   });
+  const logs = (...argv: string[]) => ok("logs", "-a", app.name, ...argv);
+  expect(await logs("--grep", "TWO", "-i")).toBe(`${at} app[web.1]: two\n`);
+  expect(await logs("--grep", "TWO")).toBe("");
+  expect(await logs("--since", "2024-05-01T12:00:01Z")).toBe("");
+  expect(await logs("--since", "2024-05-01")).toContain("three");
+  expect(await logs("--process-type", "web", "--grep", "t")).toBe(`${at} app[web.1]: two\n`);
+  expect(await person.stator("logs", "--since", "soon", "-a", app.name)).toMatchObject({
+    status: 1,
+    err: " ▸    since: must be a time as 10m, 2h, 3d or 2026-05-01T12:00:00Z\n",
+  });
   expect(await person.stator("logs", "-n", "x", "-a", app.name)).toMatchObject({ status: 2 });
 });
 

@@ -261,13 +261,15 @@ function attachedProcess(
 /** The platform behind a real server on loopback, with addresses below `localhost`. */
 export function serveLocalPlatform(options: { attachLimitMs?: number } = {}) {
   let handle: (request: Request, server: Bun.Server<AttachSession>) => Response | Promise<Response>;
-  const server = Bun.serve<AttachSession>({
-    hostname: "127.0.0.1",
-    port: 0,
-    fetch: (request, server) => handle(request, server),
-    websocket,
-  });
-  const port = server.port;
+  const serve = (port: number) =>
+    Bun.serve<AttachSession>({
+      hostname: "127.0.0.1",
+      port,
+      fetch: (request, server) => handle(request, server),
+      websocket,
+    });
+  let server = serve(0);
+  const port = server.port as number;
   const local = localPlatform({
     api: `http://api.localhost:${port}`,
     git: `http://git.localhost:${port}`,
@@ -292,6 +294,14 @@ export function serveLocalPlatform(options: { attachLimitMs?: number } = {}) {
           ...(init.headers as Record<string, string>),
         },
       }),
+    /** The door is shut, and everybody is thrown out; what runs behind it goes on. */
+    shut: () => server.stop(true),
+    /** A new door at the old address, that knows nobody. */
+    reopen() {
+      const api = createApi(local.platform, options);
+      handle = (request, server) => api.fetch(request, { server });
+      server = serve(port);
+    },
     async stop() {
       await server.stop(true);
       await local.close();
