@@ -43,6 +43,8 @@ export interface OciRuntime extends Runtime {
 }
 
 const monitorTimeoutMs = 20_000;
+/** In a bundle: the port that is open, for the server that comes after this one. */
+const portFile = "open-port";
 /** How long the last figures of an attached container are remembered: its caller asks after its end. */
 const lastStatsMs = 60_000;
 /** Bytes of output on disk before the monitor begins its file anew. */
@@ -61,7 +63,11 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
   writeRootfs(rootfs);
   const networkHook = join(runDir, "network-hook");
   writeFileSync(networkHook, networkHookScript);
-  const network = createNetwork(instance, options.addressesDir);
+  const network = createNetwork(instance, {
+    addressesDir: options.addressesDir,
+    networkHook,
+    pidOf: (id) => containerPid(id),
+  });
   const host = {
     rootfs,
     networkHook,
@@ -84,6 +90,24 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
     const config = JSON.stringify(ociConfig(spec, host));
     writeFileSync(join(bundle, "config.json"), config, { mode: 0o600 });
     return bundle;
+  }
+
+  /** Pid of a container's first process while it runs; a number that was given again is not mistaken for it. */
+  function containerPid(id: string): number | undefined {
+    const pid = readNumber(join(bundleOf(id), "pid"));
+    return tryRead(`/proc/${pid}/cgroup`).includes(`:${groupOf(id)}\n`) ? pid : undefined;
+  }
+  /** Runs beside the container's start, which waits for it in the end. */
+  function openPort({ id, openPort: port }: ContainerSpec): Promise<void> {
+    if (port === null) return Promise.resolve();
+    writeFileSync(join(bundleOf(id), portFile), String(port));
+    const opened = network.open(id, port);
+    opened.catch(() => {});
+    return opened;
+  }
+  for (const id of readdirSync(bundles)) {
+    const port = readNumber(join(bundleOf(id), portFile));
+    if (port !== undefined && network.addressOf(id)) void network.open(id, port).catch(() => {});
   }
 
   const waiters = new Map<string, { promise: Promise<number>; resolve(status: number): void }>();
@@ -117,7 +141,7 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
     if (monitor !== undefined) await ended(monitor);
     rmSync(bundleOf(id), { recursive: true, force: true });
     rmSync(join(exits, id), { force: true });
-    network.release(id);
+    await network.release(id);
     waiter(id).resolve(137);
     waiters.delete(id);
   }
@@ -142,6 +166,7 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
       const sync = join(bundle, "sync");
       writeFileSync(sync, "", { mode: 0o600 });
       const pidFile = join(bundle, "pid");
+      const opened = openPort(spec);
       const child = spawn(
         [
           "conmon",
@@ -172,10 +197,17 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
         await destroy(spec.id);
         throw new Error(`cannot start container ${spec.id}: ${started.stderr.trim()}`);
       }
+      try {
+        await opened;
+      } catch (error) {
+        await destroy(spec.id);
+        throw error;
+      }
       return { id: spec.id, pid };
     },
     attach(spec, options) {
       const bundle = writeBundle(spec);
+      void openPort(spec);
       const pidFile = ["--pid-file", join(bundle, "pid")];
       const argv = runtimeArgv("run", ...runOptions, ...pidFile, "--bundle", bundle, spec.id);
       const { processEnded: _, ...attached } = attachTo(argv, spec.terminal, options);
@@ -236,10 +268,8 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
       rmSync(runDir, { recursive: true, force: true });
     },
   };
-  program = await findProgram(async (candidate) => {
-    program = candidate;
-    const help = await exec([program, "run", "--help"]);
-    runOptions = help.stdout.includes("--keep") ? ["--keep"] : [];
+  await findProgram(async (candidate, options) => {
+    [program, runOptions] = [candidate, options];
     return tryOut(runtime);
   });
   return runtime;
@@ -251,15 +281,24 @@ interface RuntimeListing {
   status: string;
 }
 
-/** crun starts faster but refuses hybrid cgroup hierarchies; what works is found by trying. */
-async function findProgram(tryProgram: (path: string) => Promise<string | null>): Promise<string> {
+/**
+ * crun starts faster but refuses hybrid cgroup hierarchies; what works is found by trying. One whose
+ * `run` knows no `--keep` comes last: an attached container's figures would be gone with its end, and
+ * programs of that age (crun 1.8) do not hand on a terminal's new size.
+ */
+async function findProgram(
+  tryProgram: (path: string, runOptions: string[]) => Promise<string | null>,
+): Promise<void> {
   const complaints: string[] = [];
-  for (const name of ["crun", "runc"]) {
-    const path = Bun.which(name, { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin" });
-    const complaint = path ? await tryProgram(path) : "not installed";
-    if (path && complaint === null) return path;
-    complaints.push(`${name}: ${complaint}`);
-  }
+  for (const runOptions of [["--keep"], []])
+    for (const name of ["crun", "runc"]) {
+      const program = Bun.which(name, {
+        PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin",
+      });
+      const complaint = program ? await tryProgram(program, runOptions) : "not installed";
+      if (program && complaint === null) return;
+      complaints.push(`${[name, ...runOptions].join(" ")}: ${complaint}`);
+    }
   throw new Error(`no container runtime works on this machine: ${complaints.join("; ")}`);
 }
 
