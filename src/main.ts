@@ -37,6 +37,10 @@ const processes: Record<string, () => Promise<number>> = {
     await runRouterProcess(args);
     return 0;
   },
+  async monitor() {
+    const { runMonitor } = await import("./runtime/monitor.ts");
+    return runMonitor(args[0] ?? "");
+  },
   async "git-hook"() {
     const { runHook } = await import("./git/push-hooks.ts");
     return runHook(readHookSettings());

@@ -1,6 +1,7 @@
-import { chownSync, mkdirSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { exec } from "../lib/exec.ts";
+import { giveTo } from "../lib/give-to.ts";
 import { hostIdBase, hostUserId } from "../lib/id-range.ts";
 import { logTime } from "../logs/log-line.ts";
 import type { Logs } from "../logs/logs.ts";
@@ -225,7 +226,7 @@ export function makeDynoFolders(dynosDir: string, app: App, dyno: Dyno): DynoFol
   const user = hostUserId(app.idRange);
   const make = (path: string, owner: number, mode: number) => {
     mkdirSync(path, { mode });
-    chownSync(path, owner, owner);
+    giveTo(path, owner);
     return path;
   };
   make(folder, root, 0o700);
