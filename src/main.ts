@@ -21,7 +21,7 @@ const processes: Record<string, () => Promise<number>> = {
       const { values } = parseArgs({
         args,
         options: {
-          ...{ data: flag, domain: flag, http: flag, https: flag, host: flag },
+          ...{ data: flag, domain: flag, http: flag, https: flag, host: flag, runtime: flag },
           "stop-dynos": { type: "boolean" },
         },
       });

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { chmodSync, mkdirSync, readdirSync, statfsSync } from "node:fs";
+import { mkdirSync, readdirSync, statfsSync } from "node:fs";
 import { totalmem } from "node:os";
 import { join } from "node:path";
 import { createBuilder } from "./build/build.ts";
@@ -27,8 +27,7 @@ import { createRelease, type Release, settleInterruptedReleases } from "./model/
 import { openVault, type Vault } from "./model/vault.ts";
 import { createRepositories, type Repositories } from "./repository/repository.ts";
 import type { RouterClient } from "./router/router-client.ts";
-import { mountBox, unmountBox } from "./runtime/box-mount.ts";
-import { createOciRuntime } from "./runtime/oci-runtime.ts";
+import { openRuntime } from "./runtime/open-runtime.ts";
 import type { ServerSettings } from "./settings.ts";
 import { createSlugStore } from "./slug/slug-store.ts";
 
@@ -112,21 +111,16 @@ export async function createPlatform(
 ): Promise<Platform> {
   const { dataDir, domain } = settings;
   const { router, platformSocket } = surroundings;
-  const instance = instanceOf(dataDir);
-  const runDir = join("/run/stator", instance);
-  const box = join(runDir, "box");
-  mkdirSync(runDir, { recursive: true, mode: 0o711 });
-  chmodSync(dataDir, 0o711);
-  await mountBox(join(dataDir, "box"), box);
+  const { program } = surroundings;
+  const host = await openRuntime(settings.runtime, {
+    dataDir,
+    instance: instanceOf(dataDir),
+    program,
+  });
+  const { runtime, box } = host;
   const database = openDatabase(join(dataDir, "stator.db"));
   const vault = openVault(join(dataDir, "key"));
   const logs = createLogs({ dir: join(dataDir, "logs") });
-  const runtime = await createOciRuntime({
-    runDir,
-    addressesDir: "/run/stator/addresses",
-    rootfs: join(box, "rootfs"),
-    instance,
-  });
   const buildpacksDir = join(dataDir, "buildpacks");
   installBuildpacks(buildpacksDir);
   const dynosDir = join(box, "dynos");
@@ -135,7 +129,7 @@ export async function createPlatform(
   const repositories = createRepositories({
     dir: join(dataDir, "git"),
     hooksDir: join(dataDir, "git-hooks"),
-    program: surroundings.program,
+    program,
   });
   const stack = await hostStack();
   const publish = createPublisher();
@@ -184,7 +178,7 @@ export async function createPlatform(
     buildsDir: join(box, "builds"),
     cachesDir: join(box, "caches"),
     buildpacksDir,
-    program: surroundings.program[0],
+    program: program[0],
     environment: settings.buildEnvironment,
     caBundle: settings.buildEnvironment.STATOR_BUILD_CA_BUNDLE,
     limits: { memoryBytes: buildMemoryBytes(), cpuWeight: 50, maxProcesses: 1024 },
@@ -198,7 +192,7 @@ export async function createPlatform(
 
   failInterruptedBuilds(database);
   const interrupted = settleInterruptedReleases(database);
-  await runtime.network.reconcile({ openPorts });
+  await host.reconcile({ openPorts });
   await supervisor.recover();
   supervisor.sweepFolders(readdirSync(dynosDir));
   await sweepSlugs(database, slugs, supervisor.liveDynos());
@@ -283,8 +277,7 @@ export async function createPlatform(
     },
     async reconcile({ routerIsNew }) {
       if (routerIsNew) lastTable = "";
-      await mountBox(join(dataDir, "box"), box);
-      await runtime.network.reconcile({ openPorts });
+      await host.reconcile({ openPorts });
       await publish(putTable);
     },
     async close() {
@@ -292,18 +285,17 @@ export async function createPlatform(
       // Builds hang on this server's clients, and end with it.
       for (const id of (await runtime.list()).keys())
         if (id.startsWith("build-")) await runtime.destroy(id);
-      runtime.close();
+      host.close();
       await logs.close();
       closeDatabase(database);
     },
     async tearDown() {
       await supervisor.stopAll();
       for (const id of (await runtime.list()).keys()) await runtime.destroy(id);
-      runtime.close();
+      host.close();
       await logs.close();
       closeDatabase(database);
-      await unmountBox(box);
-      await runtime.remove();
+      await host.remove();
     },
   };
 }

@@ -1,43 +1,59 @@
+import { closeSync } from "node:fs";
+import { join } from "node:path";
 import { type Argv, spawn } from "../lib/exec.ts";
+import { drain, openPipe } from "../lib/named-pipe.ts";
 import type { AttachedContainer, TerminalSize } from "./runtime.ts";
 
 type Output = (bytes: Uint8Array) => void | Promise<void>;
+
+interface AttachOptions {
+  output: Output;
+  /** Where pipes are made. */
+  folder: string;
+}
 
 /** Runs a program with its streams in the caller's hands: a terminal, or pipes. */
 export function attachTo(
   argv: Argv,
   terminal: TerminalSize | null,
-  { output }: { output: Output },
+  options: AttachOptions,
 ): AttachedContainer {
-  return terminal ? attachTerminal(argv, { output, terminal }) : attachPipes(argv, output);
+  return terminal ? attachTerminal(argv, { ...options, terminal }) : attachPipes(argv, options);
 }
 
-function attachPipes(argv: Argv, output: Output): AttachedContainer {
-  const child = spawn<"pipe", "pipe", "pipe">(argv, {
-    ...{ stdin: "pipe", stdout: "pipe", stderr: "pipe" },
-    detached: true,
-  } as never);
-  const drained = Promise.all([drain(child.stdout, output), drain(child.stderr, output)]);
+function attachPipes(argv: Argv, { output, folder }: AttachOptions): AttachedContainer {
+  const input = openPipe(join(folder, "stdin"), "reads");
+  const outputs = ["stdout", "stderr"].map((name) => openPipe(join(folder, name), "writes"));
+  const programs = [input.readEnd, ...outputs.map(({ writeEnd }) => writeEnd)];
+  const child = spawn(argv, { stdio: programs, detached: true } as never);
+  for (const end of programs) closeSync(end);
+  const drained = Promise.all(outputs.map(({ readEnd }) => drain(readEnd, output)));
+  const sink = Bun.file(input.writeEnd).writer();
+  const endInput = onlyOnce(async () => {
+    await Promise.resolve(sink.end()).catch(() => {});
+    closeSync(input.writeEnd);
+  });
   return {
-    exited: drained.then(() => child.exited),
+    exited: drained.then(() => child.exited).finally(endInput),
     async write(bytes) {
-      await child.stdin.write(bytes);
-      await child.stdin.flush();
+      await sink.write(bytes);
+      await sink.flush();
     },
-    endInput: () => void child.stdin.end(),
+    endInput: () => void endInput(),
     resize: () => {},
   };
 }
 
-async function drain(stream: ReadableStream<Uint8Array>, output: Output): Promise<void> {
-  for await (const bytes of stream) await output(bytes);
+function onlyOnce(task: () => Promise<void>): () => Promise<void> {
+  let done: Promise<void> | undefined;
+  return () => (done ??= task());
 }
 
 const endOfTransmission = new Uint8Array([4]);
 
 function attachTerminal(
   argv: Argv,
-  options: { output: Output; terminal: TerminalSize },
+  options: AttachOptions & { terminal: TerminalSize },
 ): AttachedContainer {
   const child = spawn(argv, {
     terminal: {

@@ -1,7 +1,8 @@
-import { closeSync, constants, openSync, rmSync } from "node:fs";
+import { closeSync } from "node:fs";
 import { constants as os } from "node:os";
 import { join } from "node:path";
 import { type Argv, execOk, spawn } from "../lib/exec.ts";
+import { drain, openPipe } from "../lib/named-pipe.ts";
 import { adoptOrphans, reapOrphans } from "../lib/orphans.ts";
 import { processRow } from "../lib/process-table.ts";
 import {
@@ -26,7 +27,7 @@ export async function runMonitor(folder: string): Promise<number> {
   outliveTerminal();
   adoptOrphans();
   process.umask(0o022);
-  const output = order.logPath === null ? undefined : await openOutput(folder, order.logPath);
+  const output = order.logPath === null ? undefined : openOutput(folder, order.logPath);
   let child: ReturnType<typeof start>;
   try {
     for (const copy of order.copies) await copyFolder(copy);
@@ -103,32 +104,17 @@ function statusOf({ exitCode, signalCode }: ReturnType<typeof start>): number {
 }
 
 /** Two pipes that end in the output file. */
-async function openOutput(folder: string, logPath: string) {
+function openOutput(folder: string, logPath: string) {
   const file = openOutputFile(logPath);
-  const pipes = await Promise.all(
-    (["stdout", "stderr"] as const).map((name) => openPipe(folder, name)),
-  );
-  const drained = Promise.all(
-    pipes.map(async ({ readEnd, name }) => {
-      const stream = file.stream(name);
-      for await (const bytes of Bun.file(readEnd).stream()) stream.write(bytes);
-      stream.end();
-    }),
-  );
-  const writeEnds = pipes.map(({ writeEnd }) => writeEnd) as [number, number];
+  const streams = (["stdout", "stderr"] as const).map((name) => {
+    const { readEnd, writeEnd } = openPipe(join(folder, name), "writes");
+    const stream = file.stream(name);
+    return { writeEnd, drained: drain(readEnd, stream.write).then(stream.end) };
+  });
+  const writeEnds = streams.map(({ writeEnd }) => writeEnd) as [number, number];
   return {
     writeEnds,
     closeWriteEnds: () => writeEnds.forEach((end) => closeSync(end)),
-    drained,
+    drained: Promise.all(streams.map((stream) => stream.drained)),
   };
-}
-
-/** A named pipe, since Bun's own are sockets, and what opens /dev/stdout gets an error from those. */
-async function openPipe(folder: string, name: "stdout" | "stderr") {
-  const path = join(folder, name);
-  await execOk(["mkfifo", "-m", "600", path]);
-  const readEnd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  const writeEnd = openSync(path, constants.O_WRONLY);
-  rmSync(path);
-  return { name, readEnd, writeEnd };
 }

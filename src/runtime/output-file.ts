@@ -39,7 +39,6 @@ export function openOutputFile(path: string) {
         end: () => append(split.end(new Date())),
       };
     },
-    close: () => closeSync(file),
   };
 }
 

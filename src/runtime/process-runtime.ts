@@ -162,6 +162,8 @@ export function createProcessRuntime({ runDir, program }: ProcessRuntimeOptions)
       monitor.unref();
       const started = await whatStarted(join(programsOf(spec.id), "main"), monitor);
       if (typeof started === "string") {
+        monitor.kill("SIGKILL");
+        await monitor.exited;
         await destroy(spec.id);
         throw new Error(`cannot start ${spec.id}: ${started}`);
       }
@@ -172,7 +174,10 @@ export function createProcessRuntime({ runDir, program }: ProcessRuntimeOptions)
       const copies = copiesOf(spec.mounts);
       const order = { copies, logPath: null, exitPath: exitOf(spec.id), endsWith: process.pid };
       const argv = prepare(spec.id, "main", { ...order, program: spec });
-      const attached = attachTo(argv, spec.terminal, options);
+      const attached = attachTo(argv, spec.terminal, {
+        ...options,
+        folder: join(programsOf(spec.id), "main"),
+      });
       return { ...attached, exited: attached.exited.finally(() => destroy(spec.id)) };
     },
     exec(id, added, options) {
@@ -182,7 +187,10 @@ export function createProcessRuntime({ runDir, program }: ProcessRuntimeOptions)
       const name = crypto.randomUUID();
       const order = { copies: [], logPath: null, exitPath: null, endsWith: process.pid };
       const argv = prepare(id, name, { ...order, program: added });
-      const attached = attachTo(argv, added.terminal, options);
+      const attached = attachTo(argv, added.terminal, {
+        ...options,
+        folder: join(programsOf(id), name),
+      });
       const forget = () => rmSync(join(programsOf(id), name), { recursive: true, force: true });
       return { ...attached, exited: attached.exited.finally(forget) };
     },
