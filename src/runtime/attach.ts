@@ -34,7 +34,10 @@ function attachPipes(argv: Argv, { output, folder }: AttachOptions): AttachedCon
     closeSync(input.writeEnd);
   });
   return {
-    exited: drained.then(() => child.exited).finally(endInput),
+    exited: drained.then(async () => {
+      await endInput();
+      return child.exited;
+    }),
     async write(bytes) {
       await sink.write(bytes);
       await sink.flush();

@@ -37,14 +37,16 @@ export function realPlaces(mounts: ContainerMount[]): Record<string, string> {
 }
 
 /**
- * Places are seen in the middle of a text too (`PATH`, a shell command), but not as a part of a
- * longer path or of an address: `/app/x` and `a:/app`, not `/srv/app`, `/apple` or `host/app`.
+ * Places are seen in the middle of a text too (`PATH`, `--require=/app/x`, a shell command), but
+ * never as a part of a longer word: `/srv/app`, `/apple`, `host/app` and most secrets stay. Pure.
  */
 function replacePlaces(places: Record<string, string>): (text: string) => string {
   const longestFirst = Object.keys(places).sort((one, other) => other.length - one.length);
   if (longestFirst.length === 0) return (text) => text;
   const names = longestFirst.map((place) => place.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&"));
-  const pattern = new RegExp(`(?<![\\w./~$}-])(?:${names.join("|")})(?![\\w.-])`, "g");
+  const before = "[^\\s=:,;'\"`(<>|&]";
+  const after = "[^\\s/:,;'\"`)<>|&]";
+  const pattern = new RegExp(`(?<!${before})(?:${names.join("|")})(?!${after})`, "g");
   return (text) => text.replaceAll(pattern, (place) => places[place] as string);
 }
 

@@ -150,6 +150,14 @@ export function createProcessRuntime({ runDir, program }: ProcessRuntimeOptions)
     waiters.delete(id);
   }
 
+  async function cleanedUp(exited: Promise<number>, id: string): Promise<number> {
+    try {
+      return await exited;
+    } finally {
+      await destroy(id);
+    }
+  }
+
   return {
     async start(spec, { logPath }) {
       makeContainer(spec);
@@ -178,7 +186,7 @@ export function createProcessRuntime({ runDir, program }: ProcessRuntimeOptions)
         ...options,
         folder: join(programsOf(spec.id), "main"),
       });
-      return { ...attached, exited: attached.exited.finally(() => destroy(spec.id)) };
+      return { ...attached, exited: cleanedUp(attached.exited, spec.id) };
     },
     exec(id, added, options) {
       const main = mainOf(id);
