@@ -21,7 +21,7 @@ const processes: Record<string, () => Promise<number>> = {
       const { values } = parseArgs({
         args,
         options: {
-          ...{ data: flag, domain: flag, http: flag, https: flag, host: flag },
+          ...{ data: flag, domain: flag, http: flag, https: flag, host: flag, runtime: flag },
           "stop-dynos": { type: "boolean" },
         },
       });
@@ -36,6 +36,10 @@ const processes: Record<string, () => Promise<number>> = {
     const { runRouterProcess } = await import("./router/router-process.ts");
     await runRouterProcess(args);
     return 0;
+  },
+  async monitor() {
+    const { runMonitor } = await import("./runtime/monitor.ts");
+    return runMonitor(args[0] ?? "");
   },
   async "git-hook"() {
     const { runHook } = await import("./git/push-hooks.ts");

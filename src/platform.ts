@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { chmodSync, mkdirSync, readdirSync, statfsSync } from "node:fs";
+import { mkdirSync, readdirSync, statfsSync } from "node:fs";
 import { totalmem } from "node:os";
 import { join } from "node:path";
 import { createBuilder } from "./build/build.ts";
@@ -40,8 +40,7 @@ import {
 import { openVault, type Vault } from "./model/vault.ts";
 import { createRepositories, type Repositories } from "./repository/repository.ts";
 import type { RouterClient } from "./router/router-client.ts";
-import { mountBox, unmountBox } from "./runtime/box-mount.ts";
-import { createOciRuntime } from "./runtime/oci-runtime.ts";
+import { openRuntime } from "./runtime/open-runtime.ts";
 import type { TerminalSize } from "./runtime/runtime.ts";
 import type { ServerSettings } from "./settings.ts";
 import { createSlugStore } from "./slug/slug-store.ts";
@@ -140,21 +139,16 @@ export async function createPlatform(
 ): Promise<Platform> {
   const { dataDir, domain } = settings;
   const { router, platformSocket } = surroundings;
-  const instance = instanceOf(dataDir);
-  const runDir = join("/run/stator", instance);
-  const box = join(runDir, "box");
-  mkdirSync(runDir, { recursive: true, mode: 0o711 });
-  chmodSync(dataDir, 0o711);
-  await mountBox(join(dataDir, "box"), box);
+  const { program } = surroundings;
+  const host = await openRuntime(settings.runtime, {
+    dataDir,
+    instance: instanceOf(dataDir),
+    program,
+  });
+  const { runtime, box } = host;
   const database = openDatabase(join(dataDir, "stator.db"));
   const vault = openVault(join(dataDir, "key"));
   const logs = createLogs({ dir: join(dataDir, "logs"), bounds: settings.logs });
-  const runtime = await createOciRuntime({
-    runDir,
-    addressesDir: "/run/stator/addresses",
-    rootfs: join(box, "rootfs"),
-    instance,
-  });
   const buildpacksDir = join(dataDir, "buildpacks");
   installBuildpacks(buildpacksDir);
   const dynosDir = join(box, "dynos");
@@ -163,7 +157,7 @@ export async function createPlatform(
   const repositories = createRepositories({
     dir: join(dataDir, "git"),
     hooksDir: join(dataDir, "git-hooks"),
-    program: surroundings.program,
+    program,
   });
   const stack = await hostStack();
   const publish = createPublisher();
@@ -215,7 +209,7 @@ export async function createPlatform(
     buildsDir: join(box, "builds"),
     cachesDir: join(box, "caches"),
     buildpacksDir,
-    program: surroundings.program[0],
+    program: program[0],
     environment: settings.buildEnvironment,
     caBundle: settings.buildEnvironment.STATOR_BUILD_CA_BUNDLE,
     limits: { memoryBytes: buildMemoryBytes(), cpuWeight: 50, maxProcesses: 1024 },
@@ -230,7 +224,7 @@ export async function createPlatform(
 
   failInterruptedBuilds(database);
   const interrupted = settleInterruptedReleases(database);
-  await runtime.network.reconcile({ openPorts });
+  await host.reconcile({ openPorts });
   await supervisor.recover();
   supervisor.sweepFolders(readdirSync(dynosDir));
   await sweepSlugs(database, slugs, supervisor.liveDynos());
@@ -333,8 +327,7 @@ export async function createPlatform(
     },
     async reconcile({ routerIsNew }) {
       if (routerIsNew) lastTable = "";
-      await mountBox(join(dataDir, "box"), box);
-      await runtime.network.reconcile({ openPorts });
+      await host.reconcile({ openPorts });
       await publish(putTable);
       supervisor.tick();
       await putIdleToSleep({ database, supervisor, router });
@@ -345,7 +338,7 @@ export async function createPlatform(
       // Builds hang on this server's clients, and end with it.
       for (const id of (await runtime.list()).keys())
         if (id.startsWith("build-")) await runtime.destroy(id);
-      runtime.close();
+      host.close();
       await logs.close();
       closeDatabase(database);
     },
@@ -353,11 +346,10 @@ export async function createPlatform(
       wakes.close();
       await supervisor.stopAll();
       for (const id of (await runtime.list()).keys()) await runtime.destroy(id);
-      runtime.close();
+      host.close();
       await logs.close();
       closeDatabase(database);
-      await unmountBox(box);
-      await runtime.remove();
+      await host.remove();
     },
   };
 }

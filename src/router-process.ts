@@ -1,6 +1,7 @@
-import { closeSync, existsSync, mkdirSync, openSync } from "node:fs";
+import { closeSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { spawn } from "./lib/exec.ts";
+import { pidExists } from "./lib/process-table.ts";
 import { createRouterClient, type RouterClient } from "./router/router-client.ts";
 import type { ServerSettings } from "./settings.ts";
 
@@ -70,7 +71,7 @@ export async function ensureRouter(
     const pid = (await status())?.pid;
     if (pid === undefined) return;
     await client.stop();
-    for (let waitedMs = 0; waitedMs < stopTimeoutMs && existsSync(`/proc/${pid}`); waitedMs += 10)
+    for (let waitedMs = 0; waitedMs < stopTimeoutMs && pidExists(pid); waitedMs += 10)
       await Bun.sleep(10);
   }
 
@@ -95,7 +96,7 @@ export async function ensureRouter(
       pid = (await start()).pid;
       return true;
     },
-    isAlive: () => existsSync(`/proc/${pid}`),
+    isAlive: () => pidExists(pid),
     stop,
   };
 }

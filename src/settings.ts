@@ -1,5 +1,8 @@
 import { z } from "zod";
 
+/** `oci`: containers; `process`: plain processes of the server's own user, without any walls. */
+export type RuntimeKind = "oci" | "process";
+
 /** What `stator server` is told by flags and variables; flags win. */
 export interface ServerSettings {
   dataDir: string;
@@ -8,6 +11,7 @@ export interface ServerSettings {
   httpsPort: number | null;
   host: string;
   stopDynos: boolean;
+  runtime: RuntimeKind;
   /** Variables that reach every build and no dyno: CA bundle, HTTP proxy, mirrors. */
   buildEnvironment: Record<string, string>;
   buildTimeoutMs: number;
@@ -21,15 +25,16 @@ export const serverHelp = `Run the platform: the API, git, builds and dynos, unt
 
 === Usage
 
-  stator server [FLAGS]          (as root)
+  stator server [FLAGS]          (as root; with --runtime process: as an ordinary user)
 
 === Flags (and the variables that they win over)
 
-  --data FOLDER      STATOR_DATA        where everything is kept [/var/lib/stator]
+  --data FOLDER      STATOR_DATA        where everything is kept [/var/lib/stator; ~/.stator when not root]
   --domain NAME      STATOR_DOMAIN      apps at APP.NAME, API at api.NAME, git at git.NAME [localhost]
   --http PORT        STATOR_HTTP_PORT   [80; 8080 when the domain is localhost; 0: any free one]
   --https PORT       STATOR_HTTPS_PORT  [443; none when the domain is localhost; 0: none]
   --host ADDRESS     STATOR_HOST        address to listen on [0.0.0.0; 127.0.0.1 when the domain is localhost]
+  --runtime KIND     STATOR_RUNTIME     oci: containers; process: no isolation, for a laptop without Linux or root [oci]
   --stop-dynos                          on SIGTERM stop the dynos and the router too, and leave nothing behind
 
 === For builds (they reach every build and no dyno)
@@ -80,7 +85,9 @@ const megabytes = z
 
 type Variables = Record<string, string | undefined>;
 export type ServerFlags = Partial<
-  Record<"data" | "domain" | "http" | "https" | "host", string> & { "stop-dynos": boolean }
+  Record<"data" | "domain" | "http" | "https" | "host" | "runtime", string> & {
+    "stop-dynos": boolean;
+  }
 >;
 
 /** Reads the settings of the server; throws a SettingsError that names the wrong value. */
@@ -123,6 +130,7 @@ export function readServerSettings(
     httpsPort: https === 0 ? null : https,
     host: read("host", "STATOR_HOST", ipAddress, "an IP address", local ? "127.0.0.1" : "0.0.0.0"),
     stopDynos: flags["stop-dynos"] ?? false,
+    runtime: read("runtime", "STATOR_RUNTIME", z.enum(["oci", "process"]), "oci or process", "oci"),
     buildEnvironment: buildEnvironment(variables),
     buildTimeoutMs: read(null, "STATOR_BUILD_TIMEOUT", seconds, "a number of seconds", 15 * 60_000),
     bootTimeoutMs: read(null, "STATOR_BOOT_TIMEOUT", seconds, "a number of seconds", 60_000),

@@ -25,7 +25,7 @@ const mayImport: Record<string, string[]> = {
   api: ["lib", "model", "logs", "dyno", "deploy", "platform.ts"],
   cli: ["lib", "settings.ts", "api/client.ts"],
   "server.ts": ["lib", "model", "git", "api", "platform.ts", "router-process.ts", "settings.ts"],
-  "main.ts": ["lib", "bundle", "server.ts", "router", "git", "cli", "settings.ts"],
+  "main.ts": ["lib", "bundle", "server.ts", "router", "runtime", "git", "cli", "settings.ts"],
 };
 
 /** Things that one room does on behalf of all. */

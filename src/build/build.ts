@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { asUser } from "../lib/as-user.ts";
 import { exec, execOk } from "../lib/exec.ts";
+import { giveAllTo } from "../lib/give-to.ts";
 import { readUntrustedFile } from "../lib/untrusted-file.ts";
 import type { App } from "../model/app.ts";
 import type { ConfigVars } from "../model/config-vars.ts";
@@ -154,7 +155,7 @@ async function detect(workshop: Workshop, app: App, print: BuildPrinter) {
 async function bringBuildpack(workshop: Workshop, buildpack: string): Promise<void> {
   const folder = workshop.buildpackFolder(buildpack);
   copyBuildpack(join(workshop.buildpacksDir, buildpack), folder);
-  await execOk(["chown", "-R", `${workshop.userId}:${workshop.userId}`, folder]);
+  await giveAllTo(folder, workshop.userId);
 }
 
 async function compile(

@@ -1,6 +1,7 @@
-import { chmodSync, chownSync, lstatSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, lstatSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { exec } from "../lib/exec.ts";
+import { giveTo } from "../lib/give-to.ts";
 import { hostIdBase, hostUserId } from "../lib/id-range.ts";
 import type { App } from "../model/app.ts";
 import type { ConfigVars } from "../model/config-vars.ts";
@@ -57,7 +58,7 @@ export function openWorkshop(
   const own = (path: string, mode = 0o755, owner = userId) => {
     mkdirSync(path, { recursive: true, mode });
     chmodSync(path, mode);
-    chownSync(path, owner, owner);
+    giveTo(path, owner);
     return path;
   };
   own(folder, 0o700, base);
@@ -186,6 +187,6 @@ function writeEnvironmentFolder(folder: string, config: ConfigVars, userId: numb
   for (const [key, value] of Object.entries(config)) {
     const path = join(folder, key);
     writeFileSync(path, value, { mode: 0o600 });
-    chownSync(path, userId, userId);
+    giveTo(path, userId);
   }
 }

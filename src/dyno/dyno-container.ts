@@ -1,6 +1,7 @@
-import { chownSync, mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { exec } from "../lib/exec.ts";
+import { giveTo } from "../lib/give-to.ts";
 import { hostIdBase, hostUserId } from "../lib/id-range.ts";
 import type { App } from "../model/app.ts";
 import type { Dyno } from "../model/dyno.ts";
@@ -28,7 +29,7 @@ export function prepareContainer(
   const user = hostUserId(app.idRange);
   const make = (path: string, owner: number, mode: number) => {
     mkdirSync(path, { mode });
-    chownSync(path, owner, owner);
+    giveTo(path, owner);
     return path;
   };
   make(folder, root, 0o700);

@@ -12,6 +12,7 @@ import {
 import { join } from "node:path";
 import { type Argv, exec, spawn } from "../lib/exec.ts";
 import { accountsSwap, readStats, removeCgroup, unifiedCgroups } from "./cgroup.ts";
+import { attachTerminal, type AttachedProcess, type Output } from "./attach-terminal.ts";
 import { createNetwork, type Network, networkHookScript } from "./network.ts";
 import { ociConfig, ociProcess } from "./oci-config.ts";
 import { writeRootfs } from "./rootfs.ts";
@@ -329,8 +330,6 @@ async function tryOut(runtime: Runtime): Promise<string | null> {
   return status === 0 ? null : said.trim() || `status ${status}`;
 }
 
-type Output = (bytes: Uint8Array) => void | Promise<void>;
-
 /**
  * Tells the words of a program from those of the runtime that could not start it: what comes before
  * the file with the program's pid is there is held, and is a complaint when it never comes.
@@ -374,9 +373,6 @@ function writeOnce(path: string, text: string): string {
   return path;
 }
 
-/** `processEnded` comes before `exited`, which waits for the output. */
-type AttachedProcess = AttachedContainer & { processEnded: Promise<unknown> };
-
 function attachTo(
   argv: Argv,
   terminal: TerminalSize | null,
@@ -407,38 +403,6 @@ function spawnWithPipes(argv: Argv) {
 
 async function drain(stream: ReadableStream<Uint8Array>, output: Output): Promise<void> {
   for await (const bytes of stream) await output(bytes);
-}
-
-const endOfTransmission = new Uint8Array([4]);
-
-function attachTerminal(
-  argv: Argv,
-  options: { output: Output; terminal: TerminalSize },
-): AttachedProcess {
-  const child = spawn(argv, {
-    terminal: {
-      cols: options.terminal.columns,
-      rows: options.terminal.lines,
-      // The terminal's buffer is used again.
-      data: (_: unknown, bytes: Uint8Array) => void options.output(bytes.slice()),
-    },
-  } as never) as unknown as {
-    exited: Promise<number>;
-    kill(signal: "SIGHUP"): void;
-    terminal: {
-      write(bytes: Uint8Array): void;
-      resize(columns: number, lines: number): void;
-      close(): void;
-    };
-  };
-  return {
-    processEnded: child.exited,
-    exited: child.exited.finally(() => child.terminal.close()),
-    write: (bytes) => child.terminal.write(bytes),
-    endInput: () => child.terminal.write(endOfTransmission),
-    resize: ({ columns, lines }) => child.terminal.resize(columns, lines),
-    hangUp: () => child.kill("SIGHUP"),
-  };
 }
 
 /** The monitor says one JSON line when the container is made, or why it is not. */

@@ -55,7 +55,7 @@ export function writeRootfs(rootfs: string): void {
 }
 
 /** A login shell reads it first: then come the app's `.profile.d/*.sh` and, by bash itself, its `.profile`. */
-const profile = `for script in "$HOME"/.profile.d/*.sh; do
+export const profile = `for script in "$HOME"/.profile.d/*.sh; do
   [ -r "$script" ] && . "$script"
 done
 unset script

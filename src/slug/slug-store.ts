@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import {
   chmodSync,
-  chownSync,
   closeSync,
   existsSync,
   fsyncSync,
@@ -15,6 +14,7 @@ import {
 import { join } from "node:path";
 import { asUser } from "../lib/as-user.ts";
 import { exec, execOk, spawn } from "../lib/exec.ts";
+import { giveTo } from "../lib/give-to.ts";
 import { createSerializer } from "../lib/lock.ts";
 import { hostIdBase, hostUserId } from "../lib/id-range.ts";
 
@@ -111,7 +111,7 @@ function appFolder(unpacked: string, idRange: number): string {
   const folder = join(unpacked, String(idRange));
   if (!existsSync(folder)) {
     mkdirSync(folder, { mode: 0o700 });
-    chownSync(folder, hostIdBase(idRange), hostIdBase(idRange));
+    giveTo(folder, hostIdBase(idRange));
   }
   return folder;
 }
@@ -159,7 +159,7 @@ async function unpack(archive: string, target: string, idRange: number): Promise
   const user = hostUserId(idRange);
   const temporary = `${target}.new-${crypto.randomUUID()}`;
   mkdirSync(temporary, { mode: 0o755 });
-  chownSync(temporary, user, user);
+  giveTo(temporary, user);
   chmodSync(temporary, 0o755);
   const tar = spawn(
     asUser(user, [

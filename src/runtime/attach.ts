@@ -1,0 +1,53 @@
+import { closeSync } from "node:fs";
+import { join } from "node:path";
+import { type Argv, spawn } from "../lib/exec.ts";
+import { drain, openPipe } from "../lib/named-pipe.ts";
+import { attachTerminal, type Output } from "./attach-terminal.ts";
+import type { AttachedContainer, TerminalSize } from "./runtime.ts";
+
+interface AttachOptions {
+  output: Output;
+  /** Where pipes are made. */
+  folder: string;
+}
+
+/** Runs a program with its streams in the caller's hands: a terminal, or pipes. */
+export function attachTo(
+  argv: Argv,
+  terminal: TerminalSize | null,
+  options: AttachOptions,
+): AttachedContainer {
+  return terminal ? attachTerminal(argv, { ...options, terminal }) : attachPipes(argv, options);
+}
+
+function attachPipes(argv: Argv, { output, folder }: AttachOptions): AttachedContainer {
+  const input = openPipe(join(folder, "stdin"), "reads");
+  const outputs = ["stdout", "stderr"].map((name) => openPipe(join(folder, name), "writes"));
+  const programs = [input.readEnd, ...outputs.map(({ writeEnd }) => writeEnd)];
+  const child = spawn(argv, { stdio: programs, detached: true } as never);
+  for (const end of programs) closeSync(end);
+  const drained = Promise.all(outputs.map(({ readEnd }) => drain(readEnd, output)));
+  const sink = Bun.file(input.writeEnd).writer();
+  const endInput = onlyOnce(async () => {
+    await Promise.resolve(sink.end()).catch(() => {});
+    closeSync(input.writeEnd);
+  });
+  return {
+    exited: drained.then(async () => {
+      await endInput();
+      return child.exited;
+    }),
+    async write(bytes) {
+      await sink.write(bytes);
+      await sink.flush();
+    },
+    endInput: () => void endInput(),
+    resize: () => {},
+    hangUp: () => child.kill("SIGHUP"),
+  };
+}
+
+function onlyOnce(task: () => Promise<void>): () => Promise<void> {
+  let done: Promise<void> | undefined;
+  return () => (done ??= task());
+}
