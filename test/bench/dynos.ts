@@ -6,9 +6,9 @@ export interface BenchPlatform {
   routerPid: number;
   /** Word in the command lines of its monitors. */
   runDir: string;
-  api(method: string, path: string, body?: unknown): Promise<unknown>;
-  get(app: string): Promise<{ status: number }>;
-  row(what: string, figure: string, goal?: string): void;
+  api: (method: string, path: string, body?: unknown) => Promise<unknown>;
+  get: (app: string) => Promise<{ status: number }>;
+  row: (what: string, figure: string, goal?: string) => void;
 }
 
 interface Dyno {

@@ -72,11 +72,10 @@ test("clause 19: scaling starts what is missing and restarts nobody who stays", 
   await become(["web.1 up", "web.2 up", "worker.1 up", "worker.2 up"]);
   expect((await dynosOf(app))[0]?.id).toBe(first?.id as string);
   expect(await app.logs()).toContain("app[api]: Scaled to web@2:Basic worker@2:Basic by user");
-  await until("both workers speak", async () =>
-    ["worker.1", "worker.2"].every(async (name) =>
+  for (const name of ["worker.1", "worker.2"])
+    await until(`${name} speaks`, async () =>
       (await said(name)).includes(`app[${name}]: worker ${name}`),
-    ),
-  );
+    );
 });
 
 test("clause 6, 34: a worker that listens on $PORT gets no request, and $DYNO is its name", async () => {

@@ -37,7 +37,7 @@ const nodePids = (word: string) =>
   findProcesses(word)
     .filter(({ argv }) => argv[0]?.endsWith("node"))
     .map(({ pid }) => pid)
-    .sort();
+    .sort((one, other) => one - other);
 const random = (below: number) => Math.floor(Math.random() * below);
 /** Something a person may do; resolves to what was acknowledged. */
 const deeds: ((round: number) => Promise<void>)[] = [

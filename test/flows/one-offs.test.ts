@@ -100,11 +100,21 @@ test("in a terminal: a real one with its size, later sizes, Ctrl-C and Ctrl-D", 
   await one.hears("33 91");
   expect(one.text()).toContain("/dev/pts/");
   one.control({ resize: { columns: 100, lines: 40 } });
-  one.type("stty size; sleep 1000\n");
-  await one.hears("40 100");
-  one.type("\u0003");
-  one.type("echo back-$((40 + 2))\n");
-  await one.hears("back-42");
+  // The new size goes its own way inside.
+  await until("it has the new size", async () => {
+    one.type("stty size\n");
+    await Bun.sleep(50);
+    return one.text().includes("40 100");
+  });
+  one.type("sleep 1000\n");
+  // Ctrl-C throws away what was typed ahead of it.
+  await until("it is back from sleep", async () => {
+    one.type("\u0003");
+    await Bun.sleep(50);
+    one.type("echo back-$((40 + 2))\n");
+    await Bun.sleep(50);
+    return one.text().includes("back-42");
+  });
   one.type("\u0004");
   expect(await one.exit()).toBe(0);
 });
