@@ -17,6 +17,8 @@ import { basename, dirname } from "node:path";
 export interface Place {
   file: string;
   offset: number;
+  /** Whether the writer had ended there: the next one's file is another, and nothing lies between. */
+  ended?: boolean;
 }
 
 export interface FollowOptions {
@@ -187,7 +189,7 @@ class Follower {
     const known = found.findIndex(({ id }) => id === from?.file);
     for (const { file } of found.splice(0, Math.max(0, known))) closeSync(file);
     const [first] = found;
-    if (first && from && known < 0) this.#options.lost?.(undefined);
+    if (first && from && known < 0 && !from.ended) this.#options.lost?.(undefined);
     if (from && known >= 0) this.#offset = from.offset;
     for (const one of found.slice(1)) {
       const last = this.#later.at(-1) ?? first;

@@ -87,6 +87,12 @@ export class LogSegments {
     return this.#places.get(id);
   }
 
+  /** The dynos of which it is known how far their output is kept. */
+  outputs(): string[] {
+    this.#load();
+    return [...this.#places.keys()];
+  }
+
   /**
    * Appends whole lines, each with its line end, and with them the places up to which they bring some
    * outputs (null: forgotten). All or nothing, also when this process dies. Returns where the lines

@@ -26,8 +26,11 @@ interface AppLog {
   segments: LogSegments;
   buffer: LogLine[];
   bufferLength: number;
-  /** How far the buffered lines bring the outputs of dynos; null for those that have ended. */
+  /** How far the buffered lines bring the outputs of dynos; null for those that are forgotten. */
   places: Map<string, OutputPlace | null>;
+  /** Outputs that are read now, and those that nobody read at the last sweep. */
+  open: Set<string>;
+  unused: Set<string>;
   timer: Timer | undefined;
   /** Whether the disk took nothing the last time, and how many lines that has cost. */
   failing: boolean;
@@ -46,6 +49,8 @@ export function createLogs(options: { dir: string; bounds?: Partial<LogBounds> }
         buffer: [],
         bufferLength: 0,
         places: new Map(),
+        open: new Set(),
+        unused: new Set(),
         timer: undefined,
         failing: false,
         dropped: undefined,
@@ -56,7 +61,11 @@ export function createLogs(options: { dir: string; bounds?: Partial<LogBounds> }
     return log;
   };
   function sweep(): void {
-    for (const appId of foldersIn(options.dir)) logOf(appId).segments.sweep();
+    for (const appId of foldersIn(options.dir)) {
+      const log = logOf(appId);
+      log.segments.sweep();
+      forgetUnused(log);
+    }
   }
   const sweepers = [setTimeout(sweep, firstSweepMs), setInterval(sweep, sweepEveryMs)];
   for (const sweeper of sweepers) sweeper.unref();
@@ -195,6 +204,7 @@ function callFollower(onLine: (line: KeptLine) => void, line: KeptLine): void {
 }
 
 function outputIntake(log: AppLog, { id, dyno }: { id: string; dyno: string }): OutputIntake {
+  log.open.add(id);
   let lastAt = logTime();
   const bufferOutput = ({ at, stream, text: message }: OutputLine) =>
     buffer(log, { at, source: "app", dyno, stream, message });
@@ -217,10 +227,25 @@ function outputIntake(log: AppLog, { id, dyno }: { id: string; dyno: string }): 
     end() {
       const last = log.places.get(id) ?? log.segments.placeOf(id);
       for (const line of linesBegunAt(last)) bufferOutput(line);
-      log.places.set(id, null);
-      flushSoon(log);
+      if (last) log.places.set(id, { file: last.file, offset: last.offset, ended: true });
+      log.open.delete(id);
+      // At once: what was read goes next.
+      flush(log);
     },
   };
+}
+
+/** The place of a dyno that has ended stays for a while: a server that dies may find the dyno again. */
+function forgetUnused(log: AppLog): void {
+  for (const id of log.segments.outputs()) {
+    if (log.open.has(id)) log.unused.delete(id);
+    else if (!log.unused.has(id)) log.unused.add(id);
+    else {
+      log.unused.delete(id);
+      log.places.set(id, null);
+      flushSoon(log);
+    }
+  }
 }
 
 /** Heroku's words for lines that found no room (contract §7.2). */

@@ -19,7 +19,7 @@ export interface OutputIntake {
   kept: () => OutputPlace | undefined;
   /** Says in the log how many lines could not be kept, where that is known (contract §7.2). */
   lost(lines: number | undefined): void;
-  /** The dyno has ended: lines without an end are whole now, and its place is of no more use. */
+  /** The dyno has ended: lines without an end are whole now. All is on disk when this returns. */
   end(): void;
 }
 

@@ -1,17 +1,11 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import {
-  appendFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseMonitorRow, tailOutput } from "../../src/dyno/output-tail.ts";
 import { execOk } from "../../src/lib/exec.ts";
 import { createLogs } from "../../src/logs/log-store.ts";
+import type { Logs } from "../../src/logs/logs.ts";
 import type { OutputLine } from "../../src/logs/output-place.ts";
 
 let folder = "";
@@ -119,10 +113,32 @@ test("the next reader goes on where the log ends, in the middle of a line too", 
     ["stdout", "two"],
     ["stderr", "no end"],
   ]);
-  // A dyno that has ended has no place any more.
   await after.close();
-  expect(readFileSync(join(dir, "app/places"), "utf8")).not.toContain("base64");
-  expect(createLogs({ dir }).intake("app", { id: "dyno", dyno: "web.1" }).from).toBeUndefined();
+});
+
+test("a dyno that ended just before the server died is not read again; its next start is", async () => {
+  writeFileSync(path, `${time} stdout F one\n${time} stdout P two\n`);
+  const dir = join(folder, "logs");
+  const read = async (log: Logs) => {
+    const intake = log.intake("app", { id: "dyno", dyno: "web.1" });
+    tailOutput(path, intake).close();
+    intake.end();
+    return (await log.read("app", { lines: 9 })).map(({ message }) => message);
+  };
+  expect(await read(createLogs({ dir }))).toEqual(["one", "two"]);
+  expect(await read(createLogs({ dir }))).toEqual(["one", "two"]);
+  rmSync(path);
+  rmSync(`${path}.reading`);
+  writeFileSync(path, `${time} stdout F three\n`);
+  const logs = createLogs({ dir });
+  expect(await read(logs)).toEqual(["one", "two", "three"]);
+  // Nobody reads it any more at two sweeps: its place is forgotten.
+  expect(logs.intake("app", { id: "dyno", dyno: "web.1" }).from?.ended).toBe(true);
+  const later = createLogs({ dir });
+  later.sweep();
+  later.sweep();
+  await later.close();
+  expect(later.intake("app", { id: "dyno", dyno: "web.1" }).from).toBeUndefined();
 });
 
 test("a full disk holds the reader up, and costs it no line", async () => {
