@@ -47,7 +47,12 @@ export async function runServer(
     say(" ▸    stator server makes containers, and needs root for it: run it with sudo");
     return 2;
   }
-  mkdirSync(settings.dataDir, { recursive: true, mode: 0o711 });
+  try {
+    mkdirSync(settings.dataDir, { recursive: true, mode: 0o711 });
+  } catch (error) {
+    say(` ▸    The data folder ${settings.dataDir} cannot be made: ${(error as Error).message}`);
+    return 2;
+  }
   let lock: ReturnType<typeof lockDataFolder>;
   try {
     lock = lockDataFolder(settings.dataDir);

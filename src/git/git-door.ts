@@ -70,7 +70,7 @@ function authenticate(database: Database, request: Request): Account | undefined
 
 function unauthorized(): Response {
   return new Response(
-    "!\tWARNING:\nDo not authenticate with username and password using git.\nRun `stator login` to update your credentials, then retry the git command.\n",
+    "!\tWARNING:\n!\tDo not authenticate with username and password using git.\n!\tRun `stator login` to update your credentials, then retry the git command.\n",
     {
       status: 401,
       headers: { "www-authenticate": 'Basic realm="Stator"', "content-type": "text/plain" },
