@@ -5,6 +5,7 @@ import type { DeployRequest } from "../deploy/deploy.ts";
 import type { Account } from "../model/account.ts";
 import { type App, lookUpApp } from "../model/app.ts";
 import type { Database } from "../model/database.ts";
+import { listBuilds } from "../model/build.ts";
 import { accountOfToken } from "../model/token.ts";
 import type { createPushHooks } from "./push-hooks.ts";
 import { receivePush } from "./push.ts";
@@ -132,6 +133,8 @@ function serve(door: GitDoor, { app, user, repository, service, request }: Call)
             repository,
             signal: gone.signal,
             over: over.promise,
+            isBuilt: (commit) =>
+              listBuilds(door.database, app).some(({ sourceVersion }) => sourceVersion === commit),
             deploy: (deployRequest) => door.deploy(app, deployRequest),
           }),
         )
