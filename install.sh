@@ -96,6 +96,7 @@ xz-utils xz
 zstd zstd
 unzip unzip
 file file
+openssl openssl
 jq jq
 python3 python3
 make make

@@ -28,7 +28,8 @@ const processes: Record<string, () => Promise<number>> = {
       return await runServer(values, { program, say: (line) => console.error(line) });
     } catch (error) {
       if (!String((error as NodeJS.ErrnoException).code).startsWith("ERR_PARSE_ARGS")) throw error;
-      console.error(` ▸    ${(error as Error).message}`);
+      // One line, whatever is wrong; Node's words go over several.
+      console.error(` ▸    ${(error as Error).message.replaceAll("\n", " ")}`);
       return 2;
     }
   },

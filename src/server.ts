@@ -48,7 +48,12 @@ export async function runServer(
     say(` ▸    ${refusal}`);
     return 2;
   }
-  mkdirSync(settings.dataDir, { recursive: true, mode: 0o711 });
+  try {
+    mkdirSync(settings.dataDir, { recursive: true, mode: 0o711 });
+  } catch (error) {
+    say(` ▸    The data folder ${settings.dataDir} cannot be made: ${(error as Error).message}`);
+    return 2;
+  }
   let lock: ReturnType<typeof lockDataFolder>;
   try {
     lock = lockDataFolder(settings.dataDir);

@@ -1,3 +1,4 @@
+import { accessSync, constants, statSync } from "node:fs";
 import { z } from "zod";
 
 /** `oci`: containers; `process`: plain processes of the server's own user, without any walls. */
@@ -83,6 +84,18 @@ const megabytes = z
   .transform((text) => Number(text) * 1024 * 1024)
   .refine((number) => number > 0);
 
+const readableFile = z.string().refine(isReadableFile);
+const webAddress = z.url({ protocol: /^https?$/ });
+
+function isReadableFile(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK);
+    return path.startsWith("/") && statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
+
 type Variables = Record<string, string | undefined>;
 export type ServerFlags = Partial<
   Record<"data" | "domain" | "http" | "https" | "host" | "runtime", string> & {
@@ -110,6 +123,10 @@ export function readServerSettings(
     const where = typeof fromFlag === "string" ? `--${flag}` : variable;
     throw new SettingsError(`${where} is ${JSON.stringify(text)}, but must be ${rule}`);
   };
+  const caBundle = "STATOR_BUILD_CA_BUNDLE";
+  read(null, caBundle, readableFile, "the whole path of a file that can be read", "");
+  for (const name of Object.keys(variables).filter((one) => mirrorName.test(one)))
+    read(null, name, webAddress, "an address that begins with http:// or https://", "");
   const domain = read("domain", "STATOR_DOMAIN", hostname, "a lower-case domain name", "localhost");
   const local = domain === "localhost" || domain.endsWith(".localhost");
   const absolute = z
@@ -158,6 +175,7 @@ function defaultDataDir(variables: Variables): string {
 }
 
 const buildPrefix = "STATOR_BUILD_ENV_";
+const mirrorName = /^STATOR_[A-Z]+_MIRROR$/;
 
 /** `STATOR_BUILD_ENV_HTTPS_PROXY=…` becomes `HTTPS_PROXY` in each build; mirrors go by their own names. */
 function buildEnvironment(variables: Variables): Record<string, string> {
@@ -165,8 +183,7 @@ function buildEnvironment(variables: Variables): Record<string, string> {
   for (const [name, value] of Object.entries(variables)) {
     if (value === undefined) continue;
     if (name.startsWith(buildPrefix)) environment[name.slice(buildPrefix.length)] = value;
-    else if (/^STATOR_[A-Z]+_MIRROR$/.test(name) || name === "STATOR_BUILD_CA_BUNDLE")
-      environment[name] = value;
+    else if (mirrorName.test(name) || name === "STATOR_BUILD_CA_BUNDLE") environment[name] = value;
   }
   return environment;
 }

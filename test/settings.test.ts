@@ -50,13 +50,17 @@ test("builds get the variables that are meant for them, and no other", () => {
     {},
     {
       ...{ STATOR_BUILD_ENV_HTTPS_PROXY: "http://proxy:3128", STATOR_NODE_MIRROR: "http://m" },
-      ...{ STATOR_BUILD_CA_BUNDLE: "/ca.pem", HTTPS_PROXY: "no", AWS_SECRET_ACCESS_KEY: "no" },
+      ...{
+        STATOR_BUILD_CA_BUNDLE: import.meta.path,
+        HTTPS_PROXY: "no",
+        AWS_SECRET_ACCESS_KEY: "no",
+      },
       ...{ STATOR_DATA: "/data", STATOR_API_KEY: "no", STATOR_BUILD_TIMEOUT: "7" },
     },
   );
   expect(buildEnvironment).toEqual({
     ...{ HTTPS_PROXY: "http://proxy:3128", STATOR_NODE_MIRROR: "http://m" },
-    STATOR_BUILD_CA_BUNDLE: "/ca.pem",
+    STATOR_BUILD_CA_BUNDLE: import.meta.path,
   });
 });
 
@@ -74,6 +78,8 @@ for (const [variable, flag, values] of [
   ["STATOR_LOG_MEGABYTES", null, ["", "0", "64 MB", "1e3", "1234567"]],
   ["STATOR_BUILD_TIMEOUT", null, ["0", "", "1m", "-5", "1.5"]],
   ["STATOR_BOOT_TIMEOUT", null, ["0", "x"]],
+  ["STATOR_BUILD_CA_BUNDLE", null, ["", "/nowhere/ca.pem", "/etc", "ca.pem"]],
+  ["STATOR_NODE_MIRROR", null, ["", "mirror.example", "ftp://mirror.example"]],
 ] as const)
   test(`a wrong ${variable} is named with its value, in one line`, () => {
     for (const value of values) {

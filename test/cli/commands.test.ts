@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { selfSignedCertificate } from "../../src/certs/self-signed.ts";
 import { commandLine } from "../helpers/command-line.ts";
 import { serveLocalPlatform } from "../helpers/local-platform.ts";
 
@@ -64,6 +65,23 @@ test("STATOR_API and STATOR_API_KEY win", async () => {
   const { status, err } = await person.stator("apps");
   expect(status).toBe(1);
   expect(err).toBe(" ▸    Invalid credentials provided.\n ▸    Log in again: stator login\n");
+});
+
+test("a certificate that nobody vouches for is refused, with the way to trust it", async () => {
+  const { certificatePath, privateKeyPath } = await selfSignedCertificate(person.home, "localhost");
+  const server = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    tls: { cert: Bun.file(certificatePath), key: Bun.file(privateKeyPath) },
+    fetch: () => Response.json({ email: "owner@example.com" }),
+  });
+  person.environment.STATOR_API = `https://localhost:${server.port}`;
+  person.environment.STATOR_API_KEY = "STTR-token";
+  const { status, err } = await person.stator("whoami");
+  await server.stop(true);
+  expect(status).toBe(1);
+  expect(err).toContain(" ▸    Cannot trust the server: ");
+  expect(err).toContain("NODE_EXTRA_CA_CERTS=");
 });
 
 test("create, in a repository, adds the remote; the folder then knows its app", async () => {

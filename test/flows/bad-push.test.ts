@@ -117,7 +117,9 @@ test("a wrong token is refused with the way to a right one", async () => {
     }),
   );
   expect(pushed.exitCode).toBe(128);
-  expect(pushed.text).toContain("Run `stator login` to update your credentials");
+  expect(pushed.text).toContain(
+    "!\tWARNING:\n!\tDo not authenticate with username and password using git.\n!\tRun `stator login` to update your credentials, then retry the git command.\n",
+  );
   expect(pushed.text).toContain("fatal: Authentication failed for");
 });
 
@@ -179,7 +181,7 @@ test("a Procfile with a byte order mark, CRLF and tabs is understood", async () 
   });
   await app.commit("From another world");
   const pushed = await app.push();
-  expect(pushed.text).toContain("Procfile declares types     -> web, worker\n");
+  expect(pushed.text).toContain("Procfile declares types -> web, worker\n");
   expect(await (await app.get()).text()).toBe("version dos");
   await app.git("revert", "--no-edit", "HEAD");
   expect((await app.push()).exitCode).toBe(0);

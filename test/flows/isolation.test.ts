@@ -68,7 +68,7 @@ beforeAll(async () => {
       "package.json": JSON.stringify({
         name: "probe",
         version: "1.0.0",
-        engines: { node: ">=20" },
+        engines: { node: ">=18" },
         scripts: { build: "bash look-around > at-build 2>&1" },
       }),
       "look-around": "",

@@ -391,7 +391,7 @@ export async function until(
 
 /** A package.json without dependencies that is content with the Node.js of the machine. */
 export function packageJson(scripts?: Record<string, string>): string {
-  const engines = { node: ">=20" };
+  const engines = { node: ">=18" };
   return JSON.stringify({ name: "probe", version: "1.0.0", private: true, engines, scripts });
 }
 
