@@ -14,7 +14,7 @@ import { type Argv, exec, spawn } from "../lib/exec.ts";
 import { accountsSwap, readStats, removeCgroup, unifiedCgroups } from "./cgroup.ts";
 import { attachTerminal, type AttachedProcess, type Output } from "./attach-terminal.ts";
 import { createNetwork, type Network, networkHookScript } from "./network.ts";
-import { ociConfig, ociProcess } from "./oci-config.ts";
+import { ociConfig, ociProcess, sysFolders } from "./oci-config.ts";
 import { writeRootfs } from "./rootfs.ts";
 import type {
   AttachedContainer,
@@ -74,6 +74,7 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
     networkHook,
     cgroupParent: `/stator-${instance}`,
     shownLimit: (bytes: number) => writeOnce(join(limits, String(bytes)), `${bytes}\n`),
+    sysFolders: sysFolders.filter((path) => existsSync(path)),
     unifiedCgroups,
     accountsSwap: accountsSwap(),
   };

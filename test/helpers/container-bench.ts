@@ -1,8 +1,17 @@
 import { expect } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { exec } from "../../src/lib/exec.ts";
+import { ociProcess } from "../../src/runtime/oci-config.ts";
 import { createOciRuntime, type OciRuntime } from "../../src/runtime/oci-runtime.ts";
 import type { ContainerProgram, ContainerSpec } from "../../src/runtime/runtime.ts";
 
@@ -95,6 +104,26 @@ export async function openContainerBench() {
         { output: (bytes) => void (added.text += Buffer.from(bytes).toString("latin1")) },
       );
       return { ...run, said: () => added.text };
+    },
+    /** Adds a program that is root of the container's user namespace, with the same walls otherwise. */
+    async execAsRoot(id: string, script: string): Promise<string> {
+      const process = {
+        ...ociProcess({
+          argv: ["bash", "-c", script],
+          environment: { PATH: "/usr/local/bin:/usr/bin:/bin" },
+          ...{ workingDirectory: "/", terminal: null },
+        }),
+        user: { uid: 0, gid: 0, umask: 0o022 },
+      };
+      const file = join(folder, `root-${crypto.randomUUID()}.json`);
+      writeFileSync(file, JSON.stringify(process));
+      for (const program of ["crun", "runc"]) {
+        const argv = [program, "--root", join(folder, "run/runtime")] as const;
+        if ((await exec([...argv, "state", id])).exitCode !== 0) continue;
+        const { stdout, stderr } = await exec([...argv, "exec", "--process", file, id]);
+        return stdout + stderr;
+      }
+      throw new Error(`no runtime knows ${id}`);
     },
     /** Ends everything and proves that nothing is left. */
     async close(): Promise<void> {
