@@ -5,6 +5,7 @@ test("without flags and variables: root's folder, localhost, port 8080 on loopba
   expect(readServerSettings({}, {})).toMatchObject({
     ...{ domain: "localhost", httpPort: 8080, httpsPort: null, host: "127.0.0.1" },
     ...{ stopDynos: false, buildTimeoutMs: 900_000, bootTimeoutMs: 60_000, buildEnvironment: {} },
+    runtime: "oci",
   });
 });
 
@@ -27,6 +28,11 @@ test("flags win over variables", () => {
   expect(readServerSettings(flags, variables)).toMatchObject({
     ...{ dataDir: "/other", domain: "b.example", httpPort: 3, httpsPort: null, host: "10.0.0.1" },
   });
+});
+
+test("the runtime without isolation must be asked for, by flag or variable", () => {
+  expect(readServerSettings({}, { STATOR_RUNTIME: "process" }).runtime).toBe("process");
+  expect(readServerSettings({ runtime: "oci" }, { STATOR_RUNTIME: "process" }).runtime).toBe("oci");
 });
 
 test("a folder that is relative is taken from where the server is started", () => {
@@ -58,6 +64,7 @@ for (const [variable, flag, values] of [
   ],
   ["STATOR_HOST", "host", ["", "localhost", "1.2.3", "1.2.3.256", "::g"]],
   ["STATOR_DATA", "data", [""]],
+  ["STATOR_RUNTIME", "runtime", ["", "docker", "OCI", "process "]],
   ["STATOR_BUILD_TIMEOUT", null, ["0", "", "1m", "-5", "1.5"]],
   ["STATOR_BOOT_TIMEOUT", null, ["0", "x"]],
 ] as const)
