@@ -5,6 +5,7 @@ test("without flags and variables: root's folder, localhost, port 8080 on loopba
   expect(readServerSettings({}, {})).toMatchObject({
     ...{ domain: "localhost", httpPort: 8080, httpsPort: null, host: "127.0.0.1" },
     ...{ stopDynos: false, buildTimeoutMs: 900_000, bootTimeoutMs: 60_000, buildEnvironment: {} },
+    runtime: "oci",
   });
 });
 
@@ -39,6 +40,11 @@ test("logs are kept for a week or up to 64 MB, or as it is set", () => {
     maxBytes: 1024 * 1024,
     maxAgeMs: 30 * 24 * 3600 * 1000,
   });
+});
+
+test("the runtime without isolation must be asked for, by flag or variable", () => {
+  expect(readServerSettings({}, { STATOR_RUNTIME: "process" }).runtime).toBe("process");
+  expect(readServerSettings({ runtime: "oci" }, { STATOR_RUNTIME: "process" }).runtime).toBe("oci");
 });
 
 test("a folder that is relative is taken from where the server is started", () => {
@@ -76,6 +82,7 @@ for (const [variable, flag, values] of [
   ["STATOR_DATA", "data", [""]],
   ["STATOR_LOG_DAYS", null, ["", "0", "-1", "1.5", "week", "10000"]],
   ["STATOR_LOG_MEGABYTES", null, ["", "0", "64 MB", "1e3", "1234567"]],
+  ["STATOR_RUNTIME", "runtime", ["", "docker", "OCI", "process "]],
   ["STATOR_BUILD_TIMEOUT", null, ["0", "", "1m", "-5", "1.5"]],
   ["STATOR_BOOT_TIMEOUT", null, ["0", "x"]],
   ["STATOR_BUILD_CA_BUNDLE", null, ["", "/nowhere/ca.pem", "/etc", "ca.pem"]],

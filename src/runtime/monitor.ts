@@ -43,7 +43,7 @@ export async function runMonitor(folder: string): Promise<number> {
   try {
     writeState(folder, state);
   } catch {
-    // Nobody wants it any more: its folder is gone.
+    // Nobody wants it any more (its folder is gone), or nobody could find it again.
     child.kill("SIGKILL");
   }
   const own = new Set([child.pid]);

@@ -127,12 +127,10 @@ export function createProcessRuntime({ runDir, program }: ProcessRuntimeOptions)
   }, lookEveryMs);
   poll.unref();
 
-  /** The processes of a container, when its first one is there; a signal may come before it is. */
+  const starting = new Set<string>();
+  /** The processes of a container; of one that this server just starts, when they are there. */
   async function startedStates(id: string): Promise<MonitorState[]> {
-    const main = join(programsOf(id), "main");
-    const deadline = Date.now() + startTimeoutMs;
-    while (existsSync(main) && !readState(main) && !readProblem(main) && Date.now() < deadline)
-      await Bun.sleep(5);
+    while (starting.has(id) && !mainOf(id)) await Bun.sleep(5);
     return statesOf(id);
   }
 
@@ -154,6 +152,7 @@ export function createProcessRuntime({ runDir, program }: ProcessRuntimeOptions)
     try {
       return await exited;
     } finally {
+      starting.delete(id);
       await destroy(id);
     }
   }
@@ -164,11 +163,14 @@ export function createProcessRuntime({ runDir, program }: ProcessRuntimeOptions)
       const copies = copiesOf(spec.mounts);
       const order = { copies, logPath, exitPath: exitOf(spec.id), endsWith: null };
       const argv = prepare(spec.id, "main", { ...order, program: spec });
+      const main = join(programsOf(spec.id), "main");
+      const errors = Bun.file(join(main, "errors"));
       const monitor = spawn(argv, {
-        ...{ stdin: "ignore", stdout: "ignore", stderr: "ignore", detached: true },
+        ...{ stdin: "ignore", stdout: "ignore", stderr: errors, detached: true },
       } as never);
       monitor.unref();
-      const started = await whatStarted(join(programsOf(spec.id), "main"), monitor);
+      starting.add(spec.id);
+      const started = await whatStarted(main, monitor).finally(() => starting.delete(spec.id));
       if (typeof started === "string") {
         monitor.kill("SIGKILL");
         await monitor.exited;
@@ -182,6 +184,7 @@ export function createProcessRuntime({ runDir, program }: ProcessRuntimeOptions)
       const copies = copiesOf(spec.mounts);
       const order = { copies, logPath: null, exitPath: exitOf(spec.id), endsWith: process.pid };
       const argv = prepare(spec.id, "main", { ...order, program: spec });
+      starting.add(spec.id);
       const attached = attachTo(argv, spec.terminal, {
         ...options,
         folder: join(programsOf(spec.id), "main"),
@@ -276,7 +279,7 @@ async function whatStarted(
     if (state) return { pid: state.program.pid };
     const problem = readProblem(folder);
     if (problem !== undefined) return problem;
-    if (over) return "its monitor ended";
+    if (over) return `its monitor ended: ${readFileSync(join(folder, "errors"), "utf8").trim()}`;
     if (Date.now() > deadline) return `its monitor said nothing for ${startTimeoutMs / 1000} s`;
     await Bun.sleep(2);
   }

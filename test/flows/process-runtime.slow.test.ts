@@ -182,6 +182,11 @@ test("kill -9 of the server: the app serves on, and the next server takes over t
   });
 });
 
+test("an app with packages from a registry is built, and a second app runs beside the first", async () => {
+  await expectFixtureServes(stator, "express");
+  expect((await app.get("/greeting")).status).toBe(200);
+});
+
 test("stop leaves no process and nothing of what ran", async () => {
   expect(await stator.kill("SIGTERM")).toBe(0);
   expect(findProcesses(dataDir)).toEqual([]);

@@ -110,6 +110,12 @@ describe("what only plain processes have", () => {
     expect(said()).toMatch(/ stdout F 0 +1 +2 *\n$/);
   });
 
+  test("a program that opens /dev/stdout reaches the same log", async () => {
+    const { id, said } = await start("echo by-name > /dev/stdout");
+    expect(await runtime.wait(id)).toBe(0);
+    await until("it is there", () => said().endsWith(" stdout F by-name\n"));
+  });
+
   test("a stranger that has the number of a process of ours is left alone", async () => {
     const stranger = spawn(["sleep", "1000"], { detached: true });
     const main = join(folder, "run/containers/old/programs/main");
@@ -124,6 +130,26 @@ describe("what only plain processes have", () => {
     expect(stranger.exitCode ?? stranger.signalCode).toBeNull();
     stranger.kill("SIGKILL");
     await stranger.exited;
+  });
+
+  test("an order that a server wrote just before its death is forgotten", async () => {
+    const main = join(folder, "run/containers/ordered/programs/main");
+    mkdirSync(main, { recursive: true });
+    writeFileSync(join(main, "order"), "{}");
+    expect([...(await runtime.list())]).toEqual([["ordered", null]]);
+    await runtime.signal("ordered", "TERM");
+    await runtime.destroy("ordered");
+    expect(await runtime.list()).toEqual(new Map());
+  });
+
+  test("a container that is destroyed while it starts leaves nothing", async () => {
+    const wanted = spec("sleep 1000");
+    const starting = runtime.start(wanted, { logPath: join(folder, wanted.id) });
+    await runtime.destroy(wanted.id);
+    await starting.catch(() => {});
+    await runtime.destroy(wanted.id);
+    expect(findProcesses(wanted.id)).toEqual([]);
+    expect(await runtime.list()).toEqual(new Map());
   });
 
   test("processes are found by descent and by session, numbers used again are not", () => {

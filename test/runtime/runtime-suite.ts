@@ -121,13 +121,6 @@ export function runtimeSuite<Opened extends OpenedRuntime>(kind: RuntimeUnderTes
     expect(text.trimEnd()).toBe(`${"x".repeat(20_000)}\näöü€`);
   });
 
-  test("a program that opens /dev/stdout reaches the same log", async () => {
-    const { id } = await start("echo by-name > /dev/stdout");
-    expect(await runtime.wait(id)).toBe(0);
-    await said(id, "stdout F by-name\n");
-    await runtime.destroy(id);
-  });
-
   test("a signal reaches every process, and ends as 128 + n", async () => {
     const { id } = await start(
       // The first process waits for the other one: when it ends, all that is left is ended.
