@@ -26,8 +26,8 @@ export interface Door {
   activity: Activity;
   wakes: Wakes;
   log: LogFile;
-  /** No more requests after the one under way. */
-  stopping: boolean;
+  /** No more requests after the one under way; `forced` when that one is broken off too. */
+  stopping: false | "finishing" | "forced";
 }
 
 export interface Client {

@@ -106,6 +106,8 @@ export function keptByDynoMs(head: ResponseHead): number {
   const connection = options(head.headers, "connection");
   if (head.version !== "1.1" || connection.has("close") || head.body.kind === "until-close")
     return 0;
+  // Whoever says both framings may mean the other one.
+  if (head.body.kind === "chunked" && valuesOf(head.headers, "content-length").length > 0) return 0;
   const [, seconds] =
     /(?:^|[,\s])timeout=(\d{1,6})/i.exec(valuesOf(head.headers, "keep-alive").join(",")) ?? [];
   return seconds === undefined ? Infinity : Math.max(0, Number(seconds) - 1) * 1_000;
@@ -127,6 +129,28 @@ export function headersOfSwitch(head: ResponseHead): Line[] {
     { name: "Connection", value: "Upgrade" },
     { name: "Via", value: [...valuesOf(head.headers, "via"), via].join(", ") },
   ];
+}
+
+/** The headers of a response before the response: hints (103) and the like. */
+export function headersOfInterim(head: ResponseHead): Line[] {
+  const named = options(head.headers, "connection");
+  return head.headers.filter(({ key }) => !hopByHop.has(key) && !named.has(key));
+}
+
+/** Never taken from a trailer: what routes, frames, lets in or changes how the body is read. */
+const notInTrailers = new Set([
+  ...["authorization", "cookie", "set-cookie", "www-authenticate", "location", "date", "age"],
+  ...["content-encoding", "content-type", "content-range", "cache-control", "expires", "vary"],
+  ...["range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"],
+]);
+
+/** The trailers of a chunked body that may go on (RFC 9110 §6.5.1). */
+export function passedTrailers(trailers: readonly Header[]): readonly Header[] {
+  if (trailers.length === 0) return trailers;
+  return trailers.filter(({ key }) => {
+    const plain = key.replaceAll("_", "-");
+    return !hopByHop.has(plain) && !ours.has(plain) && !notInTrailers.has(plain);
+  });
 }
 
 function framingOf(head: RequestHead | ResponseHead): Line[] {

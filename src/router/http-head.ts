@@ -266,7 +266,12 @@ function readResponse(
 
 /** The bytes of a head. */
 export function writeHead(first: string, headers: readonly Pick<Header, "name" | "value">[]) {
-  let text = `${first}\r\n`;
+  return Buffer.from(`${first}\r\n${writeHeaders(headers)}\r\n`, "latin1");
+}
+
+/** Header lines, each with its end. */
+export function writeHeaders(headers: readonly Pick<Header, "name" | "value">[]): string {
+  let text = "";
   for (const { name, value } of headers) text += `${name}: ${value}\r\n`;
-  return Buffer.from(`${text}\r\n`, "latin1");
+  return text;
 }

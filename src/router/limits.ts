@@ -23,6 +23,8 @@ export interface RouterLimits {
   lastWordMs: number;
   /** How long requests may go on after the router was told to stop; ours. */
   stopMs: number;
+  /** Client connections of one process; more are answered with H22 and closed. Ours. */
+  connections: number;
   /** Requests in flight of one app, for each of its web dynos. */
   requestsPerDyno: number;
 }
@@ -40,5 +42,6 @@ export const herokuLimits: RouterLimits = {
   lingerMs: 30_000,
   lastWordMs: 2_000,
   stopMs: 30_000,
+  connections: 50_000,
   requestsPerDyno: 200,
 };

@@ -11,7 +11,7 @@ import {
 } from "./exchange.ts";
 import type { RequestHead } from "./http-head.ts";
 import { relay } from "./relay.ts";
-import type { RouteDyno } from "./route-table.ts";
+import { findUpstream, type RouteDyno } from "./route-table.ts";
 import type { RouterErrorCode } from "./router-error.ts";
 import { connect } from "./sockets.ts";
 import type { Wire } from "./wire.ts";
@@ -23,7 +23,7 @@ export async function serveRequest(
   door: Door,
 ): Promise<Afterwards> {
   const exchange = startExchange(client, head, door);
-  const upstream = door.routes.current.hosts.get(head.host);
+  const upstream = findUpstream(door.routes.current, head.host);
   if (upstream === undefined) return answerPage(exchange, { status: 404, page: "no-such-app" });
   return "socket" in upstream
     ? serveFromSocket(exchange, upstream.socket)

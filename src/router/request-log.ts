@@ -25,6 +25,7 @@ export function requestLogLine(record: RequestRecord): string {
     row === undefined
       ? "at=info"
       : `at=${row.at} code=${record.failure?.slice(0, 3)} desc="${row.desc}"` +
+        (row.cause === undefined ? "" : ` cause="${row.cause}"`) +
         (row.sock === undefined ? "" : ` sock=${row.sock}`);
   return (
     `${error} method=${record.method} path="${escaped(record.path)}" host=${record.host} ` +

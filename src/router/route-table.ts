@@ -54,7 +54,7 @@ export type RouteCertificate = z.infer<typeof certificateSchema>;
 export interface RouteTable {
   version: number;
   domain: string;
-  /** Exact lower-case host name → an app's id, or a socket of the platform. */
+  /** Lower-case host name, or `*.` and a name for all below it → an app's id, or a socket of the platform. */
   hosts: Record<string, RouteUpstream>;
   apps: Record<string, RouteApp>;
   certificates: RouteCertificate[];
@@ -67,6 +67,8 @@ export interface Routes {
   hosts: ReadonlyMap<string, RouteUpstream>;
   apps: ReadonlyMap<string, RouteApp>;
   certificates: readonly RouteCertificate[];
+  /** Whether some host begins with `*.`; most tables have none, and need no search. */
+  hasWildcards: boolean;
 }
 
 export const noRoutes: Routes = {
@@ -75,7 +77,19 @@ export const noRoutes: Routes = {
   hosts: new Map(),
   apps: new Map(),
   certificates: [],
+  hasWildcards: false,
 };
+
+/** Whose a host is: its own record first, then the closest wildcard above it (contract §9.3). */
+export function findUpstream(routes: Routes, host: string): RouteUpstream | undefined {
+  const exact = routes.hosts.get(host);
+  if (exact !== undefined || !routes.hasWildcards) return exact;
+  for (let dot = host.indexOf("."); dot !== -1; dot = host.indexOf(".", dot + 1)) {
+    const upstream = routes.hosts.get(`*${host.slice(dot)}`);
+    if (upstream !== undefined) return upstream;
+  }
+  return undefined;
+}
 
 /**
  * Reads a table record by record: one that does not fit is set aside, with a sentence about it,
@@ -112,7 +126,14 @@ export function readRoutes(value: unknown): { routes: Routes; setAside: string[]
     return kept === undefined ? [] : [kept];
   });
   return {
-    routes: { version: outline.version, domain: outline.domain, hosts, apps, certificates },
+    routes: {
+      version: outline.version,
+      domain: outline.domain,
+      hosts,
+      apps,
+      certificates,
+      hasWildcards: [...hosts.keys()].some((host) => host.startsWith("*.")),
+    },
     setAside,
   };
 }

@@ -6,7 +6,8 @@ import { createQuarantine } from "./balancer.ts";
 import { createCertificates, type Certificates } from "./certificates.ts";
 import { serveConnection } from "./client-connection.ts";
 import { serveControl } from "./control.ts";
-import type { Client, Door } from "./exchange.ts";
+import { errorPage } from "./error-page.ts";
+import { sendPage, type Client, type Door } from "./exchange.ts";
 import { createIdleConnections } from "./idle-connections.ts";
 import { createInFlight } from "./in-flight.ts";
 import { herokuLimits, type RouterLimits } from "./limits.ts";
@@ -90,7 +91,7 @@ export async function startRouter(
   await writeFile(pidPath, `${process.pid}\n`, { mode: 0o600 });
 
   async function listenNoMore(): Promise<void> {
-    door.stopping = true;
+    door.stopping = "finishing";
     http?.stop();
     https?.close();
     // Now, not at the end: a successor may come while requests are still under way here.
@@ -167,6 +168,7 @@ function createConnections(door: Door): Connections {
   const open = new Set<Wire>();
   return {
     serve(client) {
+      if (open.size >= door.limits.connections) return refuseConnection(client.wire, door);
       open.add(client.wire);
       void client.wire.whenClosed().then(() => open.delete(client.wire));
       // A bug must cost one connection, never the router.
@@ -175,12 +177,24 @@ function createConnections(door: Door): Connections {
     async finish() {
       const untilMs = performance.now() + door.limits.stopMs;
       while (busy(door) && performance.now() < untilMs) await Bun.sleep(10);
+      door.stopping = "forced";
       for (const wire of open) wire.close(door.limits.lastWordMs);
       const lingerUntilMs = performance.now() + door.limits.lastWordMs;
       while (open.size > 0 && performance.now() < lingerUntilMs) await Bun.sleep(10);
       for (const wire of open) wire.terminate();
     },
   };
+}
+
+/** H22: whoever comes beyond what this process can hold is told so, and not kept. */
+function refuseConnection(wire: Wire, door: Door): void {
+  sendPage(wire, {
+    status: 503,
+    page: errorPage("application-error"),
+    withBody: true,
+    connection: [{ name: "Connection", value: "close" }],
+  });
+  wire.close(door.limits.lastWordMs);
 }
 
 function busy(door: Door): boolean {

@@ -1,7 +1,8 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Socket, TCPSocketListener } from "bun";
+import { spawn } from "../../src/lib/exec.ts";
 import type { RouterLimits } from "../../src/router/limits.ts";
 import type { RouteApp, RouteTable } from "../../src/router/route-table.ts";
 import { createRouterClient } from "../../src/router/router-client.ts";
@@ -227,3 +228,57 @@ export function demoTable(dynos: FakeDyno[], app: Partial<RouteApp> = {}): Route
 }
 
 export const get = "GET / HTTP/1.1\r\nHost: demo.test\r\nConnection: close\r\n\r\n";
+
+/** Makes a dyno of a port on which something else listens. */
+export function dynoAt(port: number): FakeDyno {
+  return { port, connections: [], stop() {} };
+}
+
+export interface RouterProcess extends AsyncDisposable {
+  dir: string;
+  port: number;
+  pid: number;
+  client: ReturnType<typeof createRouterClient>;
+  residentBytes(): Promise<number>;
+  openFiles(): Promise<number>;
+  /** Its exit status. */
+  stop(): Promise<number>;
+}
+
+/** The router as a process of its own, to be measured or killed. */
+export async function startRouterProcess(): Promise<RouterProcess> {
+  const dir = await mkdtemp(join(tmpdir(), "stator-router-"));
+  const program = join(import.meta.dir, "run-router.ts");
+  const child = spawn(
+    [process.execPath, program, "--dir", dir, "--http", "0", "--host", "127.0.0.1"],
+    { stdout: "inherit", stderr: "inherit" },
+  );
+  const client = createRouterClient(dir);
+  let status = await client.status().catch(() => undefined);
+  while (status === undefined) {
+    if (child.exitCode !== null) throw new Error(`The router ended with ${child.exitCode}`);
+    await Bun.sleep(20);
+    status = await client.status().catch(() => undefined);
+  }
+  return {
+    dir,
+    port: status.httpPort!,
+    pid: child.pid,
+    client,
+    async residentBytes() {
+      // Empty once the process has ended.
+      const text = await readFile(`/proc/${child.pid}/status`, "utf8").catch(() => "");
+      return Number(/VmRSS:\s+(\d+)/.exec(text)?.[1] ?? 0) * 1_024;
+    },
+    openFiles: async () => (await readdir(`/proc/${child.pid}/fd`)).length,
+    async stop() {
+      await client.stop();
+      return child.exited;
+    },
+    async [Symbol.asyncDispose]() {
+      child.kill();
+      await child.exited;
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
