@@ -17,7 +17,7 @@ export async function serveConnection(client: Client, door: Door): Promise<void>
         status: head,
         page: errorPage("no-page"),
         withBody: true,
-        connection: [{ name: "Connection", value: "close" }],
+        headers: [{ name: "Connection", value: "close" }],
       });
       return wire.close(lingerMs);
     }

@@ -10,6 +10,9 @@ export interface Header {
   value: string;
 }
 
+/** A header to be written. */
+export type HeaderLine = Pick<Header, "name" | "value">;
+
 export type BodyFraming =
   | { kind: "none" }
   | { kind: "length"; bytes: number }
@@ -265,12 +268,12 @@ function readResponse(
 }
 
 /** The bytes of a head. */
-export function writeHead(first: string, headers: readonly Pick<Header, "name" | "value">[]) {
+export function writeHead(first: string, headers: readonly HeaderLine[]) {
   return Buffer.from(`${first}\r\n${writeHeaders(headers)}\r\n`, "latin1");
 }
 
 /** Header lines, each with its end. */
-export function writeHeaders(headers: readonly Pick<Header, "name" | "value">[]): string {
+export function writeHeaders(headers: readonly HeaderLine[]): string {
   let text = "";
   for (const { name, value } of headers) text += `${name}: ${value}\r\n`;
   return text;

@@ -197,7 +197,12 @@ async function sendResponse(run: Relay, response: ResponseHead): Promise<Afterwa
   client.write(
     writeHead(
       `HTTP/1.1 ${response.status} ${response.reason}`,
-      headersToClient(forClient, { chunked, keepAlive, version: head.version }),
+      headersToClient(forClient, {
+        chunked,
+        keepAlive,
+        version: head.version,
+        added: exchange.addedHeaders,
+      }),
     ),
   );
   try {
@@ -248,7 +253,9 @@ async function tunnel(
   client.wire.onGone = undefined;
   options.onTunnel();
   exchange.status = 101;
-  client.wire.write(writeHead(`HTTP/1.1 101 ${response.reason}`, headersOfSwitch(response)));
+  client.wire.write(
+    writeHead(`HTTP/1.1 101 ${response.reason}`, headersOfSwitch(response, exchange.addedHeaders)),
+  );
   exchange.bytes = await runTunnel(client.wire, upstream, {
     idleMs: options.timeLimits ? door.limits.idleMs : undefined,
     lastWordsMs: door.limits.idleMs,

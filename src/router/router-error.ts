@@ -1,5 +1,12 @@
 /** Which page goes with an error. */
-export type ErrorPage = "application-error" | "maintenance" | "welcome" | "no-page";
+export type ErrorPage =
+  | "application-error"
+  | "maintenance"
+  | "welcome"
+  | "no-page"
+  | "forbidden"
+  | "unauthorized"
+  | "too-many-requests";
 
 export interface RouterErrorRow {
   desc: string;
@@ -51,6 +58,15 @@ export const routerErrors = {
   H80: { desc: "Maintenance mode", status: 503, at: "info", page: "maintenance" },
   // The documentation says 503; real logs say 502.
   H81: { desc: "Blank app", status: 502, at: "info", page: "welcome" },
+  // The app's own rules, which Heroku does not have: no code.
+  "forbidden address": { desc: "Address not allowed", status: 403, at: "info", page: "forbidden" },
+  unauthorized: { desc: "Password needed", status: 401, at: "info", page: "unauthorized" },
+  "rate limit": {
+    desc: "Rate limit exceeded",
+    status: 429,
+    at: "warning",
+    page: "too-many-requests",
+  },
   H99: { ...error, desc: "Platform error" },
 } as const satisfies Record<string, RouterErrorRow>;
 

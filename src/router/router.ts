@@ -6,6 +6,7 @@ import { createQuarantine } from "./balancer.ts";
 import { createCertificates, type Certificates } from "./certificates.ts";
 import { serveConnection } from "./client-connection.ts";
 import { serveControl } from "./control.ts";
+import { createCustomPages } from "./custom-pages.ts";
 import { errorPage } from "./error-page.ts";
 import { sendPage, type Client, type Door } from "./exchange.ts";
 import { createIdleConnections } from "./idle-connections.ts";
@@ -17,6 +18,7 @@ import { createRouterClient } from "./router-client.ts";
 import { createRouteStore } from "./route-store.ts";
 import { tlsWire, wireHandlers, type Held } from "./sockets.ts";
 import { createWakes } from "./wakes.ts";
+import { createRateLimits } from "./rate-limits.ts";
 import type { Wire } from "./wire.ts";
 
 export interface RouterSettings {
@@ -60,6 +62,7 @@ export async function startRouter(
     settings.https === null ? null : await listenTls(settings, certificates, connections);
   const httpPort = http?.port ?? 0;
   const httpsPort = https === null ? null : portOf(https);
+  door.httpsPort = httpsPort;
 
   let stopping: Promise<void> | undefined;
   let silence: Promise<void> | undefined;
@@ -139,6 +142,9 @@ function createDoor(settings: RouterSettings, limits: RouterLimits, routes: Door
     idle: createIdleConnections({ idleMs: limits.reuseMs, lastWordMs: limits.lastWordMs }),
     dynos: createInFlight(),
     apps: createInFlight(),
+    customPages: createCustomPages(),
+    rateLimits: createRateLimits(join(settings.dir, "rate-limits")),
+    httpsPort: null,
     activity: createActivity(),
     wakes: createWakes(),
     log: openLogFile(join(settings.dir, "router.log")),
@@ -192,7 +198,7 @@ function refuseConnection(wire: Wire, door: Door): void {
     status: 503,
     page: errorPage("application-error"),
     withBody: true,
-    connection: [{ name: "Connection", value: "close" }],
+    headers: [{ name: "Connection", value: "close" }],
   });
   wire.close(door.limits.lastWordMs);
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Socket, TCPSocketListener } from "bun";
 import { spawn } from "../../src/lib/exec.ts";
 import type { RouterLimits } from "../../src/router/limits.ts";
-import type { RouteApp, RouteTable } from "../../src/router/route-table.ts";
+import type { RouteAppRecord, RouteTable } from "../../src/router/route-table.ts";
 import { createRouterClient } from "../../src/router/router-client.ts";
 import { startRouter } from "../../src/router/router.ts";
 
@@ -134,7 +134,7 @@ export interface TestRouter extends AsyncDisposable {
   httpsPort: number | null;
   client: ReturnType<typeof createRouterClient>;
   /** Routes demo.test to an app with these dynos. */
-  route(dynos: FakeDyno[], app?: Partial<RouteApp>): Promise<void>;
+  route(dynos: FakeDyno[], app?: Partial<RouteAppRecord>): Promise<void>;
   put(table: Partial<RouteTable>): Promise<{ setAside: string[] }>;
   /** Sends one request on its own connection and returns all that comes back. */
   ask(request: string): Promise<string>;
@@ -201,7 +201,7 @@ export async function startTestRouter(
 }
 
 /** The table of one app, demo.test. */
-export function demoTable(dynos: FakeDyno[], app: Partial<RouteApp> = {}): RouteTable {
+export function demoTable(dynos: FakeDyno[], app: Partial<RouteAppRecord> = {}): RouteTable {
   return {
     version: 1,
     domain: "test",
