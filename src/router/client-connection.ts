@@ -21,7 +21,9 @@ export async function serveConnection(client: Client, door: Door): Promise<void>
       });
       return wire.close(lingerMs);
     }
+    client.isAsking = true;
     const afterwards = await serveRequest(client, head, door);
+    client.isAsking = false;
     if (afterwards === "gone") return wire.close(lingerMs);
     if (afterwards === "close" || door.stopping) return wire.close(lingerMs);
     const room = wire.room();

@@ -40,6 +40,8 @@ export interface Client {
   address: string;
   /** `tls1.3`; nothing for plain HTTP. */
   tlsVersion?: string;
+  /** A request or a tunnel is under way. */
+  isAsking?: boolean;
 }
 
 /** What becomes of the client's connection when a request has ended. */

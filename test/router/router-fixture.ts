@@ -5,6 +5,7 @@ import type { Socket, TCPSocketListener } from "bun";
 import { spawn } from "../../src/lib/exec.ts";
 import type { RouterLimits } from "../../src/router/limits.ts";
 import type { RouteAppRecord, RouteTable } from "../../src/router/route-table.ts";
+import { findWorkers } from "../../src/router/crew.ts";
 import { createRouterClient } from "../../src/router/router-client.ts";
 import { startRouter } from "../../src/router/router.ts";
 
@@ -154,7 +155,7 @@ export async function startTestRouter(
   const dir = await mkdtemp(join(tmpdir(), "stator-router-"));
   const router = await startRouter(
     { dir, http: 0, https: options.https === true ? 0 : null, host: "127.0.0.1", version: "test" },
-    { stopMs: 300, lastWordMs: 100, lingerMs: 300, reuseMs: 0, ...options.limits },
+    { stopMs: 300, lastWordMs: 100, lingerMs: 300, reuseMs: 0, quietMs: 50, ...options.limits },
   );
   const client = createRouterClient(dir);
   const put = (table: Partial<RouteTable>) =>
@@ -237,47 +238,69 @@ export function dynoAt(port: number): FakeDyno {
 export interface RouterProcess extends AsyncDisposable {
   dir: string;
   port: number;
+  httpsPort: number | null;
+  /** Of the master. */
   pid: number;
   client: ReturnType<typeof createRouterClient>;
+  /** Of the only worker. */
   residentBytes(): Promise<number>;
   openFiles(): Promise<number>;
   /** Its exit status. */
   stop(): Promise<number>;
 }
 
-/** The router as a process of its own, to be measured or killed. */
-export async function startRouterProcess(): Promise<RouterProcess> {
-  const dir = await mkdtemp(join(tmpdir(), "stator-router-"));
-  const program = join(import.meta.dir, "run-router.ts");
+/** The router as processes of its own, to be measured or killed: a master, and one worker usually. */
+export async function startRouterProcess(
+  options: { workers?: number; dir?: string; https?: boolean; port?: number } = {},
+): Promise<RouterProcess> {
+  const dir = options.dir ?? (await mkdtemp(join(tmpdir(), "stator-router-")));
   const child = spawn(
-    [process.execPath, program, "--dir", dir, "--http", "0", "--host", "127.0.0.1"],
-    { stdout: "inherit", stderr: "inherit" },
+    [
+      process.execPath,
+      ...[join(import.meta.dir, "run-router.ts"), "master"],
+      ...["--dir", dir, "--http", String(options.port ?? 0), "--host", "127.0.0.1"],
+      ...(options.https === true ? ["--https", "0"] : []),
+      ...["--workers", String(options.workers ?? 1)],
+    ],
+    { stdin: "ignore", stdout: "inherit", stderr: "inherit" },
   );
   const client = createRouterClient(dir);
   let status = await client.status().catch(() => undefined);
-  while (status === undefined) {
+  while (status?.pid !== child.pid) {
     if (child.exitCode !== null) throw new Error(`The router ended with ${child.exitCode}`);
     await Bun.sleep(20);
     status = await client.status().catch(() => undefined);
   }
+  const [worker] = status.workers;
   return {
     dir,
     port: status.httpPort!,
+    httpsPort: status.httpsPort,
     pid: child.pid,
     client,
     async residentBytes() {
       // Empty once the process has ended.
-      const text = await readFile(`/proc/${child.pid}/status`, "utf8").catch(() => "");
+      const text = await readFile(`/proc/${worker}/status`, "utf8").catch(() => "");
       return Number(/VmRSS:\s+(\d+)/.exec(text)?.[1] ?? 0) * 1_024;
     },
-    openFiles: async () => (await readdir(`/proc/${child.pid}/fd`)).length,
+    openFiles: async () => (await readdir(`/proc/${worker}/fd`)).length,
     async stop() {
       await client.stop();
       return child.exited;
     },
     async [Symbol.asyncDispose]() {
-      child.kill();
+      child.kill("SIGKILL");
       await child.exited;
+      const workers = await findWorkers(dir);
+      const pids = await Promise.all(
+        workers.map((one) =>
+          one.status().then(
+            ({ pid }) => pid,
+            () => undefined,
+          ),
+        ),
+      );
+      for (const pid of pids) if (pid !== undefined) process.kill(pid, "SIGKILL");
       await rm(dir, { recursive: true, force: true });
     },
   };

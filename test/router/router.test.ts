@@ -70,6 +70,7 @@ test("status tells the process, the ports and the table; what is no table is ref
     tableVersion: 7,
     inFlight: {},
     setAside: [],
+    workers: [process.pid],
   });
   expect(router.client.putTable({ version: 8 } as never)).rejects.toThrow("refused PUT /table");
   expect((await router.client.status()).tableVersion).toBe(7);
