@@ -35,7 +35,12 @@ const processes: Record<string, () => Promise<number>> = {
   },
   async router() {
     const { runRouterProcess } = await import("./router/router-process.ts");
-    await runRouterProcess(args);
+    await runRouterProcess(args, [...program, "router-worker"]);
+    return 0;
+  },
+  async "router-worker"() {
+    const { runRouterWorker } = await import("./router/router-process.ts");
+    await runRouterWorker(args);
     return 0;
   },
   async monitor() {

@@ -1,7 +1,8 @@
-import { closeSync, mkdirSync, openSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { spawn } from "./lib/exec.ts";
 import { pidExists } from "./lib/process-table.ts";
+import { findWorkers } from "./router/crew.ts";
 import { createRouterClient, type RouterClient } from "./router/router-client.ts";
 import type { ServerSettings } from "./settings.ts";
 
@@ -21,7 +22,11 @@ const startTimeoutMs = 10_000;
 /** The router gives its last requests 30 s. */
 const stopTimeoutMs = 35_000;
 
-/** The router is a process of its own: found when it runs, else started, and it outlives this one. */
+/**
+ * The router is a process of its own: found when it runs, else started, and it outlives this one. One
+ * of another build or with other ports is replaced, and no connection dropped: the new one listens
+ * before it has the old one stop.
+ */
 export async function ensureRouter(
   settings: ServerSettings,
   program: [string, ...string[]],
@@ -29,6 +34,7 @@ export async function ensureRouter(
   const dir = join(settings.dataDir, "router");
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const client = createRouterClient(dir);
+  const build = buildOf(program);
   let wanted = { http: settings.httpPort, https: settings.httpsPort };
 
   async function status() {
@@ -47,7 +53,7 @@ export async function ensureRouter(
       [
         ...program,
         "router",
-        ...["--dir", dir, "--host", settings.host],
+        ...["--dir", dir, "--host", settings.host, "--build", build],
         ...listen("--http", wanted.http),
         ...listen("--https", wanted.https),
       ],
@@ -58,7 +64,7 @@ export async function ensureRouter(
     const deadline = Date.now() + startTimeoutMs;
     for (;;) {
       const running = await status();
-      if (running) return running;
+      if (running?.pid === child.pid) return running;
       if (child.exitCode !== null || Date.now() > deadline)
         throw new Error(
           `the router does not start; ${join(dir, "errors.log")} says why (is the port ${wanted.http} taken?)`,
@@ -68,10 +74,15 @@ export async function ensureRouter(
   }
 
   async function stop() {
-    const pid = (await status())?.pid;
-    if (pid === undefined) return;
-    await client.stop();
-    for (let waitedMs = 0; waitedMs < stopTimeoutMs && pidExists(pid); waitedMs += 10)
+    const running = await status();
+    const workers = await findWorkers(dir);
+    const states = await Promise.all(workers.map((worker) => worker.status().catch(() => null)));
+    if (running) await client.stop();
+    // Its master may have been killed.
+    else await Promise.all(workers.map((worker) => worker.stop().catch(() => {})));
+    const pids = [running?.pid, ...states.map((state) => state?.pid)];
+    const isThere = () => pids.some((pid) => pid !== undefined && pidExists(pid));
+    for (let waitedMs = 0; waitedMs < stopTimeoutMs && isThere(); waitedMs += 10)
       await Bun.sleep(10);
   }
 
@@ -79,12 +90,12 @@ export async function ensureRouter(
   const fits =
     running &&
     (wanted.http === 0 || running.httpPort === wanted.http) &&
-    running.httpsPort === wanted.https;
-  if (running && !fits) {
-    await stop();
-    running = undefined;
+    running.httpsPort === wanted.https &&
+    running.version === build;
+  if (!running || !fits) {
+    if (wanted.http === 0 && running) wanted = { ...wanted, http: running.httpPort };
+    running = await start();
   }
-  running ??= await start();
   let { pid } = running;
   wanted = { http: running.httpPort, https: running.httpsPort };
   return {
@@ -99,4 +110,10 @@ export async function ensureRouter(
     isAlive: () => pidExists(pid),
     stop,
   };
+}
+
+/** Tells one build of this program from another: an upgrade replaces the file. */
+function buildOf(program: readonly string[]): string {
+  const { size, mtimeMs } = statSync(program.at(-1)!);
+  return `${size}-${Math.floor(mtimeMs)}`;
 }

@@ -26,11 +26,14 @@ export function chooseDyno(
   options: {
     tried: ReadonlySet<string>;
     isQuarantined: (dynoId: string) => boolean;
+    /** Where the client was before: the first choice, while it can be reached. */
+    sticky?: RouteDyno | undefined;
     random?: () => number;
   },
 ): RouteDyno | undefined {
   const untried = dynos.filter(({ id }) => !options.tried.has(id));
   const healthy = untried.filter(({ id }) => !options.isQuarantined(id));
+  if (options.sticky !== undefined && healthy.includes(options.sticky)) return options.sticky;
   const candidates = healthy.length > 0 ? healthy : untried;
   return candidates[Math.floor((options.random ?? Math.random)() * candidates.length)];
 }

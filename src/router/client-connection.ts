@@ -1,5 +1,6 @@
 import { errorPage } from "./error-page.ts";
 import { sendPage, type Client, type Door } from "./exchange.ts";
+import { HeadBuffer } from "./head-buffer.ts";
 import { parseRequestHead, type RequestHead } from "./http-head.ts";
 import { serveRequest } from "./proxy.ts";
 import type { Wire } from "./wire.ts";
@@ -16,11 +17,13 @@ export async function serveConnection(client: Client, door: Door): Promise<void>
         status: head,
         page: errorPage("no-page"),
         withBody: true,
-        connection: [{ name: "Connection", value: "close" }],
+        headers: [{ name: "Connection", value: "close" }],
       });
       return wire.close(lingerMs);
     }
+    client.isAsking = true;
     const afterwards = await serveRequest(client, head, door);
+    client.isAsking = false;
     if (afterwards === "gone") return wire.close(lingerMs);
     if (afterwards === "close" || door.stopping) return wire.close(lingerMs);
     const room = wire.room();
@@ -36,26 +39,23 @@ async function receiveHead(wire: Wire, door: Door): Promise<RequestHead | number
     wire.interruptRead();
   };
   let timer = setTimeout(expire, door.limits.keepAliveMs);
-  let pieces: Buffer[] = [];
+  const received = new HeadBuffer();
   try {
     for (;;) {
       const piece = await wire.read();
-      if (piece === null) return timedOut && pieces.length > 0 ? 408 : "gone";
-      if (pieces.length === 0) {
+      if (piece === null) return timedOut && !received.isEmpty ? 408 : "gone";
+      if (received.isEmpty) {
         clearTimeout(timer);
         timer = setTimeout(expire, door.limits.headMs);
       }
-      pieces.push(piece);
-      // Joined and read only when a line has ended, or a head of single bytes would cost its square.
-      if (!piece.includes(10) && pieces.length < 8_192) continue;
-      const bytes = pieces.length === 1 ? piece : Buffer.concat(pieces);
+      const bytes = received.push(piece);
+      if (bytes === undefined) continue;
       const parsed = parseRequestHead(bytes);
       if (parsed.kind === "bad") return 400;
       if (parsed.kind === "head") {
         wire.unread(bytes.subarray(parsed.byteLength));
         return parsed.head;
       }
-      pieces = [bytes];
     }
   } finally {
     clearTimeout(timer);

@@ -13,13 +13,17 @@ export interface RouterStatus {
   inFlight: Record<string, number>;
   /** What of the table could not be used, a sentence each. */
   setAside: readonly string[];
+  /** The processes that serve requests; the router itself when it has no workers. */
+  workers: number[];
 }
 
 export interface ControlVerbs {
-  status(): RouterStatus;
+  status(): RouterStatus | Promise<RouterStatus>;
   putTable(table: unknown): Promise<{ setAside: readonly string[] }>;
+  /** Reads the table on disk: how a master tells its workers of a new one. */
+  reload(): Promise<{ setAside: readonly string[] }>;
   drain(dynoId: string, timeoutMs: number): Promise<number>;
-  activity(): ActivityReport;
+  activity(): ActivityReport | Promise<ActivityReport>;
   /** Hears what the server should know, until the returned function is called. */
   listen(listener: (event: RouterEvent) => void): () => void;
   /** Resolves when nothing is listened on any more; what is under way goes on. */
@@ -66,13 +70,15 @@ export async function serveControl(path: string, verbs: ControlVerbs): Promise<C
 async function answer(request: Request, verbs: ControlVerbs): Promise<Response> {
   switch (`${request.method} ${new URL(request.url).pathname}`) {
     case "GET /status":
-      return Response.json(verbs.status());
+      return Response.json(await verbs.status());
     case "GET /activity":
-      return Response.json(verbs.activity());
+      return Response.json(await verbs.activity());
     case "GET /events":
       return streamEvents(request, verbs);
     case "PUT /table":
       return answerTo(request, (table) => verbs.putTable(table));
+    case "POST /reload":
+      return Response.json(await verbs.reload());
     case "POST /drain":
       return answerTo(request, async (body) => {
         const { dyno, timeoutMs } = drainRequest.parse(body);

@@ -14,7 +14,10 @@ code{padding:2px 6px;border-radius:6px;background:var(--paper);color:var(--ink);
 
 const mark = `<svg viewBox="0 0 48 48" fill="none" stroke="currentColor" stroke-width="3" stroke-linecap="round" aria-hidden="true"><circle cx="24" cy="24" r="20"/><circle cx="24" cy="24" r="7"/><path d="M24 4v8M24 36v8M4 24h8M36 24h8"/></svg>`;
 
-const words: Record<ErrorPage | "no-such-app", { title: string; body: string }> = {
+/** All pages that the router can show: those of the errors, and two more. */
+export type OwnPage = ErrorPage | "no-such-app" | "moved";
+
+const words: Record<OwnPage, { title: string; body: string }> = {
   "application-error": {
     title: "Application error",
     body: `<p>An error occurred in the application and your page could not be served. If you are the application owner, check your logs for details. You can do this from the command line:</p><p><code>stator logs --tail</code></p>`,
@@ -31,14 +34,55 @@ const words: Record<ErrorPage | "no-such-app", { title: string; body: string }> 
     title: "No such app",
     body: `<p>There is no app configured at that hostname. Perhaps the app owner has renamed it, or you mistyped the address.</p>`,
   },
+  moved: {
+    title: "This way",
+    body: `<p>This application is served over HTTPS only.</p>`,
+  },
+  forbidden: {
+    title: "Not from here",
+    body: `<p>This application answers only to certain addresses, and yours is not among them.</p>`,
+  },
+  unauthorized: {
+    title: "Password needed",
+    body: `<p>This application asks for a user name and a password.</p>`,
+  },
+  "too-many-requests": {
+    title: "Too many requests",
+    body: `<p>More requests came than this application takes. Please try again in a moment.</p>`,
+  },
   "no-page": { title: "Bad request", body: `<p>The request could not be understood.</p>` },
 };
 
+/** A page of the app's owner: where it is, and a copy of it if there is one. */
+export interface CustomPage {
+  url: string;
+  copy?: string | undefined;
+}
+
 /** A whole page that asks no other host for anything, unless the app's owner names one of their own. */
-export function errorPage(page: ErrorPage | "no-such-app", customUrl?: string): string {
+export function errorPage(page: OwnPage, custom?: CustomPage): string {
   const { title, body } = words[page];
   const head = `<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">`;
-  if (customUrl !== undefined && /^(https?:)?\/\//i.test(customUrl))
-    return `${head}<title>${title}</title><style>html,body,iframe{margin:0;padding:0;}html,body{height:100%;overflow:hidden;}iframe{width:100%;height:100%;border:0;}</style></head><body><iframe src="${Bun.escapeHTML(customUrl)}"></iframe></body></html>`;
+  if (custom !== undefined && isWebAddress(custom.url))
+    return `${head}<title>${title}</title><style>html,body,iframe{margin:0;padding:0;}html,body{height:100%;overflow:hidden;}iframe{width:100%;height:100%;border:0;}</style></head><body>${frame(custom)}</body></html>`;
   return `${head}<meta name="robots" content="noindex"><title>${title}</title><style>${style}</style></head><body><main>${mark}<h1>${title}</h1>${body}</main></body></html>`;
+}
+
+/** Only such addresses are put into a page or fetched. */
+function isWebAddress(url: string): boolean {
+  return /^(https?:)?\/\/[^/]/i.test(url);
+}
+
+/**
+ * Heroku's frame around the owner's page (contract §3.8). With a copy it also shows where the page
+ * may not be framed, or its host is down; without the app's origin, since the page is of another.
+ */
+function frame({ url, copy }: CustomPage): string {
+  const src = `src="${Bun.escapeHTML(url)}"`;
+  if (copy === undefined) return `<iframe ${src}></iframe>`;
+  const base = `<base href="${Bun.escapeHTML(url)}" target="_top">`;
+  const page = /<head[^>]*>/i.test(copy)
+    ? copy.replace(/<head[^>]*>/i, (head) => head + base)
+    : base + copy;
+  return `<iframe ${src} srcdoc="${Bun.escapeHTML(page)}" sandbox="allow-scripts allow-forms allow-popups allow-top-navigation-by-user-activation"></iframe>`;
 }

@@ -1,15 +1,17 @@
 import type { Activity } from "./activity.ts";
 import type { Quarantine } from "./balancer.ts";
-import { errorPage } from "./error-page.ts";
+import type { CustomPages } from "./custom-pages.ts";
+import { errorPage, type CustomPage, type OwnPage } from "./error-page.ts";
 import { connectionLine, forwardedForOf, requestIdOf } from "./forward-headers.ts";
-import { writeHead, type RequestHead } from "./http-head.ts";
+import { writeHead, type HeaderLine, type RequestHead } from "./http-head.ts";
 import type { IdleConnections } from "./idle-connections.ts";
 import type { InFlight } from "./in-flight.ts";
 import type { RouterLimits } from "./limits.ts";
 import type { LogFile } from "./log-file.ts";
+import type { RateLimits } from "./rate-limits.ts";
 import { requestLogLine, timestamp } from "./request-log.ts";
 import type { RouteStore } from "./route-store.ts";
-import { routerError, type ErrorPage, type RouterErrorCode } from "./router-error.ts";
+import { routerError, type RouterErrorCode } from "./router-error.ts";
 import type { Wakes } from "./wakes.ts";
 import type { Wire } from "./wire.ts";
 
@@ -23,11 +25,14 @@ export interface Door {
   dynos: InFlight;
   /** The same by app. */
   apps: InFlight;
+  customPages: CustomPages;
+  rateLimits: RateLimits;
+  httpsPort: number | null;
   activity: Activity;
   wakes: Wakes;
   log: LogFile;
-  /** No more requests after the one under way. */
-  stopping: boolean;
+  /** No more requests after the one under way; `forced` when that one is broken off too. */
+  stopping: false | "finishing" | "forced";
 }
 
 export interface Client {
@@ -35,6 +40,8 @@ export interface Client {
   address: string;
   /** `tls1.3`; nothing for plain HTTP. */
   tlsVersion?: string;
+  /** A request or a tunnel is under way. */
+  isAsking?: boolean;
 }
 
 /** What becomes of the client's connection when a request has ended. */
@@ -56,6 +63,8 @@ export interface Exchange {
   /** Of the response's body, as far as they went to the client. */
   bytes?: number;
   failure?: RouterErrorCode;
+  /** What the router adds to the response, whoever makes it. */
+  readonly addedHeaders: HeaderLine[];
 }
 
 /** The start of a request: its id, its way here, its time. */
@@ -68,6 +77,7 @@ export function startExchange(client: Client, head: RequestHead, door: Door): Ex
     forwardedFor: forwardedForOf(head.headers, client.address),
     receivedAtMs: Date.now(),
     status: 0,
+    addedHeaders: [],
   };
 }
 
@@ -85,10 +95,15 @@ export function answerError(
 }
 
 const reasons: Record<number, string> = {
+  301: "Moved Permanently",
+  308: "Permanent Redirect",
   400: "Bad Request",
+  401: "Unauthorized",
+  403: "Forbidden",
   404: "Not Found",
   408: "Request Timeout",
   417: "Expectation Failed",
+  429: "Too Many Requests",
   502: "Bad Gateway",
   503: "Service Unavailable",
 };
@@ -96,7 +111,7 @@ const reasons: Record<number, string> = {
 /** Sends a page of our own. A request with a body is not read to its end for it. */
 export function answerPage(
   exchange: Exchange,
-  options: { status: number; page: ErrorPage | "no-such-app"; customUrl?: string | undefined },
+  options: { status: number; page: OwnPage; customUrl?: string | undefined },
 ): Afterwards {
   const { client, head, door } = exchange;
   const unreadBody =
@@ -104,11 +119,15 @@ export function answerPage(
   const keepAlive = head.keepAlive && !unreadBody && !door.stopping && options.status !== 400;
   sendPage(client.wire, {
     status: options.status,
-    page: errorPage(options.page, options.customUrl),
+    page: errorPage(options.page, customPage(exchange, options.customUrl)),
     withBody: head.method !== "HEAD",
-    connection: connectionLine({ keepAlive, version: head.version }),
+    headers: [...exchange.addedHeaders, ...connectionLine({ keepAlive, version: head.version })],
   });
   return keepAlive ? "keep" : "close";
+}
+
+function customPage({ door }: Exchange, url: string | undefined): CustomPage | undefined {
+  return url === undefined ? undefined : { url, copy: door.customPages.copyOf(url) };
 }
 
 /** A page to a client of which perhaps not even a head was understood. */
@@ -118,7 +137,7 @@ export function sendPage(
     status: number;
     page: string;
     withBody: boolean;
-    connection: { name: string; value: string }[];
+    headers: HeaderLine[];
   },
 ): void {
   const body = Buffer.from(options.page);
@@ -129,7 +148,7 @@ export function sendPage(
       { name: "Content-Length", value: String(body.length) },
       { name: "Date", value: new Date().toUTCString() },
       { name: "Via", value: "1.1 stator-router" },
-      ...options.connection,
+      ...options.headers,
     ]),
   );
   if (options.withBody) wire.write(body);

@@ -1,6 +1,11 @@
-import { options, type Header, type RequestHead, type ResponseHead } from "./http-head.ts";
-
-type Line = Pick<Header, "name" | "value">;
+import {
+  options,
+  type Header,
+  type HeaderLine,
+  type RequestHead,
+  type ResponseHead,
+} from "./http-head.ts";
+import type { RouteApp } from "./route-table.ts";
 
 const via = "1.1 stator-router";
 
@@ -56,7 +61,7 @@ export interface RequestFacts {
 export function headersToDyno(
   head: RequestHead,
   facts: RequestFacts & { keepAlive: boolean },
-): Line[] {
+): HeaderLine[] {
   const named = options(head.headers, "connection");
   const passed = head.headers.filter(({ key }) => {
     const plain = key.replaceAll("_", "-");
@@ -86,19 +91,42 @@ export function headersToDyno(
 /** The headers that a client gets; `chunked` and `keepAlive` are for the connection to the client. */
 export function headersToClient(
   head: ResponseHead,
-  connection: { chunked: boolean; keepAlive: boolean; version: RequestHead["version"] },
-): Line[] {
+  connection: {
+    chunked: boolean;
+    keepAlive: boolean;
+    version: RequestHead["version"];
+    /** The router's own, which yield to the app's except for cookies. */
+    added: readonly HeaderLine[];
+  },
+): HeaderLine[] {
   const named = options(head.headers, "connection");
-  const lines: Line[] = head.headers.filter(
+  const lines: HeaderLine[] = head.headers.filter(
     ({ key }) => !hopByHop.has(key) && !named.has(key) && key !== "via",
   );
   if (!head.headers.some(({ key }) => key === "date"))
     lines.push({ name: "Date", value: new Date().toUTCString() });
-  lines.push(...framingOf(head));
+  lines.push(...withoutThoseOf(head, connection.added), ...framingOf(head));
   if (connection.chunked && head.body.kind === "until-close")
     lines.push({ name: "Transfer-Encoding", value: "chunked" });
   lines.push({ name: "Via", value: [...valuesOf(head.headers, "via"), via].join(", ") });
   return [...lines, ...connectionLine(connection)];
+}
+
+/** Strict-Transport-Security (RFC 6797). */
+export function hstsHeader(hsts: NonNullable<RouteApp["hsts"]>): HeaderLine {
+  const value =
+    `max-age=${hsts.maxAgeSeconds}` +
+    (hsts.includeSubDomains === true ? "; includeSubDomains" : "") +
+    (hsts.preload === true ? "; preload" : "");
+  return { name: "Strict-Transport-Security", value };
+}
+
+function withoutThoseOf(head: ResponseHead, added: readonly HeaderLine[]): readonly HeaderLine[] {
+  if (added.length === 0) return added;
+  return added.filter(
+    ({ name }) =>
+      name === "Set-Cookie" || !head.headers.some(({ key }) => key === name.toLowerCase()),
+  );
 }
 
 /** How long a dyno keeps its connection after this response, as far as it says; 0 is not at all. */
@@ -106,6 +134,8 @@ export function keptByDynoMs(head: ResponseHead): number {
   const connection = options(head.headers, "connection");
   if (head.version !== "1.1" || connection.has("close") || head.body.kind === "until-close")
     return 0;
+  // Whoever says both framings may mean the other one.
+  if (head.body.kind === "chunked" && valuesOf(head.headers, "content-length").length > 0) return 0;
   const [, seconds] =
     /(?:^|[,\s])timeout=(\d{1,6})/i.exec(valuesOf(head.headers, "keep-alive").join(",")) ?? [];
   return seconds === undefined ? Infinity : Math.max(0, Number(seconds) - 1) * 1_000;
@@ -115,21 +145,44 @@ export function keptByDynoMs(head: ResponseHead): number {
 export function connectionLine(connection: {
   keepAlive: boolean;
   version: RequestHead["version"];
-}): Line[] {
+}): HeaderLine[] {
   if (!connection.keepAlive) return [{ name: "Connection", value: "close" }];
   return connection.version === "1.0" ? [{ name: "Connection", value: "keep-alive" }] : [];
 }
 
 /** The headers of a response that makes the connection a tunnel. */
-export function headersOfSwitch(head: ResponseHead): Line[] {
+export function headersOfSwitch(head: ResponseHead, added: readonly HeaderLine[]): HeaderLine[] {
   return [
+    ...withoutThoseOf(head, added),
     ...head.headers.filter(({ key }) => !hopByHop.has(key) && key !== "via"),
     { name: "Connection", value: "Upgrade" },
     { name: "Via", value: [...valuesOf(head.headers, "via"), via].join(", ") },
   ];
 }
 
-function framingOf(head: RequestHead | ResponseHead): Line[] {
+/** The headers of a response before the response: hints (103) and the like. */
+export function headersOfInterim(head: ResponseHead): HeaderLine[] {
+  const named = options(head.headers, "connection");
+  return head.headers.filter(({ key }) => !hopByHop.has(key) && !named.has(key));
+}
+
+/** Never taken from a trailer: what routes, frames, lets in or changes how the body is read. */
+const notInTrailers = new Set([
+  ...["authorization", "cookie", "set-cookie", "www-authenticate", "location", "date", "age"],
+  ...["content-encoding", "content-type", "content-range", "cache-control", "expires", "vary"],
+  ...["range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"],
+]);
+
+/** The trailers of a chunked body that may go on (RFC 9110 §6.5.1). */
+export function passedTrailers(trailers: readonly Header[]): readonly Header[] {
+  if (trailers.length === 0) return trailers;
+  return trailers.filter(({ key }) => {
+    const plain = key.replaceAll("_", "-");
+    return !hopByHop.has(plain) && !ours.has(plain) && !notInTrailers.has(plain);
+  });
+}
+
+function framingOf(head: RequestHead | ResponseHead): HeaderLine[] {
   switch (head.body.kind) {
     case "chunked":
       return [{ name: "Transfer-Encoding", value: "chunked" }];
@@ -143,7 +196,7 @@ function framingOf(head: RequestHead | ResponseHead): Line[] {
 }
 
 /** A response to HEAD, or a 304, tells the length that the body would have. */
-function framingWithoutBody(head: ResponseHead): Line[] {
+function framingWithoutBody(head: ResponseHead): HeaderLine[] {
   if (head.status < 200 || head.status === 204) return [];
   if (head.headers.some(({ key }) => key === "transfer-encoding"))
     return [{ name: "Transfer-Encoding", value: "chunked" }];

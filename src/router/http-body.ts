@@ -1,4 +1,4 @@
-import type { BodyFraming } from "./http-head.ts";
+import { writeHeaders, type BodyFraming, type Header } from "./http-head.ts";
 import type { Wire } from "./wire.ts";
 
 /** Why a body could not be read to its end. */
@@ -24,6 +24,11 @@ export class BodyReader {
     this.#framing = framing;
     this.#left = framing.kind === "length" ? framing.bytes : 0;
     this.done = framing.kind === "none" || (framing.kind === "length" && framing.bytes === 0);
+  }
+
+  /** What a chunked body said after its end; none before that. */
+  get trailers(): readonly Header[] {
+    return this.#chunks.trailers;
   }
 
   /**
@@ -61,11 +66,12 @@ export class BodyReader {
 const maxChunkLineBytes = 4_096;
 const maxTrailerBytes = 16_384;
 const chunkLine = /^([0-9A-Fa-f]{1,13})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/;
-const trailerLine = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*$/;
+const trailerLine =
+  /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[\t ]*((?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)[\t ]*$/;
 
 /**
- * Undoes the chunked coding, strictly: only CRLF, only hexadecimal digits. Chunk extensions and
- * trailers are checked and dropped, since what goes on is framed anew.
+ * Undoes the chunked coding, strictly: only CRLF, only hexadecimal digits. Chunk extensions
+ * are checked and dropped, since what goes on is framed anew.
  */
 export class ChunkedDecoder {
   #state: "size" | "data" | "data end" | "trailer" = "size";
@@ -73,6 +79,7 @@ export class ChunkedDecoder {
   #line: Buffer[] = [];
   #lineBytes = 0;
   #trailerBytes = 0;
+  readonly trailers: Header[] = [];
 
   /** The payload in these bytes; `rest` is what follows the end of the body, once it is there. */
   push(bytes: Buffer): { pieces: Buffer[]; rest?: Buffer } {
@@ -123,8 +130,10 @@ export class ChunkedDecoder {
     }
     if (line === "") return true;
     this.#trailerBytes += raw.length;
-    if (!trailerLine.test(line) || this.#trailerBytes > maxTrailerBytes)
+    const [, name, value = ""] = trailerLine.exec(line) ?? [];
+    if (name === undefined || this.#trailerBytes > maxTrailerBytes)
       throw new BodyError("bad chunk");
+    this.trailers.push({ name, key: name.toLowerCase(), value });
     return false;
   }
 }
@@ -132,13 +141,19 @@ export class ChunkedDecoder {
 const crlf = Buffer.from("\r\n");
 const lastChunk = Buffer.from("0\r\n\r\n");
 
+function endOfChunks(trailers: readonly Header[]): Buffer {
+  return trailers.length === 0
+    ? lastChunk
+    : Buffer.from(`0\r\n${writeHeaders(trailers)}\r\n`, "latin1");
+}
+
 /** Payload as it goes on: one chunk of all pieces, or plain; with the last chunk at the end. */
 export function frameBody(
   pieces: readonly Buffer[],
-  options: { chunked: boolean; last: boolean },
+  options: { chunked: boolean; last: boolean; trailers: readonly Header[] },
 ): Buffer[] {
   if (!options.chunked) return [...pieces];
   const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
   const chunk = bytes === 0 ? [] : [Buffer.from(`${bytes.toString(16)}\r\n`), ...pieces, crlf];
-  return options.last ? [...chunk, lastChunk] : chunk;
+  return options.last ? [...chunk, endOfChunks(options.trailers)] : chunk;
 }

@@ -10,6 +10,9 @@ export interface Header {
   value: string;
 }
 
+/** A header to be written. */
+export type HeaderLine = Pick<Header, "name" | "value">;
+
 export type BodyFraming =
   | { kind: "none" }
   | { kind: "length"; bytes: number }
@@ -265,8 +268,13 @@ function readResponse(
 }
 
 /** The bytes of a head. */
-export function writeHead(first: string, headers: readonly Pick<Header, "name" | "value">[]) {
-  let text = `${first}\r\n`;
+export function writeHead(first: string, headers: readonly HeaderLine[]) {
+  return Buffer.from(`${first}\r\n${writeHeaders(headers)}\r\n`, "latin1");
+}
+
+/** Header lines, each with its end. */
+export function writeHeaders(headers: readonly HeaderLine[]): string {
+  let text = "";
   for (const { name, value } of headers) text += `${name}: ${value}\r\n`;
-  return Buffer.from(`${text}\r\n`, "latin1");
+  return text;
 }

@@ -2,7 +2,6 @@
 export interface InFlight {
   enter(name: string): () => void;
   count(name: string): number;
-  total(): number;
   all(): Record<string, number>;
   /** Resolves with what is left: 0, or more when the time is over first. */
   whenIdle(name: string, timeoutMs: number): Promise<number>;
@@ -12,10 +11,8 @@ export interface InFlight {
 export function createInFlight(): InFlight {
   const counts = new Map<string, number>();
   const waiters = new Map<string, Set<() => void>>();
-  let total = 0;
 
   function leave(name: string): void {
-    total--;
     const left = (counts.get(name) ?? 1) - 1;
     if (left > 0) {
       counts.set(name, left);
@@ -27,7 +24,6 @@ export function createInFlight(): InFlight {
 
   return {
     enter(name) {
-      total++;
       counts.set(name, (counts.get(name) ?? 0) + 1);
       let left = false;
       return () => {
@@ -36,7 +32,6 @@ export function createInFlight(): InFlight {
       };
     },
     count: (name) => counts.get(name) ?? 0,
-    total: () => total,
     all: () => Object.fromEntries(counts),
     whenIdle(name, timeoutMs) {
       if (!counts.has(name)) return Promise.resolve(0);

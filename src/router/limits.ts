@@ -21,8 +21,12 @@ export interface RouterLimits {
   lingerMs: number;
   /** The same for a dyno, and for idle clients when the router stops; ours. */
   lastWordMs: number;
-  /** How long requests may go on after the router was told to stop; ours. */
+  /** How long a connection may stay without a request when the router stops; ours. */
+  quietMs: number;
+  /** How long requests and tunnels may go on after the router was told to stop; ours. */
   stopMs: number;
+  /** Client connections of one process; more are answered with H22 and closed. Ours. */
+  connections: number;
   /** Requests in flight of one app, for each of its web dynos. */
   requestsPerDyno: number;
 }
@@ -39,6 +43,8 @@ export const herokuLimits: RouterLimits = {
   headMs: 30_000,
   lingerMs: 30_000,
   lastWordMs: 2_000,
+  quietMs: 1_000,
   stopMs: 30_000,
+  connections: 50_000,
   requestsPerDyno: 200,
 };

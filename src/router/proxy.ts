@@ -1,3 +1,5 @@
+import { decideAccess } from "./access.ts";
+import { affinityCookie, stickyDyno } from "./affinity.ts";
 import { chooseDyno, decide } from "./balancer.ts";
 import {
   answerError,
@@ -9,9 +11,11 @@ import {
   type Door,
   type Exchange,
 } from "./exchange.ts";
+import { hstsHeader } from "./forward-headers.ts";
 import type { RequestHead } from "./http-head.ts";
+import { rateKeyOf } from "./rate-limits.ts";
 import { relay } from "./relay.ts";
-import type { RouteDyno } from "./route-table.ts";
+import { findUpstream, type RouteApp, type RouteDyno } from "./route-table.ts";
 import type { RouterErrorCode } from "./router-error.ts";
 import { connect } from "./sockets.ts";
 import type { Wire } from "./wire.ts";
@@ -23,7 +27,7 @@ export async function serveRequest(
   door: Door,
 ): Promise<Afterwards> {
   const exchange = startExchange(client, head, door);
-  const upstream = door.routes.current.hosts.get(head.host);
+  const upstream = findUpstream(door.routes.current, head.host);
   if (upstream === undefined) return answerPage(exchange, { status: 404, page: "no-such-app" });
   return "socket" in upstream
     ? serveFromSocket(exchange, upstream.socket)
@@ -56,12 +60,51 @@ async function serveFromApp(exchange: Exchange, appId: string): Promise<Afterwar
     visit.becomeTunnel();
   };
   try {
-    return await proxyToApp(exchange, appId, onTunnel);
+    return refuseByRules(exchange, appId) ?? (await proxyToApp(exchange, appId, onTunnel));
   } finally {
     leave();
     visit.end();
     logExchange(exchange, appId);
   }
+}
+
+/** The app's own rules about who may ask, and how often; nothing when they let the request in. */
+function refuseByRules(exchange: Exchange, appId: string): Afterwards | undefined {
+  const { door, head, client } = exchange;
+  const app = door.routes.current.apps.get(appId);
+  if (app === undefined) return undefined;
+  const https = client.tlsVersion !== undefined;
+  if (https && app.hsts) exchange.addedHeaders.push(hstsHeader(app.hsts));
+  const access = decideAccess(app, {
+    ...{ clientAddress: client.address, https, httpsPort: door.httpsPort },
+    ...{ method: head.method, host: head.host, target: head.target, headers: head.headers },
+  });
+  switch (access.kind) {
+    case "granted":
+      return refuseByRate(exchange, appId, app);
+    case "forbidden address":
+      return answerError(exchange, access.kind);
+    case "unauthorized":
+      exchange.addedHeaders.push({ name: "WWW-Authenticate", value: access.challenge });
+      return answerError(exchange, access.kind);
+    case "redirect":
+      exchange.status = access.status;
+      exchange.addedHeaders.push({ name: "Location", value: access.location });
+      return answerPage(exchange, { status: access.status, page: "moved" });
+  }
+}
+
+function refuseByRate(exchange: Exchange, appId: string, app: RouteApp): Afterwards | undefined {
+  if (!app.rateLimits) return undefined;
+  const { rateLimits } = exchange.door;
+  const { app: ofApp, client: ofClient } = app.rateLimits;
+  const client = rateKeyOf(exchange.client.address);
+  // The client's first: what it is refused must not use up what others may.
+  let waitMs = ofClient === undefined ? 0 : rateLimits.take(`${appId} ${client}`, ofClient);
+  if (waitMs === 0 && ofApp !== undefined) waitMs = rateLimits.take(appId, ofApp);
+  if (waitMs === 0) return undefined;
+  exchange.addedHeaders.push({ name: "Retry-After", value: String(Math.ceil(waitMs / 1_000)) });
+  return answerError(exchange, "rate limit");
 }
 
 async function proxyToApp(
@@ -145,7 +188,7 @@ async function waitForDyno(
     if (decision.kind === "dynos") {
       const backlog = door.limits.requestsPerDyno * decision.dynos.length;
       if (door.apps.count(appId) > backlog) return "H11";
-      return connectToOne(exchange, decision.dynos);
+      return connectToOne(exchange, app, decision.dynos);
     }
     if (door.apps.count(appId) > door.limits.requestsPerDyno * Math.max(1, app.webQuantity))
       return "H11";
@@ -177,14 +220,22 @@ export function connectionKey({ id, address, port }: RouteDyno): string {
 /** Tries dynos until one takes the connection. Nothing of the request is sent before that. */
 async function connectToOne(
   exchange: Exchange,
+  app: RouteApp,
   dynos: readonly RouteDyno[],
 ): Promise<ReachedDyno | RouterErrorCode> {
   const { door, client } = exchange;
   const { connectAttempts, connectMs } = door.limits;
   const tried = new Set<string>();
   let failure: RouterErrorCode = "H21";
+  const sticks = app.sessionAffinity === true;
+  const sticky = sticks ? stickyDyno(exchange.head.headers, dynos) : undefined;
+  const stick = (dyno: RouteDyno) => sticks && keepClientAt(exchange, dyno);
   while (tried.size < connectAttempts && !client.wire.ended) {
-    const dyno = chooseDyno(dynos, { tried, isQuarantined: (id) => door.quarantine.has(id) });
+    const dyno = chooseDyno(dynos, {
+      tried,
+      sticky,
+      isQuarantined: (id) => door.quarantine.has(id),
+    });
     if (dyno === undefined) return failure;
     tried.add(dyno.id);
     exchange.dyno = dyno.name;
@@ -193,6 +244,7 @@ async function connectToOne(
     const idle = door.idle.take(key);
     if (idle !== undefined) {
       exchange.connectMs = 0;
+      stick(dyno);
       return { key, wire: idle, leaveDyno };
     }
     const startedAtMs = performance.now();
@@ -201,10 +253,20 @@ async function connectToOne(
       { timeoutMs: connectMs },
     );
     exchange.connectMs = performance.now() - startedAtMs;
-    if (typeof wire !== "string") return { key, wire, leaveDyno };
+    if (typeof wire !== "string") {
+      stick(dyno);
+      return { key, wire, leaveDyno };
+    }
     leaveDyno();
     door.quarantine.add(dyno.id);
     failure = wire === "timeout" ? "H19" : "H21";
   }
   return client.wire.ended ? "H27" : failure;
+}
+
+function keepClientAt({ addedHeaders, head }: Exchange, dyno: RouteDyno): void {
+  const value = affinityCookie(head.headers, {
+    ...{ dynoId: dyno.id, host: head.host, nowMs: Date.now() },
+  });
+  if (value !== undefined) addedHeaders.push({ name: "Set-Cookie", value });
 }

@@ -1,10 +1,13 @@
 import { answerError, type Afterwards, type Exchange } from "./exchange.ts";
 import {
+  headersOfInterim,
   headersOfSwitch,
   headersToClient,
   headersToDyno,
   keptByDynoMs,
+  passedTrailers,
 } from "./forward-headers.ts";
+import { HeadBuffer } from "./head-buffer.ts";
 import { BodyError, BodyReader, frameBody } from "./http-body.ts";
 import { parseResponseHead, writeHead, type ResponseHead } from "./http-head.ts";
 import type { RouterErrorCode } from "./router-error.ts";
@@ -59,7 +62,7 @@ export async function relay(
   exchange.connectedAtMs = performance.now();
   upstream.activeAtMs = exchange.connectedAtMs;
   if (client.ended) fail(run, "H27");
-  client.onGone = () => fail(run, "H27");
+  client.onGone = () => fail(run, exchange.door.stopping === "forced" ? "H24" : "H27");
   const stopWatching = options.timeLimits ? watch(run) : () => {};
   try {
     sendRequestHead(run);
@@ -110,14 +113,18 @@ async function sendBody(run: Relay): Promise<void> {
   if (upload.done) return;
   if (head.expect === "100-continue" && head.version === "1.1")
     client.wire.write(Buffer.from("HTTP/1.1 100 Continue\r\n\r\n"));
-  const chunked = head.body.kind === "chunked";
+  const framing = () => ({
+    chunked: head.body.kind === "chunked",
+    last: upload.done,
+    trailers: passedTrailers(upload.trailers),
+  });
   try {
     while (!upload.done && !upstream.closed) {
       run.awaitingUpload = true;
       const next = upload.read();
       const pieces = next instanceof Promise ? await next : next;
       run.awaitingUpload = false;
-      for (const bytes of frameBody(pieces, { chunked, last: upload.done })) upstream.write(bytes);
+      for (const bytes of frameBody(pieces, framing())) upstream.write(bytes);
       const room = upstream.room();
       if (room !== undefined) await room;
     }
@@ -128,33 +135,35 @@ async function sendBody(run: Relay): Promise<void> {
   }
 }
 
+/** An app may send hints before its response, not a stream of them to a client that takes none. */
+const maxInterimResponses = 32;
+
 /** The head of the final response; those before it (1xx) go on to clients that know them. */
 async function receiveResponseHead(run: Relay): Promise<ResponseHead | RouterErrorCode> {
   const { upstream, exchange } = run;
   const { head, client } = exchange;
-  let bytes: Buffer | undefined;
+  let received = new HeadBuffer();
+  let interim = 0;
   for (;;) {
     const more = await upstream.read();
     if (run.failure !== undefined) return run.failure;
-    if (more === null) return bytes === undefined ? "H13" : "H17";
-    bytes = bytes === undefined ? more : Buffer.concat([bytes, more]);
-    for (;;) {
-      const parsed = parseResponseHead(bytes, head);
-      if (parsed.kind === "bad") return parsed.reason;
-      if (parsed.kind === "incomplete") break;
-      const { status } = parsed.head;
-      bytes = bytes.subarray(parsed.byteLength);
-      if (status === 101 && !head.upgrade) return "H17";
-      if (status >= 200 || status === 101) {
-        upstream.unread(bytes);
-        return parsed.head;
-      }
-      // 100 was the router's to say; HTTP/1.0 knows none of them.
-      if (status !== 100 && head.version === "1.1")
-        client.wire.write(
-          writeHead(`HTTP/1.1 ${status} ${parsed.head.reason}`, parsed.head.headers),
-        );
-    }
+    if (more === null) return received.isEmpty && interim === 0 ? "H13" : "H17";
+    const bytes = received.push(more);
+    if (bytes === undefined) continue;
+    const parsed = parseResponseHead(bytes, head);
+    if (parsed.kind === "bad") return parsed.reason;
+    if (parsed.kind === "incomplete") continue;
+    const { status } = parsed.head;
+    upstream.unread(bytes.subarray(parsed.byteLength));
+    if (status === 101 && !head.upgrade) return "H17";
+    if (status >= 200 || status === 101) return parsed.head;
+    if (++interim > maxInterimResponses) return "H17";
+    received = new HeadBuffer();
+    // 100 was the router's to say; HTTP/1.0 knows none of them.
+    if (status === 100 || head.version === "1.0") continue;
+    client.wire.write(
+      writeHead(`HTTP/1.1 ${status} ${parsed.head.reason}`, headersOfInterim(parsed.head)),
+    );
   }
 }
 
@@ -188,7 +197,12 @@ async function sendResponse(run: Relay, response: ResponseHead): Promise<Afterwa
   client.write(
     writeHead(
       `HTTP/1.1 ${response.status} ${response.reason}`,
-      headersToClient(forClient, { chunked, keepAlive, version: head.version }),
+      headersToClient(forClient, {
+        chunked,
+        keepAlive,
+        version: head.version,
+        added: exchange.addedHeaders,
+      }),
     ),
   );
   try {
@@ -205,10 +219,11 @@ async function sendResponse(run: Relay, response: ResponseHead): Promise<Afterwa
 
 async function sendResponseBody(run: Relay, body: BodyReader, chunked: boolean): Promise<void> {
   const client = run.exchange.client.wire;
+  const framing = () => ({ chunked, last: body.done, trailers: passedTrailers(body.trailers) });
   while (!body.done && run.failure === undefined) {
     const next = body.read();
     const pieces = next instanceof Promise ? await next : next;
-    for (const bytes of frameBody(pieces, { chunked, last: body.done })) client.write(bytes);
+    for (const bytes of frameBody(pieces, framing())) client.write(bytes);
     for (const piece of pieces) run.exchange.bytes = (run.exchange.bytes ?? 0) + piece.length;
     const room = client.room();
     if (room === undefined) continue;
@@ -238,7 +253,9 @@ async function tunnel(
   client.wire.onGone = undefined;
   options.onTunnel();
   exchange.status = 101;
-  client.wire.write(writeHead(`HTTP/1.1 101 ${response.reason}`, headersOfSwitch(response)));
+  client.wire.write(
+    writeHead(`HTTP/1.1 101 ${response.reason}`, headersOfSwitch(response, exchange.addedHeaders)),
+  );
   exchange.bytes = await runTunnel(client.wire, upstream, {
     idleMs: options.timeLimits ? door.limits.idleMs : undefined,
     lastWordsMs: door.limits.idleMs,

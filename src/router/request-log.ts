@@ -24,7 +24,8 @@ export function requestLogLine(record: RequestRecord): string {
   const error =
     row === undefined
       ? "at=info"
-      : `at=${row.at} code=${record.failure?.slice(0, 3)} desc="${row.desc}"` +
+      : `at=${row.at}${codeOf(record.failure)} desc="${row.desc}"` +
+        (row.cause === undefined ? "" : ` cause="${row.cause}"`) +
         (row.sock === undefined ? "" : ` sock=${row.sock}`);
   return (
     `${error} method=${record.method} path="${escaped(record.path)}" host=${record.host} ` +
@@ -34,6 +35,11 @@ export function requestLogLine(record: RequestRecord): string {
     `bytes=${record.bytes ?? ""} protocol=http${record.version} ` +
     (record.tlsVersion === undefined ? "tls=false" : `tls=true tls_version=${record.tlsVersion}`)
   );
+}
+
+/** H codes are Heroku's; what the app's own rules refuse has none. */
+function codeOf(failure: RouterErrorCode | undefined): string {
+  return /^H\d/.test(failure ?? "") ? ` code=${failure?.slice(0, 3)}` : "";
 }
 
 function milliseconds(value: number | undefined): string {

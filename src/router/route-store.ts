@@ -1,4 +1,4 @@
-import { mkdir, open, readFile, rename } from "node:fs/promises";
+import { open, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { noRoutes, readRoutes, type Routes } from "./route-table.ts";
 
@@ -35,6 +35,17 @@ export function createRouteStore(
     for (const listener of called) listener();
   }
 
+  async function loadFromDisk(): Promise<void> {
+    const text = await readFile(path, "utf8").catch(() => undefined);
+    if (text === undefined) return;
+    try {
+      await putInForce(JSON.parse(text), async () => {});
+    } catch (error) {
+      // The server puts a whole table as soon as it sees this router; until then there is none.
+      setAside = [`routes.json: ${String(error)}`];
+    }
+  }
+
   return {
     get current() {
       return current;
@@ -42,16 +53,9 @@ export function createRouteStore(
     get setAside() {
       return setAside;
     },
-    async load() {
-      await mkdir(dir, { recursive: true, mode: 0o700 });
-      const text = await readFile(path, "utf8").catch(() => undefined);
-      if (text === undefined) return;
-      try {
-        await putInForce(JSON.parse(text), async () => {});
-      } catch (error) {
-        // The server puts a whole table as soon as it sees this router; until then there is none.
-        setAside = [`routes.json: ${String(error)}`];
-      }
+    load() {
+      replacing = replacing.then(loadFromDisk);
+      return replacing;
     },
     replace(value) {
       // One after another, so that what is on disk is what is in force.

@@ -1,10 +1,36 @@
 import { z } from "zod";
+import { readRange } from "./addresses.ts";
 
 const dynoSchema = z.object({
   id: z.string().min(1),
   name: z.string().regex(/^[\w.-]+$/),
   address: z.string().min(1),
   port: z.int().min(1).max(65_535),
+});
+
+const basicAuthSchema = z.object({
+  username: z.string(),
+  salt: z.string().min(8),
+  digest: z.string().regex(/^[0-9a-f]{64}$/),
+});
+
+const addressRange = z.string().transform((text, context) => {
+  const range = readRange(text);
+  if (range !== undefined) return range;
+  context.addIssue(`${JSON.stringify(text)} is no address and no range of them`);
+  return z.NEVER;
+});
+
+const hstsSchema = z.object({
+  maxAgeSeconds: z.int().min(0),
+  includeSubDomains: z.boolean().optional(),
+  preload: z.boolean().optional(),
+});
+
+const rateLimitSchema = z.object({
+  requests: z.int().min(1),
+  perMs: z.number().positive(),
+  burst: z.int().min(1).optional(),
 });
 
 const appSchema = z.object({
@@ -22,6 +48,18 @@ const appSchema = z.object({
   sleeping: z.boolean().optional(),
   errorPageUrl: z.string().optional(),
   maintenancePageUrl: z.string().optional(),
+  /** `http-session-affinity`: a client stays at its dyno. */
+  sessionAffinity: z.boolean().optional(),
+  /** Who may come in; nobody else may, not even for an error page. */
+  basicAuth: z.array(basicAuthSchema).min(1).optional(),
+  /** `192.0.2.0/24`, `2001:db8::/32` or single addresses: nobody else is let in. */
+  allowedAddresses: z.array(addressRange).optional(),
+  /** Plain HTTP is sent on to HTTPS. */
+  httpsRedirect: z.boolean().optional(),
+  hsts: hstsSchema.optional(),
+  rateLimits: z
+    .object({ app: rateLimitSchema.optional(), client: rateLimitSchema.optional() })
+    .optional(),
 });
 
 const upstreamSchema = z.union([
@@ -46,7 +84,9 @@ const outlineSchema = z.object({
 });
 
 export type RouteDyno = z.infer<typeof dynoSchema>;
-export type RouteApp = z.infer<typeof appSchema>;
+/** An app as the server writes it into the table, and as it was read. */
+export type RouteAppRecord = z.input<typeof appSchema>;
+export type RouteApp = z.output<typeof appSchema>;
 export type RouteUpstream = z.infer<typeof upstreamSchema>;
 export type RouteCertificate = z.infer<typeof certificateSchema>;
 
@@ -54,9 +94,9 @@ export type RouteCertificate = z.infer<typeof certificateSchema>;
 export interface RouteTable {
   version: number;
   domain: string;
-  /** Exact lower-case host name → an app's id, or a socket of the platform. */
+  /** Lower-case host name, or `*.` and a name for all below it → an app's id, or a socket of the platform. */
   hosts: Record<string, RouteUpstream>;
-  apps: Record<string, RouteApp>;
+  apps: Record<string, RouteAppRecord>;
   certificates: RouteCertificate[];
 }
 
@@ -67,6 +107,8 @@ export interface Routes {
   hosts: ReadonlyMap<string, RouteUpstream>;
   apps: ReadonlyMap<string, RouteApp>;
   certificates: readonly RouteCertificate[];
+  /** Whether some host begins with `*.`; most tables have none, and need no search. */
+  hasWildcards: boolean;
 }
 
 export const noRoutes: Routes = {
@@ -75,7 +117,19 @@ export const noRoutes: Routes = {
   hosts: new Map(),
   apps: new Map(),
   certificates: [],
+  hasWildcards: false,
 };
+
+/** Whose a host is: its own record first, then the closest wildcard above it (contract §9.3). */
+export function findUpstream(routes: Routes, host: string): RouteUpstream | undefined {
+  const exact = routes.hosts.get(host);
+  if (exact !== undefined || !routes.hasWildcards) return exact;
+  for (let dot = host.indexOf("."); dot !== -1; dot = host.indexOf(".", dot + 1)) {
+    const upstream = routes.hosts.get(`*${host.slice(dot)}`);
+    if (upstream !== undefined) return upstream;
+  }
+  return undefined;
+}
 
 /**
  * Reads a table record by record: one that does not fit is set aside, with a sentence about it,
@@ -112,7 +166,14 @@ export function readRoutes(value: unknown): { routes: Routes; setAside: string[]
     return kept === undefined ? [] : [kept];
   });
   return {
-    routes: { version: outline.version, domain: outline.domain, hosts, apps, certificates },
+    routes: {
+      version: outline.version,
+      domain: outline.domain,
+      hosts,
+      apps,
+      certificates,
+      hasWildcards: [...hosts.keys()].some((host) => host.startsWith("*.")),
+    },
     setAside,
   };
 }

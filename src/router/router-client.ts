@@ -11,6 +11,7 @@ const statusSchema = z.object({
   tableVersion: z.number(),
   inFlight: z.record(z.string(), z.number()),
   setAside: z.array(z.string()),
+  workers: z.array(z.number()),
 });
 
 const activitySchema = z.object({
@@ -29,16 +30,20 @@ const reconnectMs = 100;
 const answerSchemas = {
   status: statusSchema,
   putTable: z.object({ setAside: z.array(z.string()) }),
+  reload: z.object({ setAside: z.array(z.string()) }),
   drain: z.object({ inFlight: z.number() }),
   stop: z.object({ stopping: z.literal(true) }),
 };
 
-export type RouterClient = ReturnType<typeof createRouterClient>;
+export type RouterClient = ReturnType<typeof createControlClient>;
 
 /** The server's side of the router at DIR; every verb throws when the router can't be reached. */
-export function createRouterClient(dir: string) {
-  const unix = join(dir, "router.sock");
+export function createRouterClient(dir: string): RouterClient {
+  return createControlClient(join(dir, "router.sock"));
+}
 
+/** The same for a control socket, a worker's too. */
+export function createControlClient(unix: string) {
   async function ask<T>(
     [method, path]: [method: string, path: string],
     schema: z.ZodType<T>,
@@ -63,6 +68,8 @@ export function createRouterClient(dir: string) {
     /** Puts a table in force and on disk; tells which of its records could not be used. */
     putTable: (table: RouteTable) =>
       ask(["PUT", "/table"], answerSchemas.putTable, { body: table }),
+    /** Has the router read its table on disk. */
+    reload: () => ask(["POST", "/reload"], answerSchemas.reload),
     /** Waits until nothing is under way on a dyno that the table no longer lists; what is left. */
     drain: (dyno: string, { timeoutMs }: { timeoutMs: number }) =>
       ask(["POST", "/drain"], answerSchemas.drain, {

@@ -1,5 +1,12 @@
 /** Which page goes with an error. */
-export type ErrorPage = "application-error" | "maintenance" | "welcome" | "no-page";
+export type ErrorPage =
+  | "application-error"
+  | "maintenance"
+  | "welcome"
+  | "no-page"
+  | "forbidden"
+  | "unauthorized"
+  | "too-many-requests";
 
 export interface RouterErrorRow {
   desc: string;
@@ -8,6 +15,8 @@ export interface RouterErrorRow {
   page: ErrorPage;
   /** Which of the two sockets failed, where the log line says so. */
   sock?: "client" | "backend";
+  /** What exactly was wrong, where the code has several causes. */
+  cause?: string;
 }
 
 const error = { status: 503, at: "error", page: "application-error" } as const;
@@ -31,17 +40,33 @@ export const routerErrors = {
   H19: { ...error, desc: "Backend connection timeout" },
   H20: { ...error, desc: "App boot timeout" },
   H21: { ...error, desc: "Backend connection refused" },
+  H22: { ...error, desc: "Connection limit reached" },
+  H24: { ...error, desc: "Forced close" },
   "H25-length": { ...badResponse, desc: "HTTP restriction: invalid content length" },
   "H25-cookie": { ...badResponse, desc: "HTTP restriction: oversized cookie" },
   "H25-header": { ...badResponse, desc: "HTTP restriction: oversized header" },
   "H25-status": { ...badResponse, desc: "HTTP restriction: oversized status line" },
-  "H26-expect": { ...badRequest, desc: "Request Error", status: 417 },
-  "H26-chunk": { ...badRequest, desc: "Request Error" },
+  "H26-expect": {
+    ...badRequest,
+    desc: "Request Error",
+    status: 417,
+    cause: "unsupported expect header value",
+  },
+  "H26-chunk": { ...badRequest, desc: "Request Error", cause: "bad chunk" },
   H27: { ...clientLeft, desc: "Client Request Interrupted" },
   H28: { ...clientLeft, desc: "Client Connection Idle" },
   H80: { desc: "Maintenance mode", status: 503, at: "info", page: "maintenance" },
   // The documentation says 503; real logs say 502.
   H81: { desc: "Blank app", status: 502, at: "info", page: "welcome" },
+  // The app's own rules, which Heroku does not have: no code.
+  "forbidden address": { desc: "Address not allowed", status: 403, at: "info", page: "forbidden" },
+  unauthorized: { desc: "Password needed", status: 401, at: "info", page: "unauthorized" },
+  "rate limit": {
+    desc: "Rate limit exceeded",
+    status: 429,
+    at: "warning",
+    page: "too-many-requests",
+  },
   H99: { ...error, desc: "Platform error" },
 } as const satisfies Record<string, RouterErrorRow>;
 

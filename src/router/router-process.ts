@@ -1,33 +1,76 @@
+import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
+import type { Argv } from "../lib/exec.ts";
+import { startMaster } from "./master.ts";
 import { startRouter } from "./router.ts";
 
 /**
- * The router as a process of its own: `--dir DIR --http PORT --https PORT --host ADDR --build ID`;
- * a port left out is not listened on. Resolves when it has stopped, by its control socket or a signal.
+ * The router as a process of its own: `--dir DIR --http PORT --https PORT --host ADDR --build ID
+ * --workers N`; a port left out is not listened on, the workers are one for each processor unless
+ * said otherwise. `worker` is how this program is started as one of them. Resolves when it has
+ * stopped, by its control socket or a signal.
  */
-export async function runRouterProcess(argv: string[]): Promise<void> {
-  const text = { type: "string" } as const;
-  const { values } = parseArgs({
-    args: argv,
-    options: { dir: text, http: text, https: text, host: text, build: text },
+export async function runRouterProcess(argv: string[], worker: Argv): Promise<void> {
+  const { settings, workers } = readArguments(argv);
+  const router = await startMaster({
+    ...settings,
+    size: workers ?? availableParallelism(),
+    program: worker,
   });
-  if (values.dir === undefined) throw new Error("The router needs --dir DIR, its own folder");
-  const router = await startRouter({
-    dir: values.dir,
-    http: readPort("--http", values.http),
-    https: readPort("--https", values.https),
-    host: values.host ?? "0.0.0.0",
-    version: values.build ?? "",
-  });
+  await runUntilStopped(router);
+}
+
+/** One worker: the same arguments, and `--name` for its socket. */
+export async function runRouterWorker(argv: string[]): Promise<void> {
+  const { settings, name } = readArguments(argv);
+  if (name === undefined) throw new Error("A worker of the router needs --name NAME, its socket");
+  await runUntilStopped(await startRouter({ ...settings, worker: name }));
+}
+
+async function runUntilStopped(router: {
+  stop(): Promise<void>;
+  stopped: Promise<void>;
+}): Promise<void> {
   process.once("SIGTERM", () => void router.stop());
   process.once("SIGINT", () => void router.stop());
   await router.stopped;
 }
 
+function readArguments(argv: string[]) {
+  const text = { type: "string" } as const;
+  const { values } = parseArgs({
+    args: argv,
+    options: {
+      ...{ dir: text, http: text, https: text, host: text, build: text },
+      ...{ workers: text, name: text },
+    },
+  });
+  if (values.dir === undefined) throw new Error("The router needs --dir DIR, its own folder");
+  return {
+    settings: {
+      dir: values.dir,
+      http: readPort("--http", values.http),
+      https: readPort("--https", values.https),
+      host: values.host ?? "0.0.0.0",
+      version: values.build ?? "",
+    },
+    workers: readNumber("--workers", values.workers, { from: 1, to: 256 }),
+    name: values.name,
+  };
+}
+
 function readPort(flag: string, text: string | undefined): number | null {
-  if (text === undefined) return null;
-  const port = Number(text);
-  if (text === "" || !Number.isInteger(port) || port < 0 || port > 65_535)
-    throw new Error(`${flag} ${text} is not a port: give a number from 0 to 65535`);
-  return port;
+  return readNumber(flag, text, { from: 0, to: 65_535 }) ?? null;
+}
+
+function readNumber(
+  flag: string,
+  text: string | undefined,
+  { from, to }: { from: number; to: number },
+): number | undefined {
+  if (text === undefined) return undefined;
+  const number = Number(text);
+  if (text === "" || !Number.isInteger(number) || number < from || number > to)
+    throw new Error(`${flag} ${text} is not possible: give a number from ${from} to ${to}`);
+  return number;
 }

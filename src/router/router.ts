@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { createServer, type Server } from "node:tls";
 import { createActivity } from "./activity.ts";
@@ -6,16 +6,21 @@ import { createQuarantine } from "./balancer.ts";
 import { createCertificates, type Certificates } from "./certificates.ts";
 import { serveConnection } from "./client-connection.ts";
 import { serveControl } from "./control.ts";
-import type { Client, Door } from "./exchange.ts";
+import { createCustomPages } from "./custom-pages.ts";
+import { errorPage } from "./error-page.ts";
+import { sendPage, type Client, type Door } from "./exchange.ts";
 import { createIdleConnections } from "./idle-connections.ts";
 import { createInFlight } from "./in-flight.ts";
 import { herokuLimits, type RouterLimits } from "./limits.ts";
 import { openLogFile } from "./log-file.ts";
+import { keepPidFile } from "./pid-file.ts";
+import { refuseTakenPorts } from "./ports.ts";
 import { connectionKey } from "./proxy.ts";
 import { createRouterClient } from "./router-client.ts";
 import { createRouteStore } from "./route-store.ts";
 import { tlsWire, wireHandlers, type Held } from "./sockets.ts";
 import { createWakes } from "./wakes.ts";
+import { createRateLimits } from "./rate-limits.ts";
 import type { Wire } from "./wire.ts";
 
 export interface RouterSettings {
@@ -27,6 +32,8 @@ export interface RouterSettings {
   host: string;
   /** Which build this is, for `status`. */
   version?: string;
+  /** The name of this worker's socket in the folder; then all else there is its master's. */
+  worker?: string;
 }
 
 export interface Router {
@@ -53,18 +60,20 @@ export async function startRouter(
   forgetGoneDynos(door);
   const { promise: stopped, resolve: tellStopped } = Promise.withResolvers<void>();
 
-  await refuseTakenPorts(settings);
+  if (settings.worker === undefined)
+    refuseTakenPorts({ ...settings, except: await portsOfPredecessor(settings.dir) });
   const http = settings.http === null ? null : listenPlain(settings, connections);
   const https =
     settings.https === null ? null : await listenTls(settings, certificates, connections);
   const httpPort = http?.port ?? 0;
   const httpsPort = https === null ? null : portOf(https);
+  door.httpsPort = httpsPort;
 
   let stopping: Promise<void> | undefined;
   let silence: Promise<void> | undefined;
   const stopListening = () => (silence ??= listenNoMore());
   const stop = () => (stopping ??= stopAll().finally(tellStopped));
-  const control = await serveControl(join(settings.dir, "router.sock"), {
+  const control = await serveControl(join(settings.dir, settings.worker ?? "router.sock"), {
     status: () => ({
       pid: process.pid,
       version: settings.version ?? "",
@@ -73,9 +82,14 @@ export async function startRouter(
       tableVersion: routes.current.version,
       inFlight: door.dynos.all(),
       setAside: routes.setAside,
+      workers: [process.pid],
     }),
     async putTable(table) {
       await routes.replace(table);
+      return { setAside: routes.setAside };
+    },
+    async reload() {
+      await routes.load();
       return { setAside: routes.setAside };
     },
     drain: (dynoId, timeoutMs) => door.dynos.whenIdle(dynoId, timeoutMs),
@@ -86,17 +100,16 @@ export async function startRouter(
       return stopListening();
     },
   });
-  const pidPath = join(settings.dir, "router.pid");
-  await writeFile(pidPath, `${process.pid}\n`, { mode: 0o600 });
+  const pidFile =
+    settings.worker === undefined ? await keepPidFile(join(settings.dir, "router.pid")) : null;
 
   async function listenNoMore(): Promise<void> {
-    door.stopping = true;
+    door.stopping = "finishing";
     http?.stop();
     https?.close();
     // Now, not at the end: a successor may come while requests are still under way here.
     await control.release();
-    const pid = await readFile(pidPath, "utf8").catch(() => "");
-    if (pid.trim() === String(process.pid)) await rm(pidPath, { force: true });
+    await pidFile?.release();
   }
 
   async function stopAll(): Promise<void> {
@@ -110,24 +123,11 @@ export async function startRouter(
   return { httpPort, httpsPort, stop, stopped };
 }
 
-/**
- * Ports are shared with a predecessor of the same folder, and with nobody else: two strangers on one
- * port would each get half of the requests, and neither would be told.
- */
-async function refuseTakenPorts(settings: RouterSettings): Promise<void> {
-  const ports = [settings.http, settings.https].filter((port) => port !== null && port !== 0);
-  if (ports.length === 0 || (await hasPredecessor(settings.dir))) return;
-  for (const port of ports)
-    Bun.listen({ hostname: settings.host, port: port ?? 0, socket: { data() {} } }).stop();
-}
-
-function hasPredecessor(dir: string): Promise<boolean> {
-  return createRouterClient(dir)
+async function portsOfPredecessor(dir: string): Promise<number[]> {
+  const status = await createRouterClient(dir)
     .status()
-    .then(
-      () => true,
-      () => false,
-    );
+    .catch(() => undefined);
+  return [status?.httpPort, status?.httpsPort].filter((port) => typeof port === "number");
 }
 
 function createDoor(settings: RouterSettings, limits: RouterLimits, routes: Door["routes"]): Door {
@@ -138,9 +138,15 @@ function createDoor(settings: RouterSettings, limits: RouterLimits, routes: Door
     idle: createIdleConnections({ idleMs: limits.reuseMs, lastWordMs: limits.lastWordMs }),
     dynos: createInFlight(),
     apps: createInFlight(),
+    customPages: createCustomPages(),
+    rateLimits: createRateLimits(join(settings.dir, "rate-limits")),
+    httpsPort: null,
     activity: createActivity(),
     wakes: createWakes(),
-    log: openLogFile(join(settings.dir, "router.log")),
+    log: openLogFile(join(settings.dir, "router.log"), {
+      // Of several writers one turns the file over: the master.
+      ...(settings.worker === undefined ? {} : { maxBytes: Infinity }),
+    }),
     stopping: false,
   };
 }
@@ -159,32 +165,52 @@ function forgetGoneDynos(door: Door): void {
 
 interface Connections {
   serve(client: Client): void;
-  /** Ends idle connections now, busy ones when their request has ended, all at the time limit. */
+  /**
+   * Ends connections on which nobody asks for something any more, those with a request or a tunnel
+   * when that has ended, and all at the time limit.
+   */
   finish(): Promise<void>;
 }
 
 function createConnections(door: Door): Connections {
-  const open = new Set<Wire>();
+  const open = new Set<Client>();
   return {
     serve(client) {
-      open.add(client.wire);
-      void client.wire.whenClosed().then(() => open.delete(client.wire));
+      if (open.size >= door.limits.connections) return refuseConnection(client.wire, door);
+      open.add(client);
+      void client.wire.whenClosed().then(() => open.delete(client));
       // A bug must cost one connection, never the router.
       serveConnection(client, door).catch(() => client.wire.terminate());
     },
     async finish() {
-      const untilMs = performance.now() + door.limits.stopMs;
-      while (busy(door) && performance.now() < untilMs) await Bun.sleep(10);
-      for (const wire of open) wire.close(door.limits.lastWordMs);
-      const lingerUntilMs = performance.now() + door.limits.lastWordMs;
+      const { stopMs, quietMs, lastWordMs } = door.limits;
+      const startedAtMs = performance.now();
+      while (open.size > 0 && performance.now() < startedAtMs + stopMs) {
+        for (const { wire, isAsking } of open) {
+          // A client whose request is just on its way must not find the door closed.
+          const silentSinceMs = Math.max(startedAtMs, wire.activeAtMs);
+          if (!isAsking && performance.now() > silentSinceMs + quietMs) wire.close(lastWordMs);
+        }
+        await Bun.sleep(10);
+      }
+      door.stopping = "forced";
+      for (const { wire } of open) wire.close(lastWordMs);
+      const lingerUntilMs = performance.now() + lastWordMs;
       while (open.size > 0 && performance.now() < lingerUntilMs) await Bun.sleep(10);
-      for (const wire of open) wire.terminate();
+      for (const { wire } of open) wire.terminate();
     },
   };
 }
 
-function busy(door: Door): boolean {
-  return door.dynos.total() + door.apps.total() > 0;
+/** H22: whoever comes beyond what this process can hold is told so, and not kept. */
+function refuseConnection(wire: Wire, door: Door): void {
+  sendPage(wire, {
+    status: 503,
+    page: errorPage("application-error"),
+    withBody: true,
+    headers: [{ name: "Connection", value: "close" }],
+  });
+  wire.close(door.limits.lastWordMs);
 }
 
 function listenPlain(settings: RouterSettings, connections: Connections) {

@@ -119,7 +119,7 @@ export class Wire {
   /** Ends in good order; a peer that neither takes bytes nor follows in that time is cut off. */
   close(withinMs: number): void {
     this.end();
-    if (this.closed) return;
+    if (this.closed || this.#discarding) return;
     // Counted from the last byte that went out: a slow receiver keeps its time.
     const check = () => {
       const leftMs = this.activeAtMs + withinMs - performance.now();

@@ -1,9 +1,11 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Socket, TCPSocketListener } from "bun";
+import { spawn } from "../../src/lib/exec.ts";
 import type { RouterLimits } from "../../src/router/limits.ts";
-import type { RouteApp, RouteTable } from "../../src/router/route-table.ts";
+import type { RouteAppRecord, RouteTable } from "../../src/router/route-table.ts";
+import { findWorkers } from "../../src/router/crew.ts";
 import { createRouterClient } from "../../src/router/router-client.ts";
 import { startRouter } from "../../src/router/router.ts";
 
@@ -133,7 +135,7 @@ export interface TestRouter extends AsyncDisposable {
   httpsPort: number | null;
   client: ReturnType<typeof createRouterClient>;
   /** Routes demo.test to an app with these dynos. */
-  route(dynos: FakeDyno[], app?: Partial<RouteApp>): Promise<void>;
+  route(dynos: FakeDyno[], app?: Partial<RouteAppRecord>): Promise<void>;
   put(table: Partial<RouteTable>): Promise<{ setAside: string[] }>;
   /** Sends one request on its own connection and returns all that comes back. */
   ask(request: string): Promise<string>;
@@ -153,7 +155,7 @@ export async function startTestRouter(
   const dir = await mkdtemp(join(tmpdir(), "stator-router-"));
   const router = await startRouter(
     { dir, http: 0, https: options.https === true ? 0 : null, host: "127.0.0.1", version: "test" },
-    { stopMs: 300, lastWordMs: 100, lingerMs: 300, reuseMs: 0, ...options.limits },
+    { stopMs: 300, lastWordMs: 100, lingerMs: 300, reuseMs: 0, quietMs: 50, ...options.limits },
   );
   const client = createRouterClient(dir);
   const put = (table: Partial<RouteTable>) =>
@@ -200,7 +202,7 @@ export async function startTestRouter(
 }
 
 /** The table of one app, demo.test. */
-export function demoTable(dynos: FakeDyno[], app: Partial<RouteApp> = {}): RouteTable {
+export function demoTable(dynos: FakeDyno[], app: Partial<RouteAppRecord> = {}): RouteTable {
   return {
     version: 1,
     domain: "test",
@@ -227,3 +229,79 @@ export function demoTable(dynos: FakeDyno[], app: Partial<RouteApp> = {}): Route
 }
 
 export const get = "GET / HTTP/1.1\r\nHost: demo.test\r\nConnection: close\r\n\r\n";
+
+/** Makes a dyno of a port on which something else listens. */
+export function dynoAt(port: number): FakeDyno {
+  return { port, connections: [], stop() {} };
+}
+
+export interface RouterProcess extends AsyncDisposable {
+  dir: string;
+  port: number;
+  httpsPort: number | null;
+  /** Of the master. */
+  pid: number;
+  client: ReturnType<typeof createRouterClient>;
+  /** Of the only worker. */
+  residentBytes(): Promise<number>;
+  openFiles(): Promise<number>;
+  /** Its exit status. */
+  stop(): Promise<number>;
+}
+
+/** The router as processes of its own, to be measured or killed: a master, and one worker usually. */
+export async function startRouterProcess(
+  options: { workers?: number; dir?: string; https?: boolean; port?: number } = {},
+): Promise<RouterProcess> {
+  const dir = options.dir ?? (await mkdtemp(join(tmpdir(), "stator-router-")));
+  const child = spawn(
+    [
+      process.execPath,
+      ...[join(import.meta.dir, "run-router.ts"), "master"],
+      ...["--dir", dir, "--http", String(options.port ?? 0), "--host", "127.0.0.1"],
+      ...(options.https === true ? ["--https", "0"] : []),
+      ...["--workers", String(options.workers ?? 1)],
+    ],
+    { stdin: "ignore", stdout: "inherit", stderr: "inherit" },
+  );
+  const client = createRouterClient(dir);
+  let status = await client.status().catch(() => undefined);
+  while (status?.pid !== child.pid) {
+    if (child.exitCode !== null) throw new Error(`The router ended with ${child.exitCode}`);
+    await Bun.sleep(20);
+    status = await client.status().catch(() => undefined);
+  }
+  const [worker] = status.workers;
+  return {
+    dir,
+    port: status.httpPort!,
+    httpsPort: status.httpsPort,
+    pid: child.pid,
+    client,
+    async residentBytes() {
+      // Empty once the process has ended.
+      const text = await readFile(`/proc/${worker}/status`, "utf8").catch(() => "");
+      return Number(/VmRSS:\s+(\d+)/.exec(text)?.[1] ?? 0) * 1_024;
+    },
+    openFiles: async () => (await readdir(`/proc/${worker}/fd`)).length,
+    async stop() {
+      await client.stop();
+      return child.exited;
+    },
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGKILL");
+      await child.exited;
+      const workers = await findWorkers(dir);
+      const pids = await Promise.all(
+        workers.map((one) =>
+          one.status().then(
+            ({ pid }) => pid,
+            () => undefined,
+          ),
+        ),
+      );
+      for (const pid of pids) if (pid !== undefined) process.kill(pid, "SIGKILL");
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promise
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect, type TLSSocket } from "node:tls";
-import { execOk, spawn } from "../../src/lib/exec.ts";
+import { execOk } from "../../src/lib/exec.ts";
 import { openLogFile } from "../../src/router/log-file.ts";
 import { createRouterClient } from "../../src/router/router-client.ts";
 import { startRouter } from "../../src/router/router.ts";
@@ -14,6 +14,7 @@ import {
   ok,
   openClient,
   startDyno,
+  startRouterProcess,
   startTestRouter,
 } from "./router-fixture.ts";
 
@@ -69,6 +70,7 @@ test("status tells the process, the ports and the table; what is no table is ref
     tableVersion: 7,
     inFlight: {},
     setAside: [],
+    workers: [process.pid],
   });
   expect(router.client.putTable({ version: 8 } as never)).rejects.toThrow("refused PUT /table");
   expect((await router.client.status()).tableVersion).toBe(7);
@@ -272,51 +274,23 @@ const megabyte = 1_024 * 1_024;
 for (const direction of ["to the dyno", "to the client"] as const)
   test(`a body of 500 MB goes ${direction}, however slow the receiver, in constant memory`, async () => {
     using cleanup = new DisposableStack();
-    const dir = await mkdtemp(join(tmpdir(), "stator-router-"));
-    const child = spawn(
-      [
-        process.execPath,
-        join(import.meta.dir, "run-router.ts"),
-        "--dir",
-        dir,
-        "--http",
-        "0",
-        "--host",
-        "127.0.0.1",
-      ],
-      { stdout: "inherit", stderr: "inherit" },
-    );
-    cleanup.defer(() => child.kill());
-    const client = createRouterClient(dir);
-    let status = await client.status().catch(() => undefined);
-    while (status === undefined) {
-      await Bun.sleep(20);
-      status = await client.status().catch(() => undefined);
-    }
+    await using router = await startRouterProcess();
     const total = 500 * megabyte;
     const transfer = cleanup.adopt(startTransfer(total), (it) => it.stop());
-    await client.putTable(demoTable([{ port: transfer.port, connections: [], stop() {} }]));
-    const before = await residentBytes(child.pid);
+    await router.client.putTable(demoTable([{ port: transfer.port, connections: [], stop() {} }]));
+    const before = await router.residentBytes();
     let peak = 0;
     const sampler = setInterval(
-      () => void residentBytes(child.pid).then((bytes) => (peak = Math.max(peak, bytes))),
+      () => void router.residentBytes().then((bytes) => (peak = Math.max(peak, bytes))),
       25,
     );
     cleanup.defer(() => clearInterval(sampler));
-    const received = await transfer.run(direction, status.httpPort!);
+    const received = await transfer.run(direction, router.port);
     clearInterval(sampler);
     expect(received).toBe(total);
     expect(peak - before).toBeLessThan(64 * megabyte);
-    await client.stop();
-    expect(await child.exited).toBe(0);
-    await rm(dir, { recursive: true });
+    expect(await router.stop()).toBe(0);
   }, 60_000);
-
-async function residentBytes(pid: number): Promise<number> {
-  // Empty once the process has ended.
-  const text = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
-  return Number(/VmRSS:\s+(\d+)/.exec(text)?.[1] ?? 0) * 1_024;
-}
 
 /** A dyno and a client of which the one sends as fast as it can and the other stops now and then. */
 function startTransfer(total: number) {
