@@ -182,10 +182,9 @@ compile() {
 # What builds need behind a company's proxy or certificate authority, from what this shell has.
 hand_on_build_settings() {
   bundle=${STATOR_BUILD_CA_BUNDLE:-${SSL_CERT_FILE:-${NODE_EXTRA_CA_CERTS:-}}}
-  if [ -n "$bundle" ] && [ -r "$bundle" ]; then
-    STATOR_BUILD_CA_BUNDLE=$bundle
-    export STATOR_BUILD_CA_BUNDLE
-  fi
+  case $bundle in
+    /*) [ ! -f "$bundle" ] || [ ! -r "$bundle" ] || export STATOR_BUILD_CA_BUNDLE="$bundle" ;;
+  esac
 }
 
 log_of_this_run() { tail -c "+$((log_before + 1))" "$log"; }

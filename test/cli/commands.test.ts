@@ -33,6 +33,8 @@ async function ok(...argv: string[]): Promise<string> {
   return out;
 }
 
+const program = [process.execPath, join(import.meta.dir, "../helpers/cli-process.ts")];
+
 let number = 0;
 async function createDeployed() {
   const app = await served.platform.createApp({ name: `shop-${++number}`, user: served.account });
@@ -296,6 +298,15 @@ test("destroy wants the name", async () => {
   const typed = person.start(["destroy", "-a", app.name], { input: `${app.name}\n` });
   expect(await typed.exited).toBe(0);
   expect(await ok("apps")).not.toContain(app.name);
+});
+
+test("an answer that cannot be written is a failure", async () => {
+  const shell = Bun.spawn(["sh", "-c", 'exec "$@" >/dev/full', "sh", ...program, "help"], {
+    env: person.environment,
+    stderr: "pipe",
+  });
+  expect(await new Response(shell.stderr).text()).toStartWith(" ▸    The answer cannot be written");
+  expect(await shell.exited).toBe(1);
 });
 
 test("login elsewhere reads the token from a pipe and stores it only when it opens", async () => {
