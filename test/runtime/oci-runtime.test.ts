@@ -121,6 +121,15 @@ test("a signal reaches every process, and ends as 128 + n", async () => {
   expect(await trace(other.id)).toEqual([]);
 });
 
+test("its monitor is in a group of its own, below the server's and beside the container's", async () => {
+  const { id } = await start("sleep 1000");
+  const monitor = readFileSync(join(folder, "run/containers", id, "conmon.pid"), "utf8").trim();
+  const groups = readFileSync(`/proc/${monitor}/cgroup`, "utf8").trim().split("\n");
+  const apart = groups.filter((row) => row.endsWith(`/stator-${instance}/monitors`));
+  expect(apart.length).toBeGreaterThanOrEqual(existsSync("/sys/fs/cgroup/cgroup.procs") ? 1 : 4);
+  await runtime.destroy(id);
+});
+
 test("destroy ends what runs and leaves nothing, also twice", async () => {
   const network = runtime.reserveAddress("with-network");
   const { id } = await start("sleep 1000 & sleep 1000 & wait", { id: "with-network", network });
