@@ -1,5 +1,13 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { exec } from "../../src/lib/exec.ts";
@@ -144,7 +152,11 @@ test("destroy ends what runs and leaves nothing, also twice", async () => {
 });
 
 test("what ran when the server died is listed by the next one, with its pid, and can be waited for", async () => {
-  const running = await start("sleep 0.8; exit 5");
+  const shared = mkdtempSync(join(folder, "shared-"));
+  chmodSync(shared, 0o755);
+  const running = await start("until [ -e /mnt/go ]; do sleep 0.05; done; exit 5", {
+    mounts: [{ kind: "bind", source: shared, target: "/mnt", readOnly: true }],
+  });
   const ended = await start("exit 3");
   expect(await runtime.wait(ended.id)).toBe(3);
   runtime.close();
@@ -153,6 +165,7 @@ test("what ran when the server died is listed by the next one, with its pid, and
   expect(listed.get(running.id)).toBe(running.pid);
   expect(listed.get(ended.id)).toBeNull();
   expect(await runtime.wait(ended.id)).toBe(3);
+  writeFileSync(join(shared, "go"), "");
   expect(await runtime.wait(running.id)).toBe(5);
   for (const { id } of [running, ended]) await runtime.destroy(id);
   expect(await runtime.list()).toEqual(new Map());
