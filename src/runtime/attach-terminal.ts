@@ -30,12 +30,19 @@ export function attachTerminal(
       close(): void;
     };
   };
+  let open = true;
+  const whileOpen = (act: () => void) => {
+    if (open) act();
+  };
   return {
     processEnded: child.exited,
-    exited: child.exited.finally(() => child.terminal.close()),
-    write: (bytes) => child.terminal.write(bytes),
-    endInput: () => child.terminal.write(endOfTransmission),
-    resize: ({ columns, lines }) => child.terminal.resize(columns, lines),
+    exited: child.exited.finally(() => {
+      open = false;
+      child.terminal.close();
+    }),
+    write: (bytes) => whileOpen(() => child.terminal.write(bytes)),
+    endInput: () => whileOpen(() => child.terminal.write(endOfTransmission)),
+    resize: ({ columns, lines }) => whileOpen(() => child.terminal.resize(columns, lines)),
     hangUp: () => child.kill("SIGHUP"),
   };
 }

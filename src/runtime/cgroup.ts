@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ContainerStats } from "./runtime.ts";
 
@@ -21,6 +22,21 @@ function cgroupFolders(group: string): string[] {
   return hierarchies
     .map((hierarchy) => join(mountPoint, hierarchy, group))
     .filter((folder) => existsSync(folder));
+}
+
+/**
+ * Puts a process into a group of its own share of the processor, out of the reach of what ends or
+ * limits the service that it was started by. On version 1 only where that matters: each move there
+ * makes the whole kernel wait.
+ */
+export async function moveToGroup(group: string, pid: number): Promise<void> {
+  const hierarchies = unifiedCgroups ? [""] : ["systemd", "unified", "cpu", "memory"];
+  for (const hierarchy of hierarchies) {
+    if (!existsSync(join(mountPoint, hierarchy, "cgroup.procs"))) continue;
+    const folder = join(mountPoint, hierarchy, group);
+    await mkdir(folder, { recursive: true });
+    await writeFile(join(folder, "cgroup.procs"), String(pid));
+  }
 }
 
 /** Removes a group and those below it; one in which processes of another owner are is left. */

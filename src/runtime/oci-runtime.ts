@@ -11,8 +11,8 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { type Argv, exec, spawn } from "../lib/exec.ts";
-import { accountsSwap, readStats, removeCgroup, unifiedCgroups } from "./cgroup.ts";
 import { attachTerminal, type AttachedProcess, type Output } from "./attach-terminal.ts";
+import { accountsSwap, moveToGroup, readStats, removeCgroup, unifiedCgroups } from "./cgroup.ts";
 import { createNetwork, type Network, networkHookScript } from "./network.ts";
 import { ociConfig, ociProcess, sysFolders } from "./oci-config.ts";
 import { writeRootfs } from "./rootfs.ts";
@@ -112,6 +112,15 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
     if (port !== undefined && network.addressOf(id)) void network.open(id, port).catch(() => {});
   }
 
+  /** A monitor must not end, or be held, with the service that this server is. */
+  async function setMonitorApart(id: string): Promise<void> {
+    const pid = readNumber(join(bundleOf(id), "conmon.pid"));
+    if (pid !== undefined && isMonitor(pid))
+      // It may end at any moment.
+      await moveToGroup(`${host.cgroupParent}/monitors`, pid).catch(() => {});
+  }
+  await Promise.all(readdirSync(bundles).map(setMonitorApart));
+
   const waiters = new Map<string, { promise: Promise<number>; resolve(status: number): void }>();
   function waiter(id: string) {
     let entry = waiters.get(id);
@@ -194,7 +203,10 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
         await destroy(spec.id);
         throw new Error(`cannot make container ${spec.id}: ${message ?? "the monitor ended"}`);
       }
-      const started = await exec(runtimeArgv("start", spec.id));
+      const [started] = await Promise.all([
+        exec(runtimeArgv("start", spec.id)),
+        setMonitorApart(spec.id),
+      ]);
       if (started.exitCode !== 0) {
         await destroy(spec.id);
         throw new Error(`cannot start container ${spec.id}: ${started.stderr.trim()}`);
@@ -444,10 +456,14 @@ function readNumber(path: string): number | undefined {
 /** Waits a little for a monitor whose container is gone. A zombie has ended: init reaps it when it likes. */
 async function ended(pid: number): Promise<void> {
   for (let tries = 0; tries < 200; tries++) {
-    const status = tryRead(`/proc/${pid}/status`);
-    if (!/^Name:\s+conmon$/m.test(status) || /^State:\s+Z/m.test(status)) return;
+    if (!isMonitor(pid)) return;
     await Bun.sleep(5);
   }
+}
+
+function isMonitor(pid: number): boolean {
+  const status = tryRead(`/proc/${pid}/status`);
+  return /^Name:\s+conmon$/m.test(status) && !/^State:\s+Z/m.test(status);
 }
 
 function tryRead(path: string): string {

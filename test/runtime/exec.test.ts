@@ -52,22 +52,35 @@ test("it has the walls of the first one: user, capabilities, no new privileges, 
 });
 
 test("with a terminal: its size from the start, a new size, what is typed, Ctrl-C and Ctrl-D", async () => {
-  const script =
-    "stty size; until stty size | grep -q '50 120'; do sleep 0.05; done; echo resized; (trap 'echo interrupted; exit' INT; while :; do sleep 0.1; done) & trap '' INT; wait; trap - INT; read line; echo got $line; cat; exit 3";
-  const added = bench.exec(id, script, { terminal: { columns: 91, lines: 33 } });
+  const script = `import os, signal, sys
+def size(*_): print("size", *os.get_terminal_size(), flush=True)
+signal.signal(signal.SIGWINCH, size)
+signal.signal(signal.SIGINT, lambda *_: print("interrupted", flush=True))
+size()
+print("got", sys.stdin.readline().strip(), flush=True)
+sys.stdin.read()
+sys.exit(3)`;
+  const added = bench.exec(id, "", {
+    argv: ["python3", "-c", script],
+    terminal: { columns: 91, lines: 33 },
+  });
   const says = async (word: string) => {
     for (let tries = 0; tries < 1000 && !added.said().includes(word); tries++) await Bun.sleep(10);
     expect(added.said()).toContain(word);
   };
-  await says("33 91");
+  await says("size 91 33");
   added.resize({ columns: 120, lines: 50 });
-  await says("resized");
+  await says("size 120 50");
   await added.write(new Uint8Array([3]));
   await says("interrupted");
   await added.write(Buffer.from("typed\n"));
   await says("got typed");
   added.endInput();
   expect(await added.exited).toBe(3);
+  // Who types on does not know yet that it has ended.
+  await added.write(Buffer.from("late\n"));
+  added.resize({ columns: 80, lines: 24 });
+  added.endInput();
 });
 
 test("a large output comes whole, by pipes and by a terminal", async () => {

@@ -1,8 +1,9 @@
 import { expect, test } from "bun:test";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { exec } from "../../src/lib/exec.ts";
 import { createOciRuntime } from "../../src/runtime/oci-runtime.ts";
+import { findProcesses } from "../helpers/stator-server.ts";
 import { runtimeSuite } from "./runtime-suite.ts";
 
 const instance = `t${crypto.randomUUID().slice(0, 3)}`;
@@ -30,7 +31,6 @@ const suite = runtimeSuite({
     const cgroups = await exec(["find", "/sys/fs/cgroup", "-name", `stator-${instance}`]);
     return [cgroups.stdout, existsSync(join(folder, "run")) ? "its folder" : ""].filter(Boolean);
   },
-  execAndStats: false,
 });
 const { attached, output, start } = suite;
 
@@ -41,6 +41,15 @@ test("a container's link to the host goes with it", async () => {
   expect((await exec(["ip", "link", "show", network.interfaceName])).exitCode).toBe(0);
   await suite.runtime.destroy(id);
   expect((await exec(["ip", "link", "show", network.interfaceName])).exitCode).not.toBe(0);
+});
+
+test("its monitor is in a group of its own, below the server's and beside the container's", async () => {
+  const { id } = await start("sleep 1000");
+  const [monitor] = findProcesses(id).filter(({ argv }) => argv[0]?.endsWith("conmon"));
+  const groups = readFileSync(`/proc/${monitor?.pid}/cgroup`, "utf8").trim().split("\n");
+  const apart = groups.filter((row) => row.endsWith(`/stator-${instance}/monitors`));
+  expect(apart.length).toBeGreaterThanOrEqual(existsSync("/sys/fs/cgroup/cgroup.procs") ? 1 : 4);
+  await suite.runtime.destroy(id);
 });
 
 test("memory has a limit", async () => {

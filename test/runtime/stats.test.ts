@@ -89,7 +89,8 @@ done 2>/dev/null
 node -p 'process.constrainedMemory()'`;
   const { text } = await bench.attached(script, limits(256, 512));
   const lines = text.trim().split("\n");
-  expect(lines.at(-1)).toBe(String(256 * mebibyte));
-  expect(lines.length).toBeGreaterThan(2);
+  // Node.js before version 20 looks for no limit of version 2.
+  expect([String(256 * mebibyte), "undefined"]).toContain(lines.pop() as string);
+  expect(lines.length).toBeGreaterThan(1);
   for (const line of lines) expect([String(256 * mebibyte), "refused"]).toContain(line);
 });
