@@ -1,4 +1,5 @@
 import { randomInt } from "node:crypto";
+import { freePort } from "../lib/free-port.ts";
 import { PlatformError } from "../lib/platform-error.ts";
 import { logTime } from "../logs/log-line.ts";
 import type { Account } from "../model/account.ts";
@@ -63,7 +64,7 @@ export class OneOffs {
       number: this.#freeRunNumber(app),
       command,
       size: "Basic",
-      port: randomInt(3000, 60_000),
+      port: freePort(),
     });
     const log = (source: "app" | "heroku", name: string, message: string) =>
       logs.write(app.id, { at: logTime(), source, dyno: name, message });

@@ -1,5 +1,5 @@
-import { randomInt } from "node:crypto";
 import { rmSync } from "node:fs";
+import { freePort } from "../lib/free-port.ts";
 import { createSerializer } from "../lib/lock.ts";
 import { PlatformError } from "../lib/platform-error.ts";
 import { type App, findApp, listApps } from "../model/app.ts";
@@ -218,7 +218,7 @@ export class Supervisor {
           number: Number(number),
           command: slug.processTypes[type] ?? "",
           size: sizes.get(type) ?? "Basic",
-          port: randomInt(3000, 60_000),
+          port: freePort(),
         });
         const live = this.#create(app, row);
         this.#rolling.add(live);
