@@ -182,7 +182,7 @@ export function runtimeSuite<Opened extends OpenedRuntime>(kind: RuntimeUnderTes
   });
 
   test("what ran when the server died is listed by the next one, with its pid, and can be waited for", async () => {
-    const running = await start("sleep 0.8; exit 5");
+    const running = await start("sleep 2; exit 5");
     const ended = await start("exit 3");
     expect(await runtime.wait(ended.id)).toBe(3);
     runtime.close();
@@ -248,6 +248,28 @@ export function runtimeSuite<Opened extends OpenedRuntime>(kind: RuntimeUnderTes
     await run.write(Buffer.from([3]));
     expect(await run.exited).toBe(6);
     expect(text).toContain("broken");
+  });
+
+  test("an interactive shell in a terminal has job control", async () => {
+    let text = "";
+    const run = runtime.attach(
+      { ...container("", { terminal: size }), argv: ["bash", "--norc", "--noprofile", "-i"] },
+      { output: (bytes) => void (text += Buffer.from(bytes).toString()) },
+    );
+    /** Typed until it has an effect: the shell, or what it runs, may not be there yet. */
+    const type = (keys: string, answer: string) =>
+      until(`it says ${answer}`, async () => {
+        if (!text.includes(answer)) await run.write(Buffer.from(keys));
+        await Bun.sleep(150);
+        return text.includes(answer);
+      });
+    await run.write(Buffer.from("sleep 1000\r"));
+    await type("\u001A", "Stopped");
+    await type("jobs\r", "[1]+  Stopped");
+    await run.write(Buffer.from("kill %1; exit 7\r"));
+    await run.write(Buffer.from("exit 7\r"));
+    expect(await run.exited).toBe(7);
+    expect(text).not.toContain("no job control");
   });
 
   test("an attached container leaves nothing", async () => {
