@@ -1,4 +1,5 @@
 import { randomInt } from "node:crypto";
+import { freePort } from "../lib/free-port.ts";
 import { PlatformError } from "../lib/platform-error.ts";
 import { logTime } from "../logs/log-line.ts";
 import type { Account } from "../model/account.ts";
@@ -206,7 +207,7 @@ export class OneOffs {
       number: this.#freeNumber(app, type),
       command: type === releaseType ? order.command : commandOf(slug, order.command),
       size: sizes.find(order.size ?? defaultDynoSize)?.name ?? defaultDynoSize,
-      port: randomInt(3000, 60_000),
+      port: freePort(),
       expiresAt: new Date(
         Date.now() + Math.min(order.timeToLiveMs ?? longestLifeMs, longestLifeMs),
       ),

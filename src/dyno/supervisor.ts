@@ -1,5 +1,5 @@
-import { randomInt } from "node:crypto";
 import { rmSync } from "node:fs";
+import { freePort } from "../lib/free-port.ts";
 import { createSerializer } from "../lib/lock.ts";
 import { PlatformError } from "../lib/platform-error.ts";
 import { type App, listApps, lookUpApp, updateApp } from "../model/app.ts";
@@ -412,7 +412,7 @@ export class Supervisor {
       ...{ appId: app.id, releaseId: release.id, kind: "formation" },
       ...{ type: wanted.type, number: wanted.number, size: wanted.size },
       command: slug.processTypes[wanted.type] ?? "",
-      port: randomInt(3000, 60_000),
+      port: freePort(),
       // The next one after a crash counts on; a release or a restart begins anew (contract §1.8).
       crashes: holder?.state === "crashed" ? holder.dyno.crashes : 0,
     });

@@ -85,7 +85,11 @@ export function parseStat(text: string, bootedAs: string): ProcessRow | undefine
   };
 }
 
-const psColumns = ["-o", "pid=,ppid=,pgid=,state=,time=,lstart="];
+/** One flag a column: after the first `=`, the ps of BSD takes everything for a title. */
+const psColumns = ["pid=", "ppid=", "pgid=", "state=", "time=", "lstart="].flatMap((column) => [
+  "-o",
+  column,
+]);
 
 /** Reads what `ps` says with these columns. Pure. */
 export function parsePs(text: string): ProcessRow[] {

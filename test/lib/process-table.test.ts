@@ -38,8 +38,9 @@ test("rows of ps, in the forms of Linux and of macOS", () => {
 });
 
 test("both ways of asking tell the same of a process that runs", () => {
-  const columns = "pid=,ppid=,pgid=,state=,time=,lstart=";
-  const [told] = parsePs(execNow(["ps", "-p", String(process.pid), "-o", columns]));
+  const columns = ["pid=", "ppid=", "pgid=", "state=", "time=", "lstart="];
+  const flags = columns.flatMap((column) => ["-o", column]);
+  const [told] = parsePs(execNow(["ps", "-p", String(process.pid), ...flags]));
   const read = processTable().find(({ pid }) => pid === process.pid);
   expect([told?.pid, told?.parent, told?.group]).toEqual([read?.pid, read?.parent, read?.group]);
   expect(read).toMatchObject({ pid: process.pid, parent: process.ppid });

@@ -40,7 +40,6 @@ describe("the suite of all runtimes", () => {
         ...findProcesses(folder).map(({ argv }) => argv.join(" ")),
         ...(existsSync(join(folder, "run")) ? [join(folder, "run")] : []),
       ]),
-    execAndStats: true,
   });
 });
 
