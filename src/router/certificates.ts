@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { createSecureContext, type SecureContext } from "node:tls";
 import type { RouteCertificate } from "./route-table.ts";
 
@@ -9,25 +9,43 @@ export interface Certificates {
   find(serverName: string): SecureContext | undefined;
 }
 
+/** TLS 1.2 and 1.3 only, and of 1.2 only what has forward secrecy and authenticated encryption. */
+export const tlsOptions = {
+  minVersion: "TLSv1.2",
+  maxVersion: "TLSv1.3",
+  honorCipherOrder: true,
+  ciphers: [
+    ...["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"],
+    ...["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256"],
+    ...["ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384"],
+    ...["ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-RSA-CHACHA20-POLY1305"],
+  ].join(":"),
+} as const;
+
 /** Certificates by name, exchanged while the router runs. */
 export function createCertificates(): Certificates {
   let byHost = new Map<string, SecureContext>();
-  let byContent = new Map<string, SecureContext>();
+  let byFiles = new Map<string, SecureContext>();
 
   async function contextOf(
     certificate: RouteCertificate,
     known: Map<string, SecureContext>,
   ): Promise<SecureContext> {
-    const [cert, key] = await Promise.all([
-      readFile(certificate.certificatePath, "utf8"),
-      readFile(certificate.privateKeyPath, "utf8"),
-    ]);
-    const content = `${cert}\n${key}`;
+    const { certificatePath, privateKeyPath } = certificate;
+    const [certStat, keyStat] = await Promise.all([stat(certificatePath), stat(privateKeyPath)]);
+    // Thousands of certificates are not read anew for each change of the table.
+    const files = [certificatePath, certStat, privateKeyPath, keyStat]
+      .map((part) => (typeof part === "string" ? part : `${part.ino} ${part.size} ${part.mtimeMs}`))
+      .join(" ");
     const context =
-      known.get(content) ??
-      byContent.get(content) ??
-      createSecureContext({ cert, key, minVersion: "TLSv1.2" });
-    known.set(content, context);
+      known.get(files) ??
+      byFiles.get(files) ??
+      createSecureContext({
+        ...tlsOptions,
+        cert: await readFile(certificatePath, "utf8"),
+        key: await readFile(privateKeyPath, "utf8"),
+      });
+    known.set(files, context);
     return context;
   }
 
@@ -45,7 +63,7 @@ export function createCertificates(): Certificates {
         }
       }
       byHost = hosts;
-      byContent = known;
+      byFiles = known;
       return setAside;
     },
     find(serverName) {

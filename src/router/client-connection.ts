@@ -1,5 +1,4 @@
-import { errorPage } from "./error-page.ts";
-import { sendPage, type Client, type Door } from "./exchange.ts";
+import { sendLastPage, type Client, type Door } from "./exchange.ts";
 import { HeadBuffer } from "./head-buffer.ts";
 import { parseRequestHead, type RequestHead } from "./http-head.ts";
 import { serveRequest } from "./proxy.ts";
@@ -13,12 +12,7 @@ export async function serveConnection(client: Client, door: Door): Promise<void>
     const head = await receiveHead(wire, door);
     if (head === "gone") return wire.close(lingerMs);
     if (typeof head === "number") {
-      sendPage(wire, {
-        status: head,
-        page: errorPage("no-page"),
-        withBody: true,
-        headers: [{ name: "Connection", value: "close" }],
-      });
+      sendLastPage(wire, head, "no-page");
       return wire.close(lingerMs);
     }
     client.isAsking = true;

@@ -95,6 +95,7 @@ export function answerError(
 }
 
 const reasons: Record<number, string> = {
+  200: "OK",
   301: "Moved Permanently",
   308: "Permanent Redirect",
   400: "Bad Request",
@@ -108,42 +109,61 @@ const reasons: Record<number, string> = {
   503: "Service Unavailable",
 };
 
-/** Sends a page of our own. A request with a body is not read to its end for it. */
+/** Sends a page of our own. */
 export function answerPage(
   exchange: Exchange,
   options: { status: number; page: OwnPage; customUrl?: string | undefined },
 ): Afterwards {
-  const { client, head, door } = exchange;
-  const unreadBody =
-    head.body.kind === "chunked" || (head.body.kind === "length" && head.body.bytes > 0);
-  const keepAlive = head.keepAlive && !unreadBody && !door.stopping && options.status !== 400;
-  sendPage(client.wire, {
+  return answerText(exchange, {
     status: options.status,
-    page: errorPage(options.page, customPage(exchange, options.customUrl)),
-    withBody: head.method !== "HEAD",
-    headers: [...exchange.addedHeaders, ...connectionLine({ keepAlive, version: head.version })],
+    type: "text/html; charset=utf-8",
+    text: errorPage(options.page, customPage(exchange, options.customUrl)),
   });
-  return keepAlive ? "keep" : "close";
 }
 
 function customPage({ door }: Exchange, url: string | undefined): CustomPage | undefined {
   return url === undefined ? undefined : { url, copy: door.customPages.copyOf(url) };
 }
 
-/** A page to a client of which perhaps not even a head was understood. */
-export function sendPage(
+/** Sends a response of our own. A request with a body is not read to its end for it. */
+export function answerText(
+  exchange: Exchange,
+  options: { status: number; type: string; text: string },
+): Afterwards {
+  const { client, head, door } = exchange;
+  const unreadBody =
+    head.body.kind === "chunked" || (head.body.kind === "length" && head.body.bytes > 0);
+  const keepAlive = head.keepAlive && !unreadBody && !door.stopping && options.status !== 400;
+  sendText(client.wire, {
+    ...options,
+    withBody: head.method !== "HEAD",
+    headers: [...exchange.addedHeaders, ...connectionLine({ keepAlive, version: head.version })],
+  });
+  return keepAlive ? "keep" : "close";
+}
+
+/** A page to a client of which not even a head was understood; the connection ends with it. */
+export function sendLastPage(wire: Wire, status: number, page: OwnPage): void {
+  sendText(wire, {
+    ...{ status, type: "text/html; charset=utf-8", text: errorPage(page), withBody: true },
+    headers: [{ name: "Connection", value: "close" }],
+  });
+}
+
+function sendText(
   wire: Wire,
   options: {
     status: number;
-    page: string;
+    type: string;
+    text: string;
     withBody: boolean;
     headers: HeaderLine[];
   },
 ): void {
-  const body = Buffer.from(options.page);
+  const body = Buffer.from(options.text);
   wire.write(
     writeHead(`HTTP/1.1 ${options.status} ${reasons[options.status] ?? "Error"}`, [
-      { name: "Content-Type", value: "text/html; charset=utf-8" },
+      { name: "Content-Type", value: options.type },
       { name: "Cache-Control", value: "no-cache, no-store" },
       { name: "Content-Length", value: String(body.length) },
       { name: "Date", value: new Date().toUTCString() },

@@ -4,6 +4,7 @@ import { chooseDyno, decide } from "./balancer.ts";
 import {
   answerError,
   answerPage,
+  answerText,
   logExchange,
   startExchange,
   type Afterwards,
@@ -15,7 +16,7 @@ import { hstsHeader } from "./forward-headers.ts";
 import type { RequestHead } from "./http-head.ts";
 import { rateKeyOf } from "./rate-limits.ts";
 import { relay } from "./relay.ts";
-import { findUpstream, type RouteApp, type RouteDyno } from "./route-table.ts";
+import { findUpstream, type RouteApp, type RouteDyno, type Routes } from "./route-table.ts";
 import type { RouterErrorCode } from "./router-error.ts";
 import { connect } from "./sockets.ts";
 import type { Wire } from "./wire.ts";
@@ -27,11 +28,26 @@ export async function serveRequest(
   door: Door,
 ): Promise<Afterwards> {
   const exchange = startExchange(client, head, door);
+  const challenge = challengeAnswer(door.routes.current, head);
+  if (challenge !== undefined)
+    return answerText(exchange, { status: 200, type: "application/octet-stream", text: challenge });
   const upstream = findUpstream(door.routes.current, head.host);
   if (upstream === undefined) return answerPage(exchange, { status: 404, page: "no-such-app" });
   return "socket" in upstream
     ? serveFromSocket(exchange, upstream.socket)
     : serveFromApp(exchange, upstream.app);
+}
+
+const challengePath = "/.well-known/acme-challenge/";
+
+/**
+ * What a CA wants to hear (RFC 8555 §8.3): before all rules of the app, in maintenance too. Tokens
+ * that are not ours are the app's.
+ */
+function challengeAnswer({ challenges }: Routes, head: RequestHead): string | undefined {
+  if (challenges.size === 0 || !head.target.startsWith(challengePath)) return undefined;
+  if (head.method !== "GET" && head.method !== "HEAD") return undefined;
+  return challenges.get(head.target.slice(challengePath.length));
 }
 
 /** API and git: no time limits, since a push builds for minutes, and no log line of an app. */

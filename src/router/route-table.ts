@@ -81,6 +81,7 @@ const outlineSchema = z.object({
   hosts: z.record(z.string(), z.unknown()),
   apps: z.record(z.string(), z.unknown()),
   certificates: z.array(z.unknown()),
+  challenges: z.record(z.string(), z.string()).optional(),
 });
 
 export type RouteDyno = z.infer<typeof dynoSchema>;
@@ -98,6 +99,8 @@ export interface RouteTable {
   hosts: Record<string, RouteUpstream>;
   apps: Record<string, RouteAppRecord>;
   certificates: RouteCertificate[];
+  /** What the router answers to a CA that asks for a token (ACME HTTP-01), whatever the host. */
+  challenges?: Record<string, string>;
 }
 
 /** A table made for looking up: maps, since a host may be called `__proto__`. */
@@ -107,6 +110,7 @@ export interface Routes {
   hosts: ReadonlyMap<string, RouteUpstream>;
   apps: ReadonlyMap<string, RouteApp>;
   certificates: readonly RouteCertificate[];
+  challenges: ReadonlyMap<string, string>;
   /** Whether some host begins with `*.`; most tables have none, and need no search. */
   hasWildcards: boolean;
 }
@@ -117,6 +121,7 @@ export const noRoutes: Routes = {
   hosts: new Map(),
   apps: new Map(),
   certificates: [],
+  challenges: new Map(),
   hasWildcards: false,
 };
 
@@ -172,6 +177,7 @@ export function readRoutes(value: unknown): { routes: Routes; setAside: string[]
       hosts,
       apps,
       certificates,
+      challenges: new Map(Object.entries(outline.challenges ?? {})),
       hasWildcards: [...hosts.keys()].some((host) => host.startsWith("*.")),
     },
     setAside,

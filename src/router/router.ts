@@ -3,12 +3,11 @@ import { join } from "node:path";
 import { createServer, type Server } from "node:tls";
 import { createActivity } from "./activity.ts";
 import { createQuarantine } from "./balancer.ts";
-import { createCertificates, type Certificates } from "./certificates.ts";
+import { createCertificates, tlsOptions, type Certificates } from "./certificates.ts";
 import { serveConnection } from "./client-connection.ts";
 import { serveControl } from "./control.ts";
 import { createCustomPages } from "./custom-pages.ts";
-import { errorPage } from "./error-page.ts";
-import { sendPage, type Client, type Door } from "./exchange.ts";
+import { sendLastPage, type Client, type Door } from "./exchange.ts";
 import { createIdleConnections } from "./idle-connections.ts";
 import { createInFlight } from "./in-flight.ts";
 import { herokuLimits, type RouterLimits } from "./limits.ts";
@@ -204,12 +203,7 @@ function createConnections(door: Door): Connections {
 
 /** H22: whoever comes beyond what this process can hold is told so, and not kept. */
 function refuseConnection(wire: Wire, door: Door): void {
-  sendPage(wire, {
-    status: 503,
-    page: errorPage("application-error"),
-    withBody: true,
-    headers: [{ name: "Connection", value: "close" }],
-  });
+  sendLastPage(wire, 503, "application-error");
   wire.close(door.limits.lastWordMs);
 }
 
@@ -235,6 +229,7 @@ async function listenTls(
 ): Promise<Server> {
   const server = createServer(
     {
+      ...tlsOptions,
       ALPNProtocols: ["http/1.1"],
       handshakeTimeout: 10_000,
       SNICallback: (serverName, callback) => callback(null, certificates.find(serverName)),

@@ -1,0 +1,127 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { execOk, hostEnvironment, spawn } from "../../src/lib/exec.ts";
+import { makeCertificate } from "./make-certificate.ts";
+
+/** A real ACME server, and a DNS server that says what a test wants. */
+export interface Pebble extends AsyncDisposable {
+  directoryUrl: string;
+  caBundlePath: string;
+  dnsServer: string;
+  /** `PATH?` of the DNS server's management: `set-txt`, `add-a`, `add-caa` … */
+  dns(verb: string, body: unknown): Promise<void>;
+  dnsManagementUrl: string;
+  /** The CA goes away, and comes back with the same address but without its memory. */
+  stop(): Promise<void>;
+  start(): Promise<void>;
+}
+
+async function ensureInstalled(): Promise<void> {
+  if (Bun.which("pebble") !== null && Bun.which("pebble-challtestsrv") !== null) return;
+  const env = { ...hostEnvironment, DEBIAN_FRONTEND: "noninteractive" };
+  const apt = ["-q", "-o", "DPkg::Lock::Timeout=300"];
+  await execOk(["apt-get", ...apt, "update"], { env });
+  await execOk(["apt-get", ...apt, "install", "-y", "--no-install-recommends", "pebble"], { env });
+}
+
+function freePort(): number {
+  const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  const { port } = listener;
+  listener.stop(true);
+  return port;
+}
+
+/** Pebble in its strict mode; it refuses every fifth nonce, and validates on `httpPort`. */
+export async function startPebble(options: {
+  httpPort: number;
+  validitySeconds?: number;
+}): Promise<Pebble> {
+  await ensureInstalled();
+  const dir = await mkdtemp(join(tmpdir(), "stator-pebble-"));
+  const own = await makeCertificate(["localhost"]);
+  const caBundlePath = join(dir, "cert.pem");
+  await Bun.write(caBundlePath, own.certificate);
+  await Bun.write(join(dir, "key.pem"), own.privateKey);
+  const [port, managementPort, dnsPort, dnsManagementPort] = [
+    freePort(),
+    freePort(),
+    freePort(),
+    freePort(),
+  ];
+  const configPath = join(dir, "config.json");
+  await Bun.write(
+    configPath,
+    JSON.stringify({
+      pebble: {
+        listenAddress: `127.0.0.1:${port}`,
+        managementListenAddress: `127.0.0.1:${managementPort}`,
+        certificate: caBundlePath,
+        privateKey: join(dir, "key.pem"),
+        httpPort: options.httpPort,
+        tlsPort: 1,
+        ocspResponderURL: "",
+        externalAccountBindingRequired: false,
+        certificateValidityPeriod: options.validitySeconds ?? 3_600,
+      },
+    }),
+  );
+  const quiet = { stdin: "ignore", stdout: "ignore", stderr: "ignore" } as const;
+  const nothing = ["-http01", "", "-https01", "", "-tlsalpn01", "", "-defaultIPv6", ""];
+  const dns = spawn(
+    [
+      "pebble-challtestsrv",
+      ...["-dns01", `127.0.0.1:${dnsPort}`, "-management", `127.0.0.1:${dnsManagementPort}`],
+      ...nothing,
+    ],
+    quiet,
+  );
+  const dnsManagementUrl = `http://127.0.0.1:${dnsManagementPort}`;
+  const directoryUrl = `https://localhost:${port}/dir`;
+  let pebble = startServer();
+
+  function startServer() {
+    return spawn(
+      ["pebble", "-strict", "-config", configPath, "-dnsserver", `127.0.0.1:${dnsPort}`],
+      {
+        ...quiet,
+        env: { ...hostEnvironment, PEBBLE_VA_NOSLEEP: "1", PEBBLE_WFE_NONCEREJECT: "20" },
+      },
+    );
+  }
+
+  async function whenUp(url: string): Promise<void> {
+    for (const untilMs = performance.now() + 10_000; performance.now() < untilMs;) {
+      const tls = { ca: own.certificate };
+      if (await fetch(url, { tls, keepalive: false }).catch(() => undefined)) return;
+      await Bun.sleep(20);
+    }
+    throw new Error(`Nothing answers at ${url}`);
+  }
+
+  await Promise.all([whenUp(directoryUrl), whenUp(dnsManagementUrl)]);
+  return {
+    ...{ directoryUrl, caBundlePath, dnsManagementUrl, dnsServer: `127.0.0.1:${dnsPort}` },
+    async dns(verb, body) {
+      const response = await fetch(`${dnsManagementUrl}/${verb}`, {
+        method: "POST",
+        body: JSON.stringify(body),
+      });
+      if (!response.ok) throw new Error(`${verb}: ${response.status}`);
+    },
+    async stop() {
+      pebble.kill();
+      await pebble.exited;
+    },
+    async start() {
+      pebble = startServer();
+      await whenUp(directoryUrl);
+    },
+    async [Symbol.asyncDispose]() {
+      pebble.kill();
+      dns.kill();
+      await Promise.all([pebble.exited, dns.exited]);
+      await rm(dir, { recursive: true });
+    },
+  };
+}
