@@ -1,14 +1,16 @@
-import { closeSync } from "node:fs";
+import { closeSync, fchownSync } from "node:fs";
 import { join } from "node:path";
 import { type Argv, spawn } from "../lib/exec.ts";
 import { drain, openPipe } from "../lib/named-pipe.ts";
-import { attachTerminal, type Output } from "./attach-terminal.ts";
-import type { AttachedContainer, TerminalSize } from "./runtime.ts";
+import { type AttachedProcess, attachTerminal, type Output } from "./attach-terminal.ts";
+import type { TerminalSize } from "./runtime.ts";
 
 interface AttachOptions {
   output: Output;
   /** Where pipes are made. */
   folder: string;
+  /** Whose they are: who may open them again, as `/dev/stdout`. This process's user when left out. */
+  ownerId?: number;
 }
 
 /** Runs a program with its streams in the caller's hands: a terminal, or pipes. */
@@ -16,14 +18,15 @@ export function attachTo(
   argv: Argv,
   terminal: TerminalSize | null,
   options: AttachOptions,
-): AttachedContainer {
+): AttachedProcess {
   return terminal ? attachTerminal(argv, { ...options, terminal }) : attachPipes(argv, options);
 }
 
-function attachPipes(argv: Argv, { output, folder }: AttachOptions): AttachedContainer {
+function attachPipes(argv: Argv, { output, folder, ownerId }: AttachOptions): AttachedProcess {
   const input = openPipe(join(folder, "stdin"), "reads");
   const outputs = ["stdout", "stderr"].map((name) => openPipe(join(folder, name), "writes"));
   const programs = [input.readEnd, ...outputs.map(({ writeEnd }) => writeEnd)];
+  if (ownerId !== undefined) for (const end of programs) fchownSync(end, ownerId, ownerId);
   const child = spawn(argv, { stdio: programs, detached: true } as never);
   for (const end of programs) closeSync(end);
   const drained = Promise.all(outputs.map(({ readEnd }) => drain(readEnd, output)));
@@ -33,6 +36,7 @@ function attachPipes(argv: Argv, { output, folder }: AttachOptions): AttachedCon
     closeSync(input.writeEnd);
   });
   return {
+    processEnded: child.exited,
     exited: drained.then(async () => {
       await endInput();
       return child.exited;

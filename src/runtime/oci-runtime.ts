@@ -1,5 +1,6 @@
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -11,18 +12,13 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { type Argv, exec, spawn } from "../lib/exec.ts";
-import { attachTerminal, type AttachedProcess, type Output } from "./attach-terminal.ts";
+import { attachTo } from "./attach.ts";
+import type { Output } from "./attach-terminal.ts";
 import { accountsSwap, moveToGroup, readStats, removeCgroup, unifiedCgroups } from "./cgroup.ts";
 import { createNetwork, type Network, networkHookScript } from "./network.ts";
-import { ociConfig, ociProcess, sysFolders } from "./oci-config.ts";
+import { containerUser, ociConfig, ociProcess, sysFolders } from "./oci-config.ts";
 import { writeRootfs } from "./rootfs.ts";
-import type {
-  AttachedContainer,
-  ContainerSpec,
-  ContainerStats,
-  Runtime,
-  TerminalSize,
-} from "./runtime.ts";
+import type { AttachedContainer, ContainerSpec, ContainerStats, Runtime } from "./runtime.ts";
 
 export interface OciRuntimeOptions {
   /** Volatile state (bundles, exit statuses, the runtime's own); gone after a reboot, as are the containers. */
@@ -203,6 +199,7 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
         await destroy(spec.id);
         throw new Error(`cannot make container ${spec.id}: ${message ?? "the monitor ended"}`);
       }
+      giveStreams(pid, userOf(spec));
       const [started] = await Promise.all([
         exec(runtimeArgv("start", spec.id)),
         setMonitorApart(spec.id),
@@ -224,7 +221,9 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
       void openPort(spec);
       const pidFile = ["--pid-file", join(bundle, "pid")];
       const argv = runtimeArgv("run", ...runOptions, ...pidFile, "--bundle", bundle, spec.id);
-      const { processEnded: _, ...attached } = attachTo(argv, spec.terminal, options);
+      const { processEnded: _, ...attached } = attachTo(argv, spec.terminal, {
+        ...{ ...options, folder: bundle, ownerId: userOf(spec) },
+      });
       attachedIds.add(spec.id);
       return { ...attached, exited: cleanedUp(attached.exited, spec.id) };
     },
@@ -235,7 +234,9 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
       writeFileSync(processFile, JSON.stringify(ociProcess(added)), { mode: 0o600 });
       const argv = runtimeArgv("exec", "--process", processFile, "--pid-file", pidFile, id);
       const gate = startGate(pidFile, (bytes) => options.output(bytes));
-      const { processEnded, ...attached } = attachTo(argv, added.terminal, gate);
+      const { processEnded, ...attached } = attachTo(argv, added.terminal, {
+        ...{ ...gate, folder: bundleOf(id), ownerId: mappedUser(bundleOf(id)) },
+      });
       void processEnded.then(gate.end);
       async function exited(): Promise<number> {
         const status = await attached.exited;
@@ -368,6 +369,29 @@ function startGate(pidFile: string, output: Output) {
   };
 }
 
+/** The host's id of the user that programs in a container run as. */
+function userOf({ hostIdBase }: Pick<ContainerSpec, "hostIdBase">): number {
+  return hostIdBase + containerUser.uid;
+}
+
+/** The same, of a container that runs. */
+function mappedUser(bundle: string): number {
+  const { linux } = JSON.parse(readFileSync(join(bundle, "config.json"), "utf8")) as {
+    linux: { uidMappings: [{ hostID: number }] };
+  };
+  return userOf({ hostIdBase: linux.uidMappings[0].hostID });
+}
+
+/** A program may open its output again, as `/dev/stdout`: for that the monitor's pipes must be its own. */
+function giveStreams(pid: number, user: number): void {
+  for (const descriptor of [1, 2])
+    try {
+      chownSync(`/proc/${pid}/fd/${descriptor}`, user, user);
+    } catch {
+      // It ended already.
+    }
+}
+
 /** An attached program that was never started. */
 function refused(reason: string): AttachedContainer {
   const nothing = () => {};
@@ -384,38 +408,6 @@ function writeOnce(path: string, text: string): string {
     renameSync(`${path}.new`, path);
   }
   return path;
-}
-
-function attachTo(
-  argv: Argv,
-  terminal: TerminalSize | null,
-  { output }: { output: Output },
-): AttachedProcess {
-  return terminal ? attachTerminal(argv, { output, terminal }) : attachPipes(argv, output);
-}
-
-function attachPipes(argv: Argv, output: Output): AttachedProcess {
-  const child = spawnWithPipes(argv);
-  const drained = Promise.all([drain(child.stdout, output), drain(child.stderr, output)]);
-  return {
-    processEnded: child.exited,
-    exited: drained.then(() => child.exited),
-    async write(bytes) {
-      await child.stdin.write(bytes);
-      await child.stdin.flush();
-    },
-    endInput: () => void child.stdin.end(),
-    resize: () => {},
-    hangUp: () => child.kill("SIGHUP"),
-  };
-}
-
-function spawnWithPipes(argv: Argv) {
-  return spawn<"pipe", "pipe", "pipe">(argv, { stdin: "pipe", stdout: "pipe", stderr: "pipe" });
-}
-
-async function drain(stream: ReadableStream<Uint8Array>, output: Output): Promise<void> {
-  for await (const bytes of stream) await output(bytes);
 }
 
 /** The monitor says one JSON line when the container is made, or why it is not. */

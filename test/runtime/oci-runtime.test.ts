@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { exec } from "../../src/lib/exec.ts";
 import { createOciRuntime } from "../../src/runtime/oci-runtime.ts";
-import { findProcesses } from "../helpers/stator-server.ts";
+import { findProcesses, until } from "../helpers/stator-server.ts";
 import { runtimeSuite } from "./runtime-suite.ts";
 
 const instance = `t${crypto.randomUUID().slice(0, 3)}`;
@@ -38,9 +38,12 @@ test("a container's link to the host goes with it", async () => {
   const id = `link-${crypto.randomUUID()}`;
   const network = suite.runtime.reserveAddress(id);
   await start("sleep 1000", { id, network });
-  expect((await exec(["ip", "link", "show", network.interfaceName])).exitCode).toBe(0);
+  const isThere = async () =>
+    (await exec(["ip", "link", "show", network.interfaceName])).exitCode === 0;
+  expect(await isThere()).toBe(true);
   await suite.runtime.destroy(id);
-  expect((await exec(["ip", "link", "show", network.interfaceName])).exitCode).not.toBe(0);
+  // The kernel takes namespaces away in its own time.
+  await until("the link is gone", async () => !(await isThere()));
 });
 
 test("its monitor is in a group of its own, below the server's and beside the container's", async () => {

@@ -109,12 +109,6 @@ describe("what only plain processes have", () => {
     expect(said()).toMatch(/ stdout F 0 +1 +2 *\n$/);
   });
 
-  test("a program that opens /dev/stdout reaches the same log", async () => {
-    const { id, said } = await start("echo by-name > /dev/stdout");
-    expect(await runtime.wait(id)).toBe(0);
-    await until("it is there", () => said().endsWith(" stdout F by-name\n"));
-  });
-
   test("a stranger that has the number of a process of ours is left alone", async () => {
     const stranger = spawn(["sleep", "1000"], { detached: true });
     const main = join(folder, "run/containers/old/programs/main");

@@ -254,16 +254,14 @@ export function runtimeSuite<Opened extends OpenedRuntime>(kind: RuntimeUnderTes
       { ...container("", { terminal: size }), argv: ["bash", "--norc", "--noprofile", "-i"] },
       { output: (bytes) => void (text += Buffer.from(bytes).toString()) },
     );
-    /** Typed until it has an effect: the shell, or what it runs, may not be there yet. */
-    const type = (keys: string, answer: string) =>
-      until(`it says ${answer}`, async () => {
-        if (!text.includes(answer)) await run.write(Buffer.from(keys));
-        await Bun.sleep(150);
-        return text.includes(answer);
-      });
-    await run.write(Buffer.from("sleep 1000\r"));
-    await type("\u001A", "Stopped");
-    await type("jobs\r", "[1]+  Stopped");
+    const type = async (keys: string, answer: RegExp) => {
+      await run.write(Buffer.from(keys));
+      await until(`it says ${answer.source}`, () => answer.test(text));
+    };
+    await type("PS1='rea''dy> '\r", /ready> /);
+    await type("bash -c 'echo o\"\"n; exec sleep 1000'\r", /^on\r$/m);
+    await type("\u001A", /Stopped.*ready> /s);
+    await type("jobs\r", /jobs\r\n\[1\]\+ {2}Stopped/);
     await run.write(Buffer.from("kill %1; exit 7\r"));
     await run.write(Buffer.from("exit 7\r"));
     expect(await run.exited).toBe(7);
@@ -284,6 +282,16 @@ export function runtimeSuite<Opened extends OpenedRuntime>(kind: RuntimeUnderTes
     });
     expect(await run.exited).toBe(137);
     expect(await traces(spec.id)).toEqual([]);
+  });
+
+  test("a program that opens /dev/stdout and /dev/stderr by name reaches the same output", async () => {
+    const script = "echo out > /dev/stdout; echo err > /dev/stderr";
+    const { id } = await start(script);
+    await said(id, "stdout F out\n");
+    await said(id, "stderr F err\n");
+    await runtime.destroy(id);
+    const { text, status } = await attached(script, null);
+    expect([status, ...text.trim().split("\n").sort()]).toEqual([0, "err", "out"]);
   });
 
   test("a program has the environment of its container, and no other", async () => {
