@@ -185,6 +185,7 @@ test("a reader who is stuck loses lines and is told how many; 199 others miss no
   let received = "";
   const stuck = connect(Number(port), hostname);
   stuck.write(`GET ${new URL(url).pathname} HTTP/1.1\r\nHost: x\r\n\r\n`);
+  stuck.on("data", (bytes) => (received += bytes.toString()));
   await new Promise<void>((resolve) => stuck.once("data", () => resolve()));
   stuck.pause();
   await started.promise;
@@ -199,11 +200,12 @@ test("a reader who is stuck loses lines and is told how many; 199 others miss no
     speak(count + number, 9000);
     if (number % 50 === 0) await Bun.sleep(20);
   }
-  stuck.on("data", (bytes) => (received += bytes.toString()));
   stuck.resume();
-  const got = () => (received.match(/app\[web\.1\]: -?\d+ x/g) ?? []).length;
+  // Without the lengths of HTTP's chunks, which may stand inside a line.
+  const text = () => received.replaceAll(/\r\n[0-9a-f]+\r\n/g, "");
+  const got = () => (text().match(/app\[web\.1\]: -?\d+ x/g) ?? []).length;
   const dropped = () =>
-    [...received.matchAll(overflow)].reduce((sum, [, number]) => sum + Number(number), 0);
+    [...text().matchAll(overflow)].reduce((sum, [, number]) => sum + Number(number), 0);
   // Each line was given to it, or counted.
   while (got() + dropped() < count + 2001) await Bun.sleep(200);
   expect(got() + dropped()).toBe(count + 2001);
