@@ -11,6 +11,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { execOk } from "../../src/lib/exec.ts";
 import { type LogFilter, type LogLine, logTime } from "../../src/logs/log-line.ts";
 import { createLogs } from "../../src/logs/log-store.ts";
 import type { KeptLine } from "../../src/logs/logs.ts";
@@ -255,6 +256,27 @@ test("a removed log is gone, and may begin again", async () => {
 test("a disk that takes nothing does not stop the writer", () => {
   const logs = createLogs({ dir: "/proc/no-such-place" });
   for (let number = 0; number < 10; number++) logs.write("app", line("x".repeat(60_000)));
+});
+
+test("what a full disk cost is counted and told when there is room again", async () => {
+  await execOk(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", dir]);
+  try {
+    const logs = createLogs({ dir });
+    for (let number = 0; number < 5000; number++)
+      logs.write("app", line(`${number} ${"x".repeat(60)}`));
+    expect(await logs.read("app", { lines: 9000 })).toEqual([]);
+    await execOk(["mount", "-o", "remount,size=10m", dir]);
+    const kept = await logs.read("app", { lines: 9000, source: "app" });
+    expect(kept.map(({ message }) => parseInt(message))).toEqual(kept.map((_, index) => index));
+    const [told] = messages(await logs.read("app", { lines: 9, source: "heroku" }));
+    expect(told).toMatch(
+      /^Error L10 \(output buffer overflow\): \d+ messages dropped since 20\S+: the server's disk was full\.$/,
+    );
+    expect(kept.length + Number(/\d+(?= messages)/.exec(told ?? "")?.[0])).toBe(5000);
+    await logs.close();
+  } finally {
+    await execOk(["umount", dir]);
+  }
 });
 
 test("the last lines of a long log are found without what is before them", async () => {
