@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from "node:fs";
 import { exec, execOk } from "../lib/exec.ts";
 
 /** All addresses of containers, of every server of the machine. */
@@ -25,10 +26,17 @@ export function createFirewall(instance: string): Firewall {
   /** The doors that the kernel has, and its listing of our rules; unknown until they are put. */
   let known = { doors: new Set<string>(), rules: null as string | null };
 
+  /** Some kernels cannot count; they do without that one rule. */
+  let maxFlows: number | null = shareOfFlows();
   async function putAll(): Promise<void> {
     const wanted = new Set(doors.values());
-    const rules = firewallRules({ table, instance, routerPorts, doors: [...wanted] });
-    await execOk(["nft", "-f", "-"], { stdin: rules });
+    const rules = () =>
+      firewallRules({ table, instance, routerPorts, maxFlows, doors: [...wanted] });
+    const put = await exec(["nft", "-f", "-"], { stdin: rules() });
+    if (put.exitCode !== 0) {
+      maxFlows = null;
+      await execOk(["nft", "-f", "-"], { stdin: rules() });
+    }
     known = { doors: wanted, rules: (await listing())?.rules ?? null };
   }
 
@@ -80,6 +88,13 @@ export function createFirewall(instance: string): Firewall {
   };
 }
 
+/** The kernel follows so many connections at once: no container takes more than an eighth of them. */
+function shareOfFlows(): number {
+  const path = "/proc/sys/net/netfilter/nf_conntrack_max";
+  const all = existsSync(path) ? Number(readFileSync(path, "utf8")) : 65_536;
+  return Math.max(1024, Math.floor(all / 8));
+}
+
 function doorCommand(verb: "add" | "delete", table: string, doors: Set<string>): string[] {
   return doors.size > 0
     ? [`${verb} element inet ${table} open { ${[...doors].join(", ")} }\n`]
@@ -88,10 +103,9 @@ function doorCommand(verb: "add" | "delete", table: string, doors: Set<string>):
 
 /** Takes a listing apart: the rules, and what is in the set of doors. Pure. */
 export function readListing(text: string): { rules: string; doors: Set<string> } {
-  const elements = /^\s*elements = \{([^}]*)\}\n/m.exec(text);
   return {
-    rules: elements ? text.replace(elements[0], "") : text,
-    doors: new Set(elements?.[1]?.match(/\d+\.\d+\.\d+\.\d+ \. \d+/g)),
+    rules: text.replaceAll(/^\s*elements = \{[^}]*\}\n/gm, ""),
+    doors: new Set(text.match(/\d+\.\d+\.\d+\.\d+ \. \d+/g)),
   };
 }
 
@@ -125,19 +139,29 @@ function coalesced(act: () => Promise<void>): () => Promise<void> {
  * The firewall of one server, as a script that replaces the old table at once.
  * - A container reaches the internet and the router's own ports; not the host, not its neighbours,
  *   not link-local services. It has no address of IPv6, and none of its packets of that kind passes.
+ * - It cannot use up the kernel's memory of connections, without which nobody gets a new one.
  * - A container is reached by root of the host (which is the router) at its open port, and by nobody else.
  */
 export function firewallRules(options: {
   table: string;
   instance: string;
   routerPorts: number[];
+  /** `null`: the kernel cannot count them. */
+  maxFlows: number | null;
   doors: string[];
 }): string {
-  const { table, instance, routerPorts, doors } = options;
+  const { table, instance, routerPorts, maxFlows, doors } = options;
   const ours = `"st${instance}-*"`;
   const toRouter =
     routerPorts.length > 0 ? `iifname ${ours} tcp dport { ${routerPorts.join(", ")} } accept` : "";
   const elements = doors.length > 0 ? `elements = { ${doors.join(", ")} }` : "";
+  const [flows, held] =
+    maxFlows === null
+      ? ["", ""]
+      : [
+          "set flows { type ipv4_addr; size 65535; flags dynamic; }",
+          `iifname ${ours} ct state new add @flows { ip saddr ct count over ${maxFlows} } drop`,
+        ];
   return `add table inet ${table}
 delete table inet ${table}
 table inet ${table} {
@@ -145,10 +169,12 @@ table inet ${table} {
     type ipv4_addr . inet_service
     ${elements}
   }
+  ${flows}
   chain prerouting {
     type filter hook prerouting priority -150; policy accept;
     iifname ${ours} meta nfproto ipv6 drop
     iifname ${ours} fib saddr . iif oif missing drop
+    ${held}
   }
   chain input {
     type filter hook input priority 0; policy accept;

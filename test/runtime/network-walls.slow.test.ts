@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { exec, execOk } from "../../src/lib/exec.ts";
 import type { NetworkAddress } from "../../src/runtime/runtime.ts";
 import { type ContainerBench, openContainerBench } from "../helpers/container-bench.ts";
@@ -222,6 +222,23 @@ for line in open("/proc/net/if_inet6"):
     const address = inside.match(/.{4}/g)?.join(":");
     expect(await knock([], `${address}%${web.address.interfaceName}`, openPort)).toBe("closed");
   }
+});
+
+test("a container cannot use up the kernel's memory of connections", async () => {
+  const read = (name: string) =>
+    Number(readFileSync(`/proc/sys/net/netfilter/nf_conntrack_${name}`, "utf8"));
+  const before = read("count");
+  const script = `import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for flow in range(${Math.ceil(read("max") / 6)}):
+  try: s.sendto(b"x", ("203.0.113.%d" % (2 + flow // 65000), 1 + flow % 65000))
+  except OSError: pass`;
+  const added = bench.exec(neighbour.id, `python3 -c '${script}'`);
+  await added.exited;
+  const taken = read("count") - before;
+  expect(taken).toBeGreaterThan(500);
+  expect(taken).toBeLessThan(read("max") / 7);
+  await withOutside(async () => expect(await flows()).toEqual(allOpen));
 });
 
 test("when its container is gone, its door is closed", async () => {

@@ -41,14 +41,17 @@ test("addresses are never given twice, also not by another server of the machine
   expect(readdirSync(folder)).toEqual([]);
 });
 
-const rules = (routerPorts: number[], doors: string[] = []) =>
-  firewallRules({ table: "stator_test", instance: "f00d", routerPorts, doors });
+const rules = (routerPorts: number[], doors: string[] = [], maxFlows: number | null = null) =>
+  firewallRules({ table: "stator_test", instance: "f00d", routerPorts, maxFlows, doors });
 
 test("the firewall is a script that the kernel's own tool accepts", async () => {
   for (const ports of [[], [80], [80, 443]]) {
     for (const doors of [[], ["198.18.0.2 . 5000", "198.18.0.6 . 5000"]]) {
-      const checked = await exec(["nft", "--check", "--file", "-"], { stdin: rules(ports, doors) });
-      expect(checked.stderr).toBe("");
+      for (const flows of [null, 1000]) {
+        const stdin = rules(ports, doors, flows);
+        const checked = await exec(["nft", "--check", "--file", "-"], { stdin });
+        expect(checked.stderr).toBe("");
+      }
     }
   }
 });
