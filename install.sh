@@ -90,6 +90,8 @@ nftables nft
 iproute2 ip
 tini tini
 util-linux setsid
+e2fsprogs mke2fs
+mount mount
 tar tar
 gzip gzip
 xz-utils xz

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, statfsSync } from "node:fs";
+import { statfsSync } from "node:fs";
 import { totalmem } from "node:os";
 import { join } from "node:path";
 import { createBuilder } from "./build/build.ts";
@@ -40,7 +40,7 @@ import {
 import { openVault, type Vault } from "./model/vault.ts";
 import { createRepositories, type Repositories } from "./repository/repository.ts";
 import type { RouterClient } from "./router/router-client.ts";
-import { openRuntime } from "./runtime/open-runtime.ts";
+import { dynosDir, openRuntime } from "./runtime/open-runtime.ts";
 import type { TerminalSize } from "./runtime/runtime.ts";
 import type { ServerSettings } from "./settings.ts";
 import { createSlugStore } from "./slug/slug-store.ts";
@@ -107,6 +107,8 @@ export interface Platform {
   /** The whole way of one push; returns whether it is accepted. */
   deploy(app: App, request: DeployRequest): Promise<boolean>;
   repositories: Repositories;
+  /** Why what dynos write has no limit on this machine; `null`: it has one. */
+  noDiskQuota: string | null;
   /** What is left on the data folder's disk. */
   freeDiskBytes(): number;
   /** Makes the world like the store says, again and again. A new router has to be told all. */
@@ -144,6 +146,7 @@ export async function createPlatform(
     dataDir,
     instance: instanceOf(dataDir),
     program,
+    dynoDiskBytes: settings.dynoDiskBytes,
   });
   const { runtime, box } = host;
   const database = openDatabase(join(dataDir, "stator.db"));
@@ -151,8 +154,6 @@ export async function createPlatform(
   const logs = createLogs({ dir: join(dataDir, "logs"), bounds: settings.logs });
   const buildpacksDir = join(dataDir, "buildpacks");
   installBuildpacks(buildpacksDir);
-  const dynosDir = join(box, "dynos");
-  mkdirSync(dynosDir, { recursive: true, mode: 0o711 });
   const slugs = createSlugStore(join(dataDir, "slugs"), join(box, "slugs"));
   const repositories = createRepositories({
     dir: join(dataDir, "git"),
@@ -173,7 +174,8 @@ export async function createPlatform(
     runtime,
     vault,
     slugs,
-    dynosDir,
+    dynosDir: dynosDir(box),
+    disks: host.disks,
     bootTimeoutMs: settings.bootTimeoutMs,
     stopTimeoutMs: 30_000,
     sizes,
@@ -226,7 +228,7 @@ export async function createPlatform(
   const interrupted = settleInterruptedReleases(database);
   await host.reconcile({ openPorts });
   await supervisor.recover();
-  supervisor.sweepFolders(readdirSync(dynosDir));
+  await supervisor.sweepDisks();
   await sweepSlugs(database, slugs, supervisor.liveDynos());
   for (const one of interrupted)
     void goLive(release, findApp(database, one.appId), { release: one });
@@ -239,6 +241,7 @@ export async function createPlatform(
     logs,
     urls,
     repositories,
+    noDiskQuota: host.disks.reason,
     freeDiskBytes: () => freeBytes(dataDir),
     async createApp({ name, user }) {
       const app = database.transaction(() => {

@@ -76,6 +76,8 @@ export async function runServer(
   }
   const { platform, router, doors } = opened;
   if (settings.runtime === "process") for (const line of noWalls(userInfo().username)) say(line);
+  else if (platform.noDiskQuota !== null)
+    say(` ▸    Dynos may fill the disk, for there is no quota: ${platform.noDiskQuota}`);
   say(`Stator serves ${platform.urls.api}, apps at ${platform.urls.web({ name: "APP" })}`);
   await asked;
   doors.close();

@@ -17,6 +17,8 @@ export interface ServerSettings {
   buildEnvironment: Record<string, string>;
   buildTimeoutMs: number;
   bootTimeoutMs: number;
+  /** What each dyno may write. */
+  dynoDiskBytes: number;
   /** How much of each app's log is kept: whichever is less. */
   logs: { maxBytes: number; maxAgeMs: number };
 }
@@ -49,7 +51,11 @@ export const serverHelp = `Run the platform: the API, git, builds and dynos, unt
 === For logs (of each app, whichever is less)
 
   STATOR_LOG_DAYS=DAYS              [7]
-  STATOR_LOG_MEGABYTES=MEGABYTES    [64]`;
+  STATOR_LOG_MEGABYTES=MEGABYTES    [64]
+
+=== For dynos
+
+  STATOR_DYNO_DISK_MEGABYTES=MEGABYTES   what each may write to /app and /tmp [1024]`;
 
 /** A setting that cannot be used; said in one line, exit status 2. */
 export class SettingsError extends Error {
@@ -84,6 +90,8 @@ const megabytes = z
   .transform((text) => Number(text) * 1024 * 1024)
   .refine((number) => number > 0);
 
+/** Less than this would be taken by the file system itself. */
+const diskMegabytes = megabytes.refine((bytes) => bytes >= 16 * 1024 * 1024);
 const readableFile = z.string().refine(isReadableFile);
 const webAddress = z.url({ protocol: /^https?$/ });
 
@@ -151,6 +159,13 @@ export function readServerSettings(
     buildEnvironment: buildEnvironment(variables),
     buildTimeoutMs: read(null, "STATOR_BUILD_TIMEOUT", seconds, "a number of seconds", 15 * 60_000),
     bootTimeoutMs: read(null, "STATOR_BOOT_TIMEOUT", seconds, "a number of seconds", 60_000),
+    dynoDiskBytes: read(
+      null,
+      "STATOR_DYNO_DISK_MEGABYTES",
+      diskMegabytes,
+      "a whole number of megabytes, at least 16",
+      1024 * 1024 * 1024,
+    ),
     logs: {
       maxBytes: read(
         null,

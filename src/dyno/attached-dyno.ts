@@ -1,7 +1,6 @@
 import type { App } from "../model/app.ts";
 import { deleteDyno, type Dyno, dynoName, updateDyno } from "../model/dyno.ts";
 import type { AttachedContainer, ContainerSpec, TerminalSize } from "../runtime/runtime.ts";
-import { removeDynoFolders } from "./dyno-container.ts";
 import { type DynoContext, endProcesses, tellOfDyno } from "./live-dyno.ts";
 
 export interface AttachedClient {
@@ -55,7 +54,7 @@ export function startAttachedDyno(
     const status = await program.exited;
     log(`Process exited with status ${status}`);
     log("State changed from up to complete");
-    await removeDynoFolders(context, dyno);
+    await context.disks.remove(dyno.id);
     deleteDyno(database, dyno.id);
     gone();
     return status;

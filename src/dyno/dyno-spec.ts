@@ -3,6 +3,7 @@ import type { App } from "../model/app.ts";
 import { type Dyno, dynoName } from "../model/dyno.ts";
 import { type DynoImage, metadataVariables } from "./image.ts";
 import { defaultDynoSize, type DynoSize, type DynoSizes } from "../model/dyno-size.ts";
+import type { DiskFolders } from "../runtime/disk.ts";
 import type {
   ContainerMount,
   ContainerSpec,
@@ -10,20 +11,14 @@ import type {
   TerminalSize,
 } from "../runtime/runtime.ts";
 
-/** Folders of one dyno's own: what it writes, gone with it (contract §1.4). */
-export interface DynoFolders {
-  upper: string;
-  work: string;
-  tmp: string;
-}
-
 /** Turns app, release and size into a container (contract §1.1, §1.3). Pure. */
 export function dynoSpec(options: {
   app: App;
   dyno: Dyno;
   image: DynoImage;
   size: DynoSize;
-  folders: DynoFolders;
+  /** What it writes, gone with it (contract §1.4). */
+  folders: DiskFolders;
   /** Folder that is shown as `/etc/heroku`. */
   metadataFolder: string | null;
   network: NetworkAddress;

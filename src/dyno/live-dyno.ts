@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { pidExists } from "../lib/process-table.ts";
 import { logTime } from "../logs/log-line.ts";
 import type { Logs, OutputIntake } from "../logs/logs.ts";
 import type { App } from "../model/app.ts";
@@ -6,12 +6,7 @@ import type { Database } from "../model/database.ts";
 import { deleteDyno, type Dyno, dynoName, type DynoState, updateDyno } from "../model/dyno.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { ChecksumError } from "../slug/slug-store.ts";
-import {
-  type ContainerContext,
-  outputPath,
-  prepareContainer,
-  removeDynoFolders,
-} from "./dyno-container.ts";
+import { type ContainerContext, outputPath, prepareContainer } from "./dyno-container.ts";
 import { sizeOf } from "./dyno-spec.ts";
 import type { DynoImage } from "./image.ts";
 import { listeners, whyNotReachable } from "./listening.ts";
@@ -96,7 +91,7 @@ export class LiveDyno {
       this.log(`State changed from ${before} to starting`);
     this.log(`Starting process with command \`${this.dyno.command}\``);
     try {
-      const spec = prepareContainer(this.#context, this.app, {
+      const spec = await prepareContainer(this.#context, this.app, {
         ...{ dyno: this.dyno, image: await image, terminal: null },
       });
       this.address = spec.network?.containerAddress ?? "";
@@ -184,7 +179,7 @@ export class LiveDyno {
 
   /** Ends a dyno whose processes are gone without anybody having told so: its monitor was killed. */
   watchLife(now: number): void {
-    if (this.hasEnded || this.#pid === 0 || existsSync(`/proc/${this.#pid}`)) return;
+    if (this.hasEnded || this.#pid === 0 || pidExists(this.#pid)) return;
     this.#goneSince ??= now;
     if (now - this.#goneSince > exitIsToldWithinMs) this.#giveUp();
   }
@@ -249,7 +244,7 @@ export class LiveDyno {
   /** Whatever the store says to it (its disk may be full): the dyno has ended, and all are told. */
   async #finish(status: number, problem?: string): Promise<void> {
     const reason = problem ?? this.#bootProblem ?? `the process exited with status ${status}`;
-    const { database, runtime } = this.#context;
+    const { database, runtime, disks } = this.#context;
     const gone = this.stopping || this.dyno.leaving || this.dyno.kind !== "formation";
     try {
       await this.#tail?.caughtUp();
@@ -258,7 +253,7 @@ export class LiveDyno {
       this.#tellOfMemory();
       this.log(`Process exited with status ${status}`);
       await runtime.destroy(this.dyno.id);
-      await removeDynoFolders(this.#context, this.dyno);
+      await disks.remove(this.dyno.id);
       if (this.dyno.kind !== "formation") this.log(`State changed from ${this.state} to complete`);
       else if (!gone) this.#crash();
       if (gone) deleteDyno(database, this.dyno.id);

@@ -180,7 +180,7 @@ export class OneOffs {
     const { dyno, release, slug, order } = options;
     const { terminal, environment: added } = order;
     const image = await openImage(this.#context, app, { release, slug, added });
-    const spec = prepareContainer(this.#context, app, { dyno, image, terminal });
+    const spec = await prepareContainer(this.#context, app, { dyno, image, terminal });
     const gone = () => void this.#attached.delete(dyno.id);
     const attached = startAttachedDyno(this.#context, app, { dyno, spec, gone });
     this.#attached.set(dyno.id, attached);

@@ -1,4 +1,3 @@
-import { rmSync } from "node:fs";
 import { freePort } from "../lib/free-port.ts";
 import { createSerializer } from "../lib/lock.ts";
 import { PlatformError } from "../lib/platform-error.ts";
@@ -456,12 +455,10 @@ export class Supervisor {
     this.#live.delete(live.dyno.id);
   }
 
-  /** Folders of dynos that are no more. */
-  sweepFolders(names: string[]): void {
-    const known = new Set(listDynos(this.#options.database).map(({ id }) => id));
-    for (const name of names)
-      if (!known.has(name))
-        rmSync(`${this.#options.dynosDir}/${name}`, { recursive: true, force: true });
+  /** Removes what dynos that are no more have written. */
+  async sweepDisks(): Promise<void> {
+    const known = listDynos(this.#options.database).map(({ id }) => id);
+    await this.#options.disks.sweep(new Set(known));
   }
 }
 

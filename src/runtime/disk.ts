@@ -1,13 +1,7 @@
-import {
-  chownSync,
-  mkdirSync,
-  readdirSync,
-  realpathSync,
-  truncateSync,
-  writeFileSync,
-} from "node:fs";
+import { mkdirSync, readdirSync, realpathSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { exec, execOk } from "../lib/exec.ts";
+import { giveTo } from "../lib/give-to.ts";
 import { mountPoints } from "./box-mount.ts";
 
 /** Where a dyno writes: the upper and work folder of its /app, and its /tmp. */
@@ -106,20 +100,10 @@ export async function createDynoDisks(options: {
   const reason = await tryOut();
   return {
     reason,
-    async make(id, { rootId, userId }) {
-      const make = (path: string, owner: number, mode: number) => {
-        mkdirSync(path, { mode });
-        chownSync(path, owner, owner);
-        return path;
-      };
-      make(folderOf(id), rootId, 0o700);
+    async make(id, owners) {
+      makeFolder(folderOf(id), { owner: owners.rootId, mode: 0o700 });
       try {
-        const disk = reason === null ? await mountDisk(id) : folderOf(id);
-        return {
-          upper: make(join(disk, "upper"), userId, 0o755),
-          work: make(join(disk, "work"), rootId, 0o755),
-          tmp: make(join(disk, "tmp"), userId, 0o777),
-        };
+        return makeFolders(reason === null ? await mountDisk(id) : folderOf(id), owners);
       } catch (error) {
         await remove(id);
         throw error;
@@ -130,4 +114,40 @@ export async function createDynoDisks(options: {
       for (const id of readdirSync(dir)) if (!keep.has(id)) await remove(id);
     },
   };
+}
+
+/** The same without a quota, for the runtime without walls. */
+export function createPlainFolders(dir: string): DynoDisks {
+  mkdirSync(dir, { recursive: true, mode: 0o711 });
+  const remove = async (id: string) => {
+    await exec(["rm", "-rf", "--", join(dir, id)]);
+  };
+  return {
+    reason: "plain processes write where they like",
+    make(id, owners) {
+      makeFolder(join(dir, id), { owner: owners.rootId, mode: 0o700 });
+      return Promise.resolve(makeFolders(join(dir, id), owners));
+    },
+    remove,
+    async sweep(keep) {
+      for (const id of readdirSync(dir)) if (!keep.has(id)) await remove(id);
+    },
+  };
+}
+
+function makeFolders(
+  within: string,
+  { rootId, userId }: { rootId: number; userId: number },
+): DiskFolders {
+  return {
+    upper: makeFolder(join(within, "upper"), { owner: userId, mode: 0o755 }),
+    work: makeFolder(join(within, "work"), { owner: rootId, mode: 0o755 }),
+    tmp: makeFolder(join(within, "tmp"), { owner: userId, mode: 0o777 }),
+  };
+}
+
+function makeFolder(path: string, { owner, mode }: { owner: number; mode: number }): string {
+  mkdirSync(path, { mode });
+  giveTo(path, owner);
+  return path;
 }

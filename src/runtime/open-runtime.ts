@@ -1,5 +1,6 @@
 import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { createDynoDisks, createPlainFolders, type DynoDisks } from "./disk.ts";
 import { mountBox, unmountBox } from "./box-mount.ts";
 import { createOciRuntime } from "./oci-runtime.ts";
 import { createProcessRuntime } from "./process-runtime.ts";
@@ -10,6 +11,8 @@ export interface HostRuntime {
   runtime: Runtime;
   /** Where the programs that it runs find their files: slugs, dynos' folders, builds. */
   box: string;
+  /** Where dynos write. */
+  disks: DynoDisks;
   /** Makes mounts and the firewall as they must be; cheap when they are. */
   reconcile(options: { openPorts: number[] }): Promise<void>;
   /** Stops watching; what runs goes on. */
@@ -24,6 +27,8 @@ export interface HostOptions {
   instance: string;
   /** How this program is started again. */
   program: [string, ...string[]];
+  /** What each dyno may write. */
+  dynoDiskBytes: number;
 }
 
 /** `oci` on Linux with root; `process` anywhere and without any isolation. */
@@ -31,7 +36,11 @@ export function openRuntime(kind: "oci" | "process", options: HostOptions): Prom
   return kind === "oci" ? openContainers(options) : Promise.resolve(openProcesses(options));
 }
 
-async function openContainers({ dataDir, instance }: HostOptions): Promise<HostRuntime> {
+async function openContainers({
+  dataDir,
+  instance,
+  dynoDiskBytes,
+}: HostOptions): Promise<HostRuntime> {
   const runDir = join("/run/stator", instance);
   const box = join(runDir, "box");
   mkdirSync(runDir, { recursive: true, mode: 0o711 });
@@ -46,6 +55,7 @@ async function openContainers({ dataDir, instance }: HostOptions): Promise<HostR
   return {
     runtime,
     box,
+    disks: await createDynoDisks({ dir: dynosDir(box), sizeBytes: dynoDiskBytes }),
     async reconcile(options) {
       await mountBox(join(dataDir, "box"), box);
       await runtime.network.reconcile(options);
@@ -58,6 +68,11 @@ async function openContainers({ dataDir, instance }: HostOptions): Promise<HostR
   };
 }
 
+/** One folder a dyno. */
+export function dynosDir(box: string): string {
+  return join(box, "dynos");
+}
+
 /** Everything is one user's, and closed to all others. */
 function openProcesses({ dataDir, program }: HostOptions): HostRuntime {
   chmodSync(dataDir, 0o700);
@@ -67,6 +82,7 @@ function openProcesses({ dataDir, program }: HostOptions): HostRuntime {
   return {
     runtime,
     box,
+    disks: createPlainFolders(dynosDir(box)),
     reconcile: () => Promise.resolve(),
     close: () => runtime.close(),
     remove: () => runtime.remove(),

@@ -208,7 +208,8 @@ test("the doors listen on loopback alone when the domain is localhost", () => {
     .filter((local) =>
       local.endsWith(`:${stator.port.toString(16).toUpperCase().padStart(4, "0")}`),
     );
-  expect(listening).toEqual([
+  // Each worker of the router listens.
+  expect([...new Set(listening)]).toEqual([
     `0100007F:${stator.port.toString(16).toUpperCase().padStart(4, "0")}`,
   ]);
 });
