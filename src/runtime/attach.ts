@@ -42,8 +42,13 @@ function attachPipes(argv: Argv, { output, folder, ownerId }: AttachOptions): At
       return child.exited;
     }),
     async write(bytes) {
-      await sink.write(bytes);
-      await sink.flush();
+      try {
+        await sink.write(bytes);
+        await sink.flush();
+      } catch (error) {
+        // It reads no more, or has ended: what it did not want is dropped.
+        if ((error as NodeJS.ErrnoException).code !== "EPIPE") throw error;
+      }
     },
     endInput: () => void endInput(),
     resize: () => {},

@@ -346,8 +346,12 @@ export function runtimeSuite<Opened extends OpenedRuntime>(kind: RuntimeUnderTes
       output: (bytes) => void (text += Buffer.from(bytes).toString()),
     });
     await until("it runs", () => text.includes("here"));
-    await runtime.signal(id, "TERM");
-    await until("it was told", () => text.includes("told"));
+    // What was only just added may not be known as the container's yet.
+    await until("it was told", async () => {
+      await runtime.signal(id, "TERM");
+      await Bun.sleep(100);
+      return text.includes("told");
+    });
     await runtime.destroy(id);
     expect(await run.exited).toBeGreaterThan(128);
     expect(await traces(id)).toEqual([]);
