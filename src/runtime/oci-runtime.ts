@@ -396,8 +396,13 @@ function attachPipes(argv: Argv, output: Output): AttachedProcess {
     processEnded: child.exited,
     exited: drained.then(() => child.exited),
     async write(bytes) {
-      await child.stdin.write(bytes);
-      await child.stdin.flush();
+      try {
+        await child.stdin.write(bytes);
+        await child.stdin.flush();
+      } catch (error) {
+        // It reads no more, or has ended: what it did not want is dropped.
+        if ((error as NodeJS.ErrnoException).code !== "EPIPE") throw error;
+      }
     },
     endInput: () => void child.stdin.end(),
     resize: () => {},

@@ -91,6 +91,13 @@ test("a large output comes whole, by pipes and by a terminal", async () => {
   }
 });
 
+test("what is written to a program that reads no more is dropped", async () => {
+  const added = bench.exec(id, "exec 0<&-; echo closed; sleep 1");
+  while (!added.said().includes("closed")) await Bun.sleep(10);
+  for (let times = 0; times < 5; times++) await added.write(new Uint8Array(100_000));
+  await added.exited;
+});
+
 test("ended by a signal it ends as 128 + n", async () => {
   const added = bench.exec(id, "kill -9 $$");
   expect(await added.exited).toBe(137);
