@@ -72,7 +72,7 @@ export async function openContainerBench() {
     },
     /** Waits until a container has said a word. */
     async said(id: string, word: string): Promise<void> {
-      for (let tries = 0; tries < 1000 && !output(id).includes(word); tries++) await Bun.sleep(10);
+      for (let tries = 0; tries < 5000 && !output(id).includes(word); tries++) await Bun.sleep(10);
       expect(output(id)).toContain(word);
     },
     /** Runs a script in a container of its own to its end. */
