@@ -94,11 +94,7 @@ export function openWorkshop(
         {
           id: containerId,
           hostname: "build",
-          argv: [
-            // A script without anything from outside in it: it joins the two streams in their order.
-            ...["/usr/bin/tini", "--", "bash", "-c", 'exec "$@" 2>&1', "build"],
-            ...[`./bin/${program}`, ...args],
-          ],
+          argv: ["/usr/bin/tini", "--", `./bin/${program}`, ...args],
           environment: {
             ...buildEnvironment(options),
             PATH: "/opt/stator/bin:/usr/local/bin:/usr/bin:/bin",
@@ -137,7 +133,7 @@ export function openWorkshop(
           openPort: null,
           network: network ? options.runtime.reserveAddress(containerId) : null,
         },
-        { output: (bytes) => limited.write(bytes) },
+        { output: (bytes) => limited.write(bytes), joined: true },
       );
       attached.endInput();
       const kill = () => void options.runtime.signal(containerId, "KILL");

@@ -9,6 +9,8 @@ interface AttachOptions {
   output: Output;
   /** Where pipes are made. */
   folder: string;
+  /** Both outputs by one pipe, in their order. */
+  joined?: boolean | undefined;
   /** Whose they are: who may open them again, as `/dev/stdout`. This process's user when left out. */
   ownerId?: number;
 }
@@ -22,12 +24,19 @@ export function attachTo(
   return terminal ? attachTerminal(argv, { ...options, terminal }) : attachPipes(argv, options);
 }
 
-function attachPipes(argv: Argv, { output, folder, ownerId }: AttachOptions): AttachedProcess {
+function attachPipes(
+  argv: Argv,
+  { output, folder, ownerId, joined }: AttachOptions,
+): AttachedProcess {
   const input = openPipe(join(folder, "stdin"), "reads");
-  const outputs = ["stdout", "stderr"].map((name) => openPipe(join(folder, name), "writes"));
+  const names = joined ? ["output"] : ["stdout", "stderr"];
+  const outputs = names.map((name) => openPipe(join(folder, name), "writes"));
   const programs = [input.readEnd, ...outputs.map(({ writeEnd }) => writeEnd)];
   if (ownerId !== undefined) for (const end of programs) fchownSync(end, ownerId, ownerId);
-  const child = spawn(argv, { stdio: programs, detached: true } as never);
+  const child = spawn(argv, {
+    stdio: [...programs, ...(joined ? programs.slice(1) : [])],
+    detached: true,
+  } as never);
   for (const end of programs) closeSync(end);
   const drained = Promise.all(outputs.map(({ readEnd }) => drain(readEnd, output)));
   const sink = Bun.file(input.writeEnd).writer();

@@ -1,24 +1,26 @@
 import {
   chmodSync,
-  chownSync,
   existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
-  watch,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { type Argv, exec, spawn } from "../lib/exec.ts";
+import { type Argv, exec } from "../lib/exec.ts";
 import { attachTo } from "./attach.ts";
-import type { Output } from "./attach-terminal.ts";
 import { accountsSwap, moveToGroup, readStats, removeCgroup, unifiedCgroups } from "./cgroup.ts";
+import { giveStreams, monitorEnded, monitorOf, startMonitor } from "./conmon.ts";
+import { watchExits } from "./exits.ts";
 import { createNetwork, type Network, networkHookScript } from "./network.ts";
 import { containerUser, ociConfig, ociProcess, sysFolders } from "./oci-config.ts";
+import { findOciProgram } from "./oci-program.ts";
+import { readNumber, tryRead } from "./read-file.ts";
 import { writeRootfs } from "./rootfs.ts";
-import type { AttachedContainer, ContainerSpec, ContainerStats, Runtime } from "./runtime.ts";
+import type { ContainerSpec, ContainerStats, Runtime } from "./runtime.ts";
+import { refused, startGate } from "./start-gate.ts";
 
 export interface OciRuntimeOptions {
   /** Volatile state (bundles, exit statuses, the runtime's own); gone after a reboot, as are the containers. */
@@ -39,13 +41,10 @@ export interface OciRuntime extends Runtime {
   remove(): Promise<void>;
 }
 
-const monitorTimeoutMs = 20_000;
 /** In a bundle: the port that is open, for the server that comes after this one. */
 const portFile = "open-port";
 /** How long the last figures of an attached container are remembered: its caller asks after its end. */
 const lastStatsMs = 60_000;
-/** Bytes of output on disk before the monitor begins its file anew. */
-const maxLogBytes = 64 * 1024 * 1024;
 
 /** Containers by runc or crun, each under a conmon of its own. */
 export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciRuntime> {
@@ -110,47 +109,27 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
 
   /** A monitor must not end, or be held, with the service that this server is. */
   async function setMonitorApart(id: string): Promise<void> {
-    const pid = readNumber(join(bundleOf(id), "conmon.pid"));
-    if (pid !== undefined && isMonitor(pid))
+    const pid = monitorOf(bundleOf(id));
+    if (pid !== undefined)
       // It may end at any moment.
       await moveToGroup(`${host.cgroupParent}/monitors`, pid).catch(() => {});
   }
   await Promise.all(readdirSync(bundles).map(setMonitorApart));
 
-  const waiters = new Map<string, { promise: Promise<number>; resolve(status: number): void }>();
-  function waiter(id: string) {
-    let entry = waiters.get(id);
-    if (!entry) {
-      entry = Promise.withResolvers<number>();
-      waiters.set(id, entry);
-    }
-    return entry;
-  }
-  function noticeExit(id: string): void {
-    const status = readExit(join(exits, id));
-    if (status !== undefined) waiter(id).resolve(status);
-  }
-  // The kernel may drop notifications, so the folder is also read now and then.
-  const watcher = watch(exits, (_, name) => {
-    if (name && waiters.has(name)) noticeExit(name);
+  const ends = watchExits(exits, {
+    statusOf: (id) => readNumber(join(exits, id)),
+    lookEveryMs: 1000,
   });
-  const poll = setInterval(() => {
-    for (const id of waiters.keys()) noticeExit(id);
-  }, 1000);
-  poll.unref();
-
   const attachedIds = new Set<string>();
 
   async function destroy(id: string): Promise<void> {
     await exec(runtimeArgv("kill", "--all", id, "KILL"));
     await exec(runtimeArgv("delete", "--force", id));
-    const monitor = readNumber(join(bundleOf(id), "conmon.pid"));
-    if (monitor !== undefined) await ended(monitor);
+    await monitorEnded(bundleOf(id));
     rmSync(bundleOf(id), { recursive: true, force: true });
     rmSync(join(exits, id), { force: true });
     await network.release(id);
-    waiter(id).resolve(137);
-    waiters.delete(id);
+    ends.forget(id, 137);
   }
 
   const lastStats = new Map<string, ContainerStats>();
@@ -170,35 +149,12 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
     network,
     async start(spec, { logPath }) {
       const bundle = writeBundle(spec);
-      const sync = join(bundle, "sync");
-      writeFileSync(sync, "", { mode: 0o600 });
-      const pidFile = join(bundle, "pid");
       const opened = openPort(spec);
-      const child = spawn(
-        [
-          "conmon",
-          ...["--api-version", "1", "--cid", spec.id, "--cuuid", spec.id, "--name", spec.id],
-          ...["--runtime", program, "--runtime-arg", "--root", "--runtime-arg", state],
-          ...["--bundle", bundle, "--persist-dir", bundle, "--exit-dir", exits],
-          ...["--container-pidfile", pidFile, "--conmon-pidfile", join(bundle, "conmon.pid")],
-          ...["--log-path", `k8s-file:${logPath}`, "--log-size-max", String(maxLogBytes)],
-          ...["--log-level", "error", "--full-attach"],
-        ],
-        {
-          env: {
-            PATH: "/usr/sbin:/usr/bin:/sbin:/bin",
-            XDG_RUNTIME_DIR: runDir,
-            _OCI_SYNCPIPE: "3",
-          },
-          stdio: ["ignore", "ignore", "ignore", Bun.file(sync)],
-        } as never,
-      );
-      await child.exited;
-      const { pid, message } = await readSync(sync);
-      if (pid <= 0) {
+      const monitored = { id: spec.id, bundle, exits, program, state, logPath };
+      const pid = await startMonitor(monitored).catch(async (error: Error) => {
         await destroy(spec.id);
-        throw new Error(`cannot make container ${spec.id}: ${message ?? "the monitor ended"}`);
-      }
+        throw new Error(`cannot make container ${spec.id}: ${error.message}`);
+      });
       giveStreams(pid, userOf(spec));
       const [started] = await Promise.all([
         exec(runtimeArgv("start", spec.id)),
@@ -248,11 +204,7 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
       return { ...attached, exited: exited() };
     },
     stats: (id) => readStats(groupOf(id)) ?? lastStats.get(id),
-    wait(id) {
-      const { promise } = waiter(id);
-      noticeExit(id);
-      return promise;
-    },
+    wait: (id) => ends.wait(id),
     async signal(id, signal) {
       // An attached container exists only some time after its runtime was started.
       for (let tries = 0; tries < 200; tries++) {
@@ -273,19 +225,16 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
     },
     reserveAddress: (id) => network.reserve(id),
     addressOf: (id) => network.addressOf(id),
-    close() {
-      clearInterval(poll);
-      watcher.close();
-    },
+    close: () => ends.close(),
     async remove() {
       await network.remove();
       removeCgroup(host.cgroupParent);
       rmSync(runDir, { recursive: true, force: true });
     },
   };
-  await findProgram(async (candidate, options) => {
+  await findOciProgram((candidate, options) => {
     [program, runOptions] = [candidate, options];
-    return tryOut(runtime);
+    return runtime;
   });
   return runtime;
 }
@@ -294,79 +243,6 @@ interface RuntimeListing {
   id: string;
   pid: number;
   status: string;
-}
-
-/**
- * crun starts faster but refuses hybrid cgroup hierarchies; what works is found by trying. One whose
- * `run` knows no `--keep` comes last: an attached container's figures would be gone with its end, and
- * programs of that age (crun 1.8) do not hand on a terminal's new size.
- */
-async function findProgram(
-  tryProgram: (path: string, runOptions: string[]) => Promise<string | null>,
-): Promise<void> {
-  const complaints: string[] = [];
-  for (const runOptions of [["--keep"], []])
-    for (const name of ["crun", "runc"]) {
-      const program = Bun.which(name, {
-        PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin",
-      });
-      const complaint = program ? await tryProgram(program, runOptions) : "not installed";
-      if (program && complaint === null) return;
-      complaints.push(`${[name, ...runOptions].join(" ")}: ${complaint}`);
-    }
-  throw new Error(`no container runtime works on this machine: ${complaints.join("; ")}`);
-}
-
-/** Runs `true` in a container; returns what went wrong, or null. */
-async function tryOut(runtime: Runtime): Promise<string | null> {
-  let said = "";
-  const attached = runtime.attach(
-    {
-      id: `try-${crypto.randomUUID()}`,
-      hostname: "try",
-      argv: ["/usr/bin/true"],
-      environment: {},
-      workingDirectory: "/",
-      hostIdBase: 0x7000_0000,
-      mounts: [],
-      limits: { memoryBytes: 64 * 1024 * 1024, cpuWeight: 100, maxProcesses: 32 },
-      terminal: null,
-      network: null,
-      openPort: null,
-    },
-    {
-      output(bytes) {
-        said += new TextDecoder().decode(bytes);
-      },
-    },
-  );
-  const status = await attached.exited;
-  return status === 0 ? null : said.trim() || `status ${status}`;
-}
-
-/**
- * Tells the words of a program from those of the runtime that could not start it: what comes before
- * the file with the program's pid is there is held, and is a complaint when it never comes.
- */
-function startGate(pidFile: string, output: Output) {
-  let ended = false;
-  let held = "";
-  const started = (async () => {
-    while (!ended && !existsSync(pidFile)) await Bun.sleep(3);
-    return existsSync(pidFile);
-  })();
-  return {
-    async output(bytes: Uint8Array): Promise<void> {
-      if (await started) await output(bytes);
-      else held += new TextDecoder().decode(bytes);
-    },
-    /** The runtime has ended: no pid will come any more. */
-    end: () => void (ended = true),
-    /** What the runtime complained of; `null`: the program ran. */
-    async complaint(): Promise<string | null> {
-      return (await started) ? null : held.trim() || "the runtime says nothing";
-    },
-  };
 }
 
 /** The host's id of the user that programs in a container run as. */
@@ -382,25 +258,6 @@ function mappedUser(bundle: string): number {
   return userOf({ hostIdBase: linux.uidMappings[0].hostID });
 }
 
-/** A program may open its output again, as `/dev/stdout`: for that the monitor's pipes must be its own. */
-function giveStreams(pid: number, user: number): void {
-  for (const descriptor of [1, 2])
-    try {
-      chownSync(`/proc/${pid}/fd/${descriptor}`, user, user);
-    } catch {
-      // It ended already.
-    }
-}
-
-/** An attached program that was never started. */
-function refused(reason: string): AttachedContainer {
-  const nothing = () => {};
-  return {
-    exited: Promise.reject(new Error(reason)),
-    ...{ write: nothing, endInput: nothing, resize: nothing, hangUp: nothing },
-  };
-}
-
 /** Writes a file that others may read and that never changes; returns its path. */
 function writeOnce(path: string, text: string): string {
   if (!existsSync(path)) {
@@ -408,60 +265,4 @@ function writeOnce(path: string, text: string): string {
     renameSync(`${path}.new`, path);
   }
   return path;
-}
-
-/** The monitor says one JSON line when the container is made, or why it is not. */
-async function readSync(path: string): Promise<{ pid: number; message?: string }> {
-  const deadline = Date.now() + monitorTimeoutMs;
-  for (;;) {
-    const text = readFileSync(path, "utf8");
-    if (text.includes("\n")) {
-      const line = JSON.parse(text.split("\n")[0] as string) as {
-        pid?: number;
-        data?: number;
-        message?: string;
-      };
-      return {
-        pid: line.pid ?? line.data ?? -1,
-        ...(line.message ? { message: line.message } : {}),
-      };
-    }
-    if (Date.now() > deadline)
-      return { pid: -1, message: `the monitor said nothing for ${monitorTimeoutMs / 1000} s` };
-    await Bun.sleep(2);
-  }
-}
-
-function readExit(path: string): number | undefined {
-  return existsSync(path) ? readNumber(path) : undefined;
-}
-
-function readNumber(path: string): number | undefined {
-  try {
-    const number = Number.parseInt(readFileSync(path, "utf8"), 10);
-    return Number.isNaN(number) ? undefined : number;
-  } catch {
-    return undefined;
-  }
-}
-
-/** Waits a little for a monitor whose container is gone. A zombie has ended: init reaps it when it likes. */
-async function ended(pid: number): Promise<void> {
-  for (let tries = 0; tries < 200; tries++) {
-    if (!isMonitor(pid)) return;
-    await Bun.sleep(5);
-  }
-}
-
-function isMonitor(pid: number): boolean {
-  const status = tryRead(`/proc/${pid}/status`);
-  return /^Name:\s+conmon$/m.test(status) && !/^State:\s+Z/m.test(status);
-}
-
-function tryRead(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
 }

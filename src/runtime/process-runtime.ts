@@ -5,13 +5,13 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
-  watch,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
 import { type Argv, exec, spawn } from "../lib/exec.ts";
 import { isRunning, processTable, residentBytes } from "../lib/process-table.ts";
 import { attachTo } from "./attach.ts";
+import { watchExits } from "./exits.ts";
 import {
   type MonitorOrder,
   type MonitorState,
@@ -96,36 +96,19 @@ export function createProcessRuntime({ runDir, program }: ProcessRuntimeOptions)
     writeFileSync(join(folder, "places"), JSON.stringify(places), { mode: 0o600 });
   }
 
-  const waiters = new Map<string, { promise: Promise<number>; resolve(status: number): void }>();
-  function waiter(id: string) {
-    let entry = waiters.get(id);
-    if (!entry) {
-      entry = Promise.withResolvers<number>();
-      waiters.set(id, entry);
-    }
-    return entry;
-  }
-  function noticeExit(id: string): void {
-    const exit = readExit(exitOf(id));
-    if (exit) waiter(id).resolve(exit.status);
-  }
   /** Whose monitor was killed ends without a status. */
-  function noticeLoss(id: string): void {
+  function isLost(id: string): boolean {
     const state = mainOf(id);
-    if (state && !isRunning(state.monitor) && !isRunning(state.program) && !readExit(exitOf(id)))
-      waiter(id).resolve(statusOfKilled);
+    return state !== undefined && !isRunning(state.monitor) && !isRunning(state.program);
   }
-  // The kernel may drop notifications, so the folder is also read now and then.
-  const watcher = watch(exits, (_, name) => {
-    if (name && waiters.has(name)) noticeExit(name);
+  const ends = watchExits(exits, {
+    statusOf(id) {
+      // In this order: a monitor writes the status before it goes.
+      const lost = isLost(id);
+      return readExit(exitOf(id))?.status ?? (lost ? statusOfKilled : undefined);
+    },
+    lookEveryMs,
   });
-  const poll = setInterval(() => {
-    for (const id of waiters.keys()) {
-      noticeExit(id);
-      noticeLoss(id);
-    }
-  }, lookEveryMs);
-  poll.unref();
 
   const starting = new Set<string>();
   /** The processes of a container; of one that this server just starts, when they are there. */
@@ -144,8 +127,7 @@ export function createProcessRuntime({ runDir, program }: ProcessRuntimeOptions)
     rmSync(folderOf(id), { recursive: true, force: true });
     rmSync(exitOf(id), { force: true });
     reserved.delete(id);
-    waiter(id).resolve(statusOfKilled);
-    waiters.delete(id);
+    ends.forget(id, statusOfKilled);
   }
 
   async function cleanedUp(exited: Promise<number>, id: string): Promise<number> {
@@ -218,11 +200,7 @@ export function createProcessRuntime({ runDir, program }: ProcessRuntimeOptions)
         processes: rows.length,
       };
     },
-    wait(id) {
-      const { promise } = waiter(id);
-      noticeExit(id);
-      return promise;
-    },
+    wait: (id) => ends.wait(id),
     async signal(id, signal) {
       signalAll(processesOf(await startedStates(id), processTable()), `SIG${signal}`);
     },
@@ -239,10 +217,7 @@ export function createProcessRuntime({ runDir, program }: ProcessRuntimeOptions)
       return loopback;
     },
     addressOf: (id) => (reserved.has(id) || existsSync(folderOf(id)) ? loopback : undefined),
-    close() {
-      clearInterval(poll);
-      watcher.close();
-    },
+    close: () => ends.close(),
     async remove() {
       await exec(["rm", "-rf", "--", runDir]);
     },

@@ -86,7 +86,11 @@ export interface Runtime {
   /** Runs a container with its streams in the caller's hands. */
   attach(
     spec: ContainerSpec,
-    options: { output(bytes: Uint8Array): void | Promise<void> },
+    options: {
+      output(bytes: Uint8Array): void | Promise<void>;
+      /** Standard output and standard error as one, in their order; else either may come first. */
+      joined?: boolean;
+    },
   ): AttachedContainer;
   /** Runs one more program in a container that runs, with its user and its walls. */
   exec(
