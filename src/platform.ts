@@ -7,37 +7,34 @@ import { installBuildpacks } from "./build/buildpacks.ts";
 import { hostStack } from "./build/stack.ts";
 import { selfSignedCertificate } from "./certs/self-signed.ts";
 import { changeConfig } from "./deploy/change-config.ts";
+import { makeApp } from "./deploy/make-app.ts";
 import { DeployLock } from "./deploy/deploy-lock.ts";
 import { deploy, type DeployRequest } from "./deploy/deploy.ts";
 import { goLive } from "./deploy/go-live.ts";
 import { createReleaseOutputs } from "./deploy/release-outputs.ts";
 import { putIdleToSleep, wakeUp } from "./deploy/idle-apps.ts";
 import { rollBack } from "./deploy/rollback.ts";
-import { routeTable } from "./deploy/routes.ts";
+import { createRoutePublisher, routeTable } from "./deploy/routes.ts";
 import { type FormationUpdate, scale } from "./deploy/scale.ts";
-import { sweepSlugs } from "./deploy/sweep.ts";
+import { sweepReleaseOutputs, sweepSlugs } from "./deploy/sweep.ts";
 import type { AttachedDyno, AttachedProgram } from "./dyno/attached-dyno.ts";
-import type { OneOffOrder } from "./dyno/one-offs.ts";
+import type { InsideOrder, OneOffOrder } from "./dyno/one-offs.ts";
 import { Supervisor } from "./dyno/supervisor.ts";
 import { createSerializer } from "./lib/lock.ts";
 import { logTime } from "./logs/log-line.ts";
 import { createLogs } from "./logs/log-store.ts";
 import type { Logs } from "./logs/logs.ts";
 import type { Account } from "./model/account.ts";
-import { type App, createApp, deleteApp, findApp, updateApp } from "./model/app.ts";
+import { type App, deleteApp, findApp, updateApp } from "./model/app.ts";
 import { failInterruptedBuilds } from "./model/build.ts";
 import type { ConfigVars } from "./model/config-vars.ts";
 import { closeDatabase, type Database, openDatabase } from "./model/database.ts";
 import { type Dyno, dynoName } from "./model/dyno.ts";
 import { type DynoSizes, readDynoSizes } from "./model/dyno-size.ts";
 import type { Formation } from "./model/formation.ts";
-import {
-  createRelease,
-  findRelease,
-  type Release,
-  settleInterruptedReleases,
-} from "./model/release.ts";
+import { findRelease, type Release, settleInterruptedReleases } from "./model/release.ts";
 import { openVault, type Vault } from "./model/vault.ts";
+import { type PublicUrls, publicUrls } from "./public-urls.ts";
 import { createRepositories, type Repositories } from "./repository/repository.ts";
 import type { RouterClient } from "./router/router-client.ts";
 import { dynosDir, openRuntime } from "./runtime/open-runtime.ts";
@@ -50,14 +47,7 @@ export interface Platform {
   database: Database;
   vault: Vault;
   logs: Logs;
-  urls: {
-    /** `http://api.localhost:8080` */
-    api: string;
-    /** `http://git.localhost:8080/my-app.git` */
-    git(app: Pick<App, "name">): string;
-    /** `http://my-app.localhost:8080/` */
-    web(app: Pick<App, "name">): string;
-  };
+  urls: PublicUrls;
   /** Makes the app, its repository and its first two releases (contract §6.1). */
   createApp(options: { name?: string | undefined; user: Account }): Promise<App>;
   renameApp(app: App, name: string): Promise<App>;
@@ -92,16 +82,7 @@ export interface Platform {
   /** Starts a one-off dyno whose output goes to the log. */
   runDetached(app: App, order: OneOffOrder): Promise<Dyno>;
   /** Runs one more program inside a dyno that runs. */
-  runInside(
-    app: App,
-    options: {
-      dyno: Dyno;
-      command: string;
-      environment: Record<string, string>;
-      terminal: TerminalSize | null;
-      user: Account;
-    },
-  ): AttachedProgram;
+  runInside(app: App, order: InsideOrder & { user: Account }): AttachedProgram;
   /** What a release's command said, and says until its end. */
   releaseOutput(app: App, release: Release): ReadableStream<Uint8Array>;
   /** The whole way of one push; returns whether it is accepted. */
@@ -161,7 +142,6 @@ export async function createPlatform(
     program,
   });
   const stack = await hostStack();
-  const publish = createPublisher();
   const certificates =
     surroundings.httpsPort === null
       ? []
@@ -181,30 +161,19 @@ export async function createPlatform(
     sizes,
     hostOf: (app) => `${app.name}.${domain}`,
     routes: {
-      changed: () => publish(putTable),
+      changed: () => routes.publish(),
       async drain(dynoId) {
         await router.drain(dynoId, { timeoutMs: drainTimeoutMs }).catch(() => {});
       },
     },
   });
 
-  let tableVersion = Date.now();
-  let lastTable = "";
-  async function putTable(): Promise<void> {
-    const liveDynos = supervisor.liveDynos();
-    const options = { database, domain, liveDynos, platformSocket, certificates };
-    const table = routeTable({ ...options, version: 0 });
-    const text = JSON.stringify(table);
-    if (text === lastTable) return;
-    try {
-      await router.putTable({ ...table, version: ++tableVersion });
-      lastTable = text;
-    } catch {
-      // No router answers: it gets the table when it does, from the loop that starts it.
-      lastTable = "";
-    }
-  }
-
+  const routes = createRoutePublisher(router, () =>
+    routeTable({
+      ...{ database, domain, platformSocket, certificates },
+      liveDynos: supervisor.liveDynos(),
+    }),
+  );
   const builder = createBuilder({
     runtime,
     slugs,
@@ -224,15 +193,20 @@ export async function createPlatform(
   const lock = new DeployLock();
   const openPorts = [surroundings.httpPort, surroundings.httpsPort].filter((port) => port !== null);
 
+  async function sweep(): Promise<void> {
+    await sweepSlugs(database, slugs, supervisor.liveDynos());
+    sweepReleaseOutputs(database, outputs);
+  }
+
   failInterruptedBuilds(database);
   const interrupted = settleInterruptedReleases(database);
   await host.reconcile({ openPorts });
   await supervisor.recover();
   await supervisor.sweepDisks();
-  await sweepSlugs(database, slugs, supervisor.liveDynos());
+  await sweep();
   for (const one of interrupted)
     void goLive(release, findApp(database, one.appId), { release: one });
-  await publish(putTable);
+  await routes.publish();
   const wakes = router.events(({ wake }) => void wakeUp({ database, supervisor }, wake));
 
   return {
@@ -243,50 +217,30 @@ export async function createPlatform(
     repositories,
     noDiskQuota: host.disks.reason,
     freeDiskBytes: () => freeBytes(dataDir),
-    async createApp({ name, user }) {
-      const app = database.transaction(() => {
-        const made = createApp(database, { name, owner: user, stack });
-        for (const description of ["Initial release", "Enable Logplex"])
-          createRelease(database, vault, {
-            app: made,
-            user,
-            description,
-            slugId: null,
-            config: {},
-            status: "succeeded",
-          });
-        return made;
-      });
-      for (const [index, description] of ["Initial release", "Enable Logplex"].entries())
-        for (const message of [description, `Release v${index + 1} created`])
-          logs.write(app.id, {
-            at: logTime(),
-            source: "app",
-            dyno: "api",
-            message: `${message} by user ${user.email}`,
-          });
+    async createApp(options) {
+      const app = makeApp({ database, vault, logs }, { ...options, stack });
       await repositories.ensure(app);
-      await publish(putTable);
+      await routes.publish();
       return app;
     },
     async renameApp(app, name) {
       const renamed = updateApp(database, app, { name });
-      await publish(putTable);
+      await routes.publish();
       return renamed;
     },
     async setMaintenance(app, on) {
       const changed = updateApp(database, app, { maintenance: on });
-      await publish(putTable);
+      await routes.publish();
       return changed;
     },
     async destroyApp(app) {
       await supervisor.stopApp(app);
       deleteApp(database, app);
-      await publish(putTable);
+      await routes.publish();
       await repositories.remove(app);
       await builder.forget(app);
       await logs.remove(app.id);
-      await sweepSlugs(database, slugs, supervisor.liveDynos());
+      await sweep();
     },
     changeConfig: async (app, options) => changeConfig(release, app, options),
     rollBack: async (app, options) => rollBack(release, app, options),
@@ -325,13 +279,13 @@ export async function createPlatform(
         app,
         request,
       );
-      await sweepSlugs(database, slugs, supervisor.liveDynos());
+      await sweep();
       return accepted;
     },
     async reconcile({ routerIsNew }) {
-      if (routerIsNew) lastTable = "";
+      if (routerIsNew) routes.forget();
       await host.reconcile({ openPorts });
-      await publish(putTable);
+      await routes.publish();
       supervisor.tick();
       await putIdleToSleep({ database, supervisor, router });
     },
@@ -365,39 +319,6 @@ function buildMemoryBytes(): number {
 /** Four hex digits that tell the things of one data folder from another's. */
 function instanceOf(dataDir: string): string {
   return createHash("sha256").update(dataDir).digest("hex").slice(0, 4);
-}
-
-/** Runs a task now, or once more when it is running already: nobody waits for an old state. */
-function createPublisher() {
-  let running: Promise<void> | undefined;
-  let next: Promise<void> | undefined;
-  return function publish(task: () => Promise<void>): Promise<void> {
-    if (!running) {
-      running = task().finally(() => (running = undefined));
-      return running;
-    }
-    next ??= running.then(() => {
-      next = undefined;
-      return publish(task);
-    });
-    return next;
-  };
-}
-
-function publicUrls(
-  domain: string,
-  { httpPort, httpsPort }: PlatformSurroundings,
-): Platform["urls"] {
-  const base = (host: string) => {
-    const name = `${host}.${domain}`;
-    if (httpsPort !== null) return `https://${name}${httpsPort === 443 ? "" : `:${httpsPort}`}`;
-    return `http://${name}${httpPort === 80 ? "" : `:${httpPort}`}`;
-  };
-  return {
-    api: base("api"),
-    git: (app) => `${base("git")}/${app.name}.git`,
-    web: (app) => `${base(app.name)}/`,
-  };
 }
 
 function freeBytes(folder: string): number {

@@ -16,9 +16,10 @@ const mayImport: Record<string, string[]> = {
   dyno: ["lib", "model", "logs", "slug", "runtime"],
   deploy: ["lib", "model", "logs", "slug", "repository", "runtime", "router", "build", "dyno"],
   "settings.ts": ["lib"],
+  "public-urls.ts": [],
   "platform.ts": [
     ...["lib", "model", "logs", "slug", "repository", "runtime", "router"],
-    ...["certs", "build", "dyno", "deploy", "settings.ts"],
+    ...["certs", "build", "dyno", "deploy", "settings.ts", "public-urls.ts"],
   ],
   "router-process.ts": ["lib", "router", "settings.ts"],
   git: ["lib", "model", "logs", "repository", "build", "deploy", "platform.ts"],

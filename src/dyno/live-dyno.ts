@@ -12,7 +12,7 @@ import type { DynoImage } from "./image.ts";
 import { listeners, whyNotReachable } from "./listening.ts";
 import { outOfMemoryLines, overQuotaLines } from "./memory.ts";
 import { tailOutput } from "./output-tail.ts";
-import { crashesInARow, restartDelayMs } from "./restart-policy.ts";
+import { crashesInARow, cycleAtMs, restartDelayMs } from "./restart-policy.ts";
 
 export interface DynoContext extends ContainerContext {
   database: Database;
@@ -37,6 +37,8 @@ export class LiveDyno {
   waiting = false;
   /** Another dyno bears its name now: what becomes of this one is not what becomes of the name. */
   replaced = false;
+  /** When it is cycled. */
+  cycleAtMs: number;
   /** Its processes have been told to end, and are not to be started again. */
   stopping = false;
   readonly #context: DynoContext;
@@ -57,6 +59,7 @@ export class LiveDyno {
     this.#context = context;
     this.app = app;
     this.dyno = dyno;
+    this.cycleAtMs = cycleAtMs(dyno);
     this.#changed = changed;
     const settled = Promise.withResolvers<Settled>();
     const ended = Promise.withResolvers<void>();

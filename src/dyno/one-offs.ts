@@ -32,6 +32,14 @@ export interface OneOffOrder {
   timeToLiveMs?: number | undefined;
 }
 
+/** One more program inside a dyno that runs. */
+export interface InsideOrder {
+  dyno: Dyno;
+  command: string;
+  environment: Record<string, string>;
+  terminal: TerminalSize | null;
+}
+
 const longestLifeMs = 24 * 60 * 60_000;
 
 /** Dynos that run one command of a release and are never started again (contract §2). */
@@ -90,16 +98,8 @@ export class OneOffs {
   }
 
   /** One more program inside a dyno that runs, with the config vars of its release. */
-  runInside(
-    app: App,
-    options: {
-      dyno: Dyno;
-      command: string;
-      environment: Record<string, string>;
-      terminal: TerminalSize | null;
-    },
-  ): AttachedProgram {
-    const { dyno, command, environment: added, terminal } = options;
+  runInside(app: App, order: InsideOrder): AttachedProgram {
+    const { dyno, command, environment: added, terminal } = order;
     if (dyno.state !== "up")
       throw new PlatformError(
         "invalid_params",

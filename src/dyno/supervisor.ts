@@ -1,77 +1,50 @@
-import { freePort } from "../lib/free-port.ts";
 import { createSerializer } from "../lib/lock.ts";
 import { PlatformError } from "../lib/platform-error.ts";
 import { type App, listApps, lookUpApp, updateApp } from "../model/app.ts";
-import {
-  createDyno,
-  deleteDyno,
-  type Dyno,
-  dynoName,
-  type DynoState,
-  listDynos,
-  updateDyno,
-} from "../model/dyno.ts";
+import { deleteDyno, type Dyno, dynoName, listDynos } from "../model/dyno.ts";
 import { isFeatureEnabled } from "../model/feature.ts";
 import {
   type Formation,
   listFormation,
   plannedFormation,
-  releaseType,
   writeFormation,
 } from "../model/formation.ts";
 import { currentRelease, type Release, setReleaseStatus } from "../model/release.ts";
-import { findSlug, type Slug } from "../model/slug.ts";
-import { type ImageContext, openImage } from "./image.ts";
-import { type DynoContext, LiveDyno, type Settled, tellOfDyno } from "./live-dyno.ts";
+import { findSlug } from "../model/slug.ts";
+import { type LiveDyno, type Settled, tellOfDyno } from "./live-dyno.ts";
+import { LiveDynos, type LiveDynosContext } from "./live-dynos.ts";
 import { OneOffs } from "./one-offs.ts";
-import { cycleAtMs } from "./restart-policy.ts";
-
-/** Where the supervisor tells which dynos take requests; the caller brings it to the router. */
-export interface Routes {
-  /** Resolves when the router has the newest state. */
-  changed(): Promise<void>;
-  /** Resolves when nothing is in flight on a dyno that takes no new requests. */
-  drain(dynoId: string): Promise<void>;
-}
-
-export interface SupervisorOptions extends DynoContext, ImageContext {
-  routes: Routes;
-}
+import { isDue, type Wanted, wantedDynos } from "./wanted.ts";
 
 /** How a release took the place of the one before. */
 export type RollOut = { live: true } | { live: false; reason: string; kept: boolean };
 
-/** A dyno that is wanted: its name, `web.1`, in parts, and its size. */
-type Wanted = Pick<Dyno, "type" | "number" | "size">;
-
 const watchMemoryEveryMs = 20_000;
-/** More at once would only wait for each other. */
-const startsAtOnce = 4;
+const cycleAgainAfterMs = 60 * 60_000;
 
 /** Makes the dynos that run like the ones that are wanted. */
 export class Supervisor {
-  readonly #options: SupervisorOptions;
-  readonly #live = new Map<string, LiveDyno>();
+  readonly #options: LiveDynosContext;
+  readonly #dynos: LiveDynos;
   readonly oneOffs: OneOffs;
   readonly #inTurn = createSerializer();
-  readonly #places = createPlaces(startsAtOnce);
-  readonly #cycling = new Set<LiveDyno>();
   #memoryWatchedAt = 0;
   #closed = false;
 
-  constructor(options: SupervisorOptions) {
+  constructor(options: LiveDynosContext) {
     this.#options = options;
+    this.#dynos = new LiveDynos(options, (live) => this.#noticed(live));
     this.oneOffs = new OneOffs(options);
   }
 
   /** Dynos of the formation that are there, of one app or of all. */
   liveDynos(app?: App): LiveDyno[] {
-    return [...this.#live.values()].filter((live) => !app || live.app.id === app.id);
+    return this.#dynos.all(app);
   }
 
   /** The dynos that people see: those that take the place of others hide them. */
   list(app: App): Dyno[] {
-    return [...this.oneOffs.list(app), ...this.#holders(app).map((live) => live.dyno)].sort(
+    return [...this.oneOffs.list(app), ...this.#dynos.holders(app).map((live) => live.dyno)].sort(
       (one, other) => one.type.localeCompare(other.type) || one.number - other.number,
     );
   }
@@ -90,13 +63,13 @@ export class Supervisor {
       } else if (row.kind === "detached") this.oneOffs.recover(app, row, pid ?? null);
       else if (row.state === "crashed") {
         await runtime.destroy(row.id);
-        this.#adopt(app, row);
+        this.#dynos.adopt(app, row);
       } else {
-        const live = this.#adopt(app, row);
+        const live = this.#dynos.adopt(app, row);
         live.recover(pid ?? null);
         // The server died before it could end it.
         live.replaced = row.leaving;
-        if (row.leaving) void this.#retire(live);
+        if (row.leaving) void this.#dynos.retire(live);
       }
     }
     for (const id of found.keys()) await runtime.destroy(id);
@@ -116,7 +89,7 @@ export class Supervisor {
       const result = await this.#replace(now, {
         release,
         fresh: wantedDynos(formation),
-        old: this.#holders(now),
+        old: this.#dynos.holders(now),
         say: "Restarting",
         keepOld: true,
         onTaken: () =>
@@ -137,12 +110,12 @@ export class Supervisor {
       const release = now && currentRelease(this.#options.database, now);
       if (!now || !release) return;
       const wanted = new Map(this.#wanted(now).map((one) => [dynoName(one), one]));
-      const holders = this.#holders(now);
+      const holders = this.#dynos.holders(now);
       const tooMuch = holders.filter(
         (live) => !wanted.has(live.name) || live.dyno.releaseId !== release.id,
       );
-      for (const live of tooMuch) this.#leave(live);
-      const there = this.#holders(now);
+      for (const live of tooMuch) this.#dynos.leave(live);
+      const there = this.#dynos.holders(now);
       const resized = there.filter(
         (live) => !live.hasEnded && live.dyno.size !== wanted.get(live.name)?.size,
       );
@@ -152,9 +125,9 @@ export class Supervisor {
       });
       if (tooMuch.length > 0) {
         await this.#options.routes.changed();
-        for (const live of tooMuch) void this.#retire(live);
+        for (const live of tooMuch) void this.#dynos.retire(live);
       }
-      if (missing.length > 0) await this.#startAll(now, release, missing);
+      if (missing.length > 0) await this.#dynos.start(now, release, missing);
       if (resized.length > 0)
         await this.#replace(now, {
           release,
@@ -169,9 +142,9 @@ export class Supervisor {
 
   /** New dynos in the place of all, one (`web.1`) or one type's (`web`). */
   async restart(app: App, name?: string): Promise<void> {
-    const chosen = this.#holders(app).filter(
-      (live) => name === undefined || live.name === name || live.dyno.type === name,
-    );
+    const chosen = this.#dynos
+      .holders(app)
+      .filter((live) => name === undefined || live.name === name || live.dyno.type === name);
     if (chosen.length === 0 && name !== undefined)
       throw new PlatformError("not_found", `Couldn't find that dyno: ${JSON.stringify(name)}.`);
     await this.#startAnew(app, chosen, { say: "Restarting", keepOld: false });
@@ -180,9 +153,9 @@ export class Supervisor {
   /** Ends one-off dynos for good; a dyno of the formation is started again (contract §1.9). */
   stop(app: App, name: string): void {
     if (this.oneOffs.stop(app, name)) return;
-    const chosen = this.#holders(app).filter(
-      (live) => live.name === name || live.dyno.id === name || live.dyno.type === name,
-    );
+    const chosen = this.#dynos
+      .holders(app)
+      .filter((live) => live.name === name || live.dyno.id === name || live.dyno.type === name);
     if (chosen.length === 0)
       throw new PlatformError("not_found", `Couldn't find that dyno: ${JSON.stringify(name)}.`);
     for (const live of chosen) void live.kick();
@@ -192,13 +165,13 @@ export class Supervisor {
   sleep(app: App): Promise<void> {
     return this.#inTurn(app.id, async () => {
       updateApp(this.#options.database, app, { asleep: true });
-      const holders = this.#holders(app);
+      const holders = this.#dynos.holders(app);
       for (const live of holders) {
         live.log("Idling");
-        this.#leave(live);
+        this.#dynos.leave(live);
       }
       await this.#options.routes.changed();
-      for (const live of holders) void this.#retire(live);
+      for (const live of holders) void this.#dynos.retire(live);
     });
   }
 
@@ -222,8 +195,7 @@ export class Supervisor {
     const apps = new Map(listApps(this.#options.database).map((app) => [app.id, app]));
     for (const app of apps.values()) if (this.#isAstray(app, now)) void this.converge(app);
     for (const live of lives)
-      if (live.state === "up" && !live.dyno.leaving && cycleAtMs(live.dyno) < now)
-        this.#cycle(live);
+      if (live.state === "up" && !live.dyno.leaving && live.cycleAtMs < now) this.#cycle(live, now);
     this.oneOffs.endOld(now);
     if (now - this.#memoryWatchedAt < watchMemoryEveryMs) return;
     this.#memoryWatchedAt = now;
@@ -236,9 +208,9 @@ export class Supervisor {
     const oneOffs = this.oneOffs.stopApp(app);
     await this.#inTurn(app.id, async () => {
       const all = this.liveDynos(app);
-      for (const live of all) this.#leave(live);
+      for (const live of all) this.#dynos.leave(live);
       await this.#options.routes.changed();
-      await Promise.all(all.map((live) => this.#retire(live)));
+      await Promise.all(all.map((live) => this.#dynos.retire(live)));
     });
     await oneOffs;
   }
@@ -247,7 +219,7 @@ export class Supervisor {
   async close(): Promise<void> {
     this.#closed = true;
     await this.oneOffs.close();
-    for (const live of this.#live.values()) live.detach();
+    for (const live of this.#dynos.all()) live.detach();
   }
 
   /** Stops all dynos of all apps. */
@@ -262,11 +234,6 @@ export class Supervisor {
     ]);
   }
 
-  /** The dynos that bear their names: none of those that another has taken the place of. */
-  #holders(app: App): LiveDyno[] {
-    return this.liveDynos(app).filter((live) => !live.dyno.leaving);
-  }
-
   #wanted(app: App): Wanted[] {
     return app.asleep ? [] : wantedDynos(listFormation(this.#options.database, app));
   }
@@ -279,7 +246,7 @@ export class Supervisor {
 
   /** Whether what runs is not what is wanted; dynos on their way are as good as there. */
   #isAstray(app: App, now: number): boolean {
-    const holders = new Map(this.#holders(app).map((live) => [live.name, live]));
+    const holders = new Map(this.#dynos.holders(app).map((live) => [live.name, live]));
     const wanted = currentRelease(this.#options.database, app)?.slugId ? this.#wanted(app) : [];
     return (
       holders.size !== wanted.length ||
@@ -296,12 +263,10 @@ export class Supervisor {
     return now.asleep ? updateApp(database, now, { asleep: false }) : now;
   }
 
-  #cycle(live: LiveDyno): void {
-    if (this.#cycling.has(live)) return;
-    this.#cycling.add(live);
-    void this.#startAnew(live.app, [live], { say: "Cycling", keepOld: true }).finally(() =>
-      this.#cycling.delete(live),
-    );
+  /** A fresh dyno in its place; when that does not come up it stays, and is tried again later. */
+  #cycle(live: LiveDyno, now: number): void {
+    live.cycleAtMs = now + cycleAgainAfterMs;
+    void this.#startAnew(live.app, [live], { say: "Cycling", keepOld: true });
   }
 
   async #startAnew(
@@ -342,117 +307,35 @@ export class Supervisor {
     const isWeb = ({ type }: { type: string }) => type === "web";
     const serving = old.some((live) => isWeb(live.dyno) && live.state === "up");
     const preboot = serving && isFeatureEnabled(app, "preboot");
-    if (!preboot) await this.#letGo(old, plan.fresh);
-    const web = await this.#startAll(app, release, plan.fresh.filter(isWeb), {
+    if (!preboot) await this.#dynos.letGo(old, plan.fresh);
+    const web = await this.#dynos.start(app, release, plan.fresh.filter(isWeb), {
       ...{ before, waiting: preboot },
     });
     const failed = (await Promise.all(web.map((live) => live.settled))).find(didNotComeUp);
     if (failed && preboot && keepOld) {
-      for (const live of web) this.#leave(live);
-      for (const live of web) void this.#retire(live);
+      for (const live of web) this.#dynos.leave(live);
+      for (const live of web) void this.#dynos.retire(live);
       for (const live of old)
         live.standIn(web.find((one) => one.name === live.name)?.state ?? live.state);
       return { live: false, reason: failed.reason, kept: true };
     }
     plan.onTaken?.();
     for (const live of web) live.waiting = false;
-    if (preboot) await this.#letGo(old, plan.fresh);
+    if (preboot) await this.#dynos.letGo(old, plan.fresh);
     else await this.#options.routes.changed();
     const others = plan.fresh.filter((one) => !isWeb(one));
-    await this.#startAll(app, release, others, { before });
+    await this.#dynos.start(app, release, others, { before });
     if (!failed) return { live: true };
     void this.converge(app);
     return { live: false, reason: failed.reason, kept: false };
   }
 
-  /** Old dynos get no more requests, then the signal; not waited for. */
-  async #letGo(old: LiveDyno[], fresh: Wanted[]): Promise<void> {
-    for (const live of old) {
-      live.replaced = fresh.some((one) => dynoName(one) === live.name);
-      this.#leave(live);
-    }
-    await this.#options.routes.changed();
-    for (const live of old) void this.#retire(live);
-  }
-
-  /** Starts dynos of a release, a few at a time; those that had crashed count on. */
-  async #startAll(
-    app: App,
-    release: Release,
-    wanted: Wanted[],
-    options: { waiting?: boolean; before?: Map<string, DynoState> } = {},
-  ): Promise<LiveDyno[]> {
-    const { database } = this.#options;
-    const slug = release.slugId ? findSlug(database, release.slugId) : undefined;
-    if (!slug || wanted.length === 0) return [];
-    const image = openImage(this.#options, app, { release, slug });
-    image.catch(() => {});
-    return Promise.all(
-      wanted.map((one) =>
-        this.#places(async () => {
-          const before = options.before?.get(dynoName(one)) ?? this.#holderOf(app, one)?.state;
-          const live = this.#create(app, { release, slug, wanted: one });
-          live.waiting = options.waiting ?? false;
-          await live.start(image, before);
-          return live;
-        }),
-      ),
-    );
-  }
-
-  #holderOf(app: App, wanted: Wanted): LiveDyno | undefined {
-    return this.#holders(app).find((live) => live.name === dynoName(wanted));
-  }
-
-  #create(app: App, options: { release: Release; slug: Slug; wanted: Wanted }): LiveDyno {
-    const { release, slug, wanted } = options;
-    const holder = this.#holderOf(app, wanted);
-    const row = createDyno(this.#options.database, {
-      ...{ appId: app.id, releaseId: release.id, kind: "formation" },
-      ...{ type: wanted.type, number: wanted.number, size: wanted.size },
-      command: slug.processTypes[wanted.type] ?? "",
-      port: freePort(),
-      // The next one after a crash counts on; a release or a restart begins anew (contract §1.8).
-      crashes: holder?.state === "crashed" ? holder.dyno.crashes : 0,
-    });
-    if (holder) {
-      holder.replaced = true;
-      if (holder.state === "crashed") this.#forget(holder);
-    }
-    return this.#adopt(app, row);
-  }
-
-  #adopt(app: App, row: Dyno): LiveDyno {
-    const live = new LiveDyno(this.#options, app, row, (changed) => this.#noticed(changed));
-    this.#live.set(row.id, live);
-    return live;
-  }
-
-  #forget(live: LiveDyno): void {
-    this.#live.delete(live.dyno.id);
-    deleteDyno(this.#options.database, live.dyno.id);
-  }
-
   /** A dyno went up or ended. */
   #noticed(live: LiveDyno): void {
-    if (live.state === "down") this.#live.delete(live.dyno.id);
     if (live.waiting || this.#closed) return;
     // It crashed: the first time it is started again at once.
     if (live.state === "crashed" && isDue(live.dyno)) void this.converge(live.app);
     void this.#options.routes.changed();
-  }
-
-  /** From now on a dyno takes no new requests; said in the store, so that a later server ends it. */
-  #leave(live: LiveDyno): void {
-    updateDyno(this.#options.database, live.dyno, { leaving: true });
-  }
-
-  /** Ends a dyno after its last request. */
-  async #retire(live: LiveDyno): Promise<void> {
-    if (live.hasEnded) return this.#forget(live);
-    if (live.dyno.type === "web") await this.#options.routes.drain(live.dyno.id);
-    await live.stop();
-    this.#live.delete(live.dyno.id);
   }
 
   /** Removes what dynos that are no more have written. */
@@ -462,36 +345,6 @@ export class Supervisor {
   }
 }
 
-function wantedDynos(formation: Formation[]): Wanted[] {
-  return formation
-    .filter(({ type }) => type !== releaseType)
-    .flatMap(({ type, quantity, size }) =>
-      Array.from({ length: quantity }, (_, index) => ({ type, number: index + 1, size })),
-    );
-}
-
-/** Whether a crashed dyno has waited for long enough. */
-function isDue({ retryAt }: Dyno, now = Date.now()): boolean {
-  return retryAt === null || retryAt.getTime() <= now;
-}
-
 function didNotComeUp(settled: Settled): settled is Extract<Settled, { up: false }> {
   return !settled.up;
-}
-
-/** Runs so many tasks at once; the others wait for a place. */
-function createPlaces(count: number) {
-  const waiting: (() => void)[] = [];
-  let free = count;
-  return async function take<T>(task: () => Promise<T>): Promise<T> {
-    if (free > 0) free--;
-    else await new Promise<void>((resolve) => waiting.push(resolve));
-    try {
-      return await task();
-    } finally {
-      const next = waiting.shift();
-      if (next) next();
-      else free++;
-    }
-  };
 }
