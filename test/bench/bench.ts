@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createOciRuntime } from "../../src/runtime/oci-runtime.ts";
 import { benchDynos } from "./dynos.ts";
+import { findPids, pssMegabytes, sum } from "./processes.ts";
 import { measureLogs } from "./logs.ts";
 
 const root = join(import.meta.dir, "../..");
@@ -87,7 +88,7 @@ async function measureDynos(stator: Stator): Promise<void> {
   await benchDynos(
     {
       serverPid: server.pid,
-      routerPid: Number(readFileSync(join(folder, "data/router/router.pid"), "utf8")),
+      routerPids: routerPids(),
       runDir: `/run/stator/${instance}/`,
       api: (method, path, body) => call(stator, method, path, body),
       get: (app) => ask(stator.port, `${app}.localhost`),
@@ -161,17 +162,18 @@ async function settled(stator: Stator, app: string, version: number): Promise<vo
 /** Server and router after a start, before any app. PSS: pages they share are counted once. */
 async function measureIdleMemory(): Promise<void> {
   await Bun.sleep(2000);
-  const router = Number(readFileSync(join(folder, "data/router/router.pid"), "utf8"));
-  const pss = [server.pid, router].map((pid) => {
-    const text = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
-    return Number(/^Pss:\s+(\d+)/m.exec(text)?.[1] ?? 0) / 1024;
-  });
-  const [ofServer = 0, ofRouter = 0] = pss;
+  const router = routerPids();
+  const [ofServer, ofRouter] = [pssMegabytes(server.pid), sum(router.map(pssMegabytes))];
   rows.push([
     "idle memory of the platform",
-    `${(ofServer + ofRouter).toFixed(0)} MB (server ${ofServer.toFixed(0)}, router ${ofRouter.toFixed(0)})`,
+    `${(ofServer + ofRouter).toFixed(0)} MB (server ${ofServer.toFixed(0)}, ${router.length} of the router ${ofRouter.toFixed(0)})`,
     "under 150 MB",
   ]);
+}
+
+/** Its master and its workers. */
+function routerPids(): number[] {
+  return findPids(join(folder, "data/router"));
 }
 
 async function measureContainerStart(): Promise<void> {

@@ -1,9 +1,10 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { cpuTicks, findPids, pssMegabytes, sum } from "./processes.ts";
 
 /** What this needs of the benchmark around it. */
 export interface BenchPlatform {
   serverPid: number;
-  routerPid: number;
+  /** Its master and workers. */
+  routerPids: number[];
   /** Word in the command lines of its monitors. */
   runDir: string;
   api: (method: string, path: string, body?: unknown) => Promise<unknown>;
@@ -102,37 +103,9 @@ async function monitorsBecome(platform: BenchPlatform, wanted: number): Promise<
 }
 
 function monitors({ runDir }: BenchPlatform): number[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      const argv = read(`/proc/${pid}/cmdline`);
-      return /(^|\/)conmon\0/.test(argv) && argv.includes(runDir);
-    })
-    .map(Number);
+  return findPids(runDir, "conmon");
 }
 
 function processesOf(platform: BenchPlatform): number[] {
-  return [platform.serverPid, platform.routerPid, ...monitors(platform)];
-}
-
-/** Pages that processes share are counted once. */
-function pssMegabytes(pid: number): number {
-  return Number(/^Pss:\s+(\d+)/m.exec(read(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0) / 1024;
-}
-
-function cpuTicks(pid: number): number {
-  const fields = read(`/proc/${pid}/stat`).split(") ").at(-1)?.split(" ") ?? [];
-  return Number(fields[11] ?? 0) + Number(fields[12] ?? 0);
-}
-
-function sum(numbers: number[]): number {
-  return numbers.reduce((total, number) => total + number, 0);
-}
-
-function read(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
+  return [platform.serverPid, ...platform.routerPids, ...monitors(platform)];
 }

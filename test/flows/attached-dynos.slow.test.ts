@@ -1,27 +1,13 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import {
-  probeFiles,
-  startStator,
-  type StatorApp,
-  type StatorServer,
-  until,
-} from "../helpers/stator-server.ts";
+import { expect, test } from "bun:test";
+import { serveApp } from "../helpers/serve-app.ts";
+import { probeFiles, until } from "../helpers/stator-server.ts";
 
-setDefaultTimeout(120_000);
-let stator: StatorServer;
-let app: StatorApp;
-
-beforeAll(async () => {
-  stator = await startStator();
-  app = await stator.createApp(
-    probeFiles("one", {
-      Procfile:
-        "web: node server.js one\nstubborn: trap '' TERM; echo ready; while :; do sleep 1; done\n",
-    }),
-  );
-  expect((await app.push()).exitCode).toBe(0);
-});
-afterAll(() => stator.stop());
+const { app } = await serveApp(
+  probeFiles("one", {
+    Procfile:
+      "web: node server.js one\nstubborn: trap '' TERM; echo ready; while :; do sleep 1; done\n",
+  }),
+);
 
 test("clause 108, R13, R16: a one-off that nobody comes for is hung up on; one that ignores it is told of, and goes on", async () => {
   const { name } = await app.api<{ name: string }>("POST", "/dynos", {

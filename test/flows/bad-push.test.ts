@@ -1,28 +1,17 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { exec } from "../../src/lib/exec.ts";
+import { serveApp } from "../helpers/serve-app.ts";
 import {
   asPush,
   askPass,
   packageJson,
   probeFiles,
-  startStator,
-  type StatorApp,
-  type StatorServer,
   userEnvironment,
 } from "../helpers/stator-server.ts";
 
-setDefaultTimeout(60_000);
-let stator: StatorServer;
-let app: StatorApp;
-
-beforeAll(async () => {
-  stator = await startStator();
-  app = await stator.createApp(probeFiles("good"));
-  expect((await app.push()).exitCode).toBe(0);
-});
-afterAll(() => stator.stop());
+const { stator, app } = await serveApp(probeFiles("good"));
 
 /** Pushes files that must be refused, then puts the good ones back; nothing may have changed. */
 async function refused(files: Record<string, string>) {

@@ -1,30 +1,14 @@
-import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { beforeEach, expect, test } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { exec, spawn } from "../../src/lib/exec.ts";
-import {
-  asPush,
-  findProcesses,
-  packageJson,
-  probeFiles,
-  startStator,
-  type StatorApp,
-  type StatorServer,
-  until,
-} from "../helpers/stator-server.ts";
+import { serveApp } from "../helpers/serve-app.ts";
+import { asPush, findProcesses, packageJson, probeFiles, until } from "../helpers/stator-server.ts";
 
-setDefaultTimeout(60_000);
-let stator: StatorServer;
-let app: StatorApp;
 /** In the command line of the build's process, so that nobody else's is taken for it. */
 let sleep: string;
 
-beforeAll(async () => {
-  stator = await startStator();
-  app = await stator.createApp(probeFiles("steady"));
-  expect((await app.push()).exitCode).toBe(0);
-});
-afterAll(() => stator.stop());
+const { stator, app } = await serveApp(probeFiles("steady"));
 beforeEach(() => {
   sleep = `1000.${crypto.getRandomValues(new Uint32Array(1))[0]}`;
 });

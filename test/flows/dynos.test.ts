@@ -1,39 +1,17 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { constantRequests } from "../helpers/constant-requests.ts";
-import {
-  packageJson,
-  probeFiles,
-  startStator,
-  type StatorApp,
-  type StatorServer,
-  until,
-} from "../helpers/stator-server.ts";
+import { type DynoAnswer as Dyno, serveApp } from "../helpers/serve-app.ts";
+import { packageJson, probeFiles, type StatorApp, until } from "../helpers/stator-server.ts";
 
-setDefaultTimeout(60_000);
-let stator: StatorServer;
-let app: StatorApp;
-
-interface Dyno {
-  id: string;
-  name: string;
-  state: string;
-  size: string;
-  command: string;
-}
-
-beforeAll(async () => {
-  stator = await startStator({ variables: { STATOR_BOOT_TIMEOUT: "2" } });
-  app = await stator.createApp(
-    probeFiles("one", {
-      Procfile:
-        "web: node server.js one\nworker: node worker.js\nclock: echo tick; sleep 600\nechoer: echo said\n",
-      "worker.js":
-        'console.log("worker", process.env.DYNO); require("node:http").createServer((q, r) => r.end("worker")).listen(process.env.PORT);',
-    }),
-  );
-  expect((await app.push()).exitCode).toBe(0);
-});
-afterAll(() => stator.stop());
+const { stator, app } = await serveApp(
+  probeFiles("one", {
+    Procfile:
+      "web: node server.js one\nworker: node worker.js\nclock: echo tick; sleep 600\nechoer: echo said\n",
+    "worker.js":
+      'console.log("worker", process.env.DYNO); require("node:http").createServer((q, r) => r.end("worker")).listen(process.env.PORT);',
+  }),
+  { variables: { STATOR_BOOT_TIMEOUT: "2" } },
+);
 
 const dynosOf = async (one: StatorApp) => (await one.api<Dyno[]>("GET", "/dynos")) ?? [];
 const states = async (one: StatorApp = app) =>

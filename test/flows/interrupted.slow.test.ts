@@ -1,30 +1,13 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { constantRequests } from "../helpers/constant-requests.ts";
-import {
-  findProcesses,
-  probeFiles,
-  startStator,
-  type StatorApp,
-  type StatorServer,
-  until,
-} from "../helpers/stator-server.ts";
+import { nodePids, serveApp } from "../helpers/serve-app.ts";
+import { probeFiles, until } from "../helpers/stator-server.ts";
 
-setDefaultTimeout(60_000);
 const tag = `probe-${crypto.randomUUID()}`;
-let stator: StatorServer;
-let app: StatorApp;
 
-beforeAll(async () => {
-  stator = await startStator();
-  app = await stator.createApp(probeFiles(tag));
-  await app.push();
-});
-afterAll(() => stator.stop());
+const { stator, app } = await serveApp(probeFiles(tag));
 
-const dynoPids = () =>
-  findProcesses(tag)
-    .filter(({ argv }) => argv[0]?.endsWith("node"))
-    .map(({ pid }) => pid);
+const dynoPids = () => nodePids(tag);
 
 test("kill -9 in the middle of a roll-out, again and again: no request fails, one dyno is left", async () => {
   const traffic = constantRequests(stator, app);

@@ -1,23 +1,10 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import {
-  findProcesses,
-  packageJson,
-  probeFiles,
-  startStator,
-  type StatorApp,
-  type StatorServer,
-} from "../helpers/stator-server.ts";
+import { expect, test } from "bun:test";
+import { serveApp } from "../helpers/serve-app.ts";
+import { findProcesses, packageJson, probeFiles } from "../helpers/stator-server.ts";
 
-setDefaultTimeout(60_000);
-let stator: StatorServer;
-let app: StatorApp;
-
-beforeAll(async () => {
-  stator = await startStator({ variables: { STATOR_BUILD_TIMEOUT: "5" } });
-  app = await stator.createApp(probeFiles("good"));
-  expect((await app.push()).exitCode).toBe(0);
+const { app } = await serveApp(probeFiles("good"), {
+  variables: { STATOR_BUILD_TIMEOUT: "5" },
 });
-afterAll(() => stator.stop());
 
 test("clause 70: a build that never ends is ended, told, and the release before goes on serving", async () => {
   const sleep = `1000.${crypto.getRandomValues(new Uint32Array(1))[0]}`;

@@ -1,34 +1,20 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { appendFileSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import {
-  packageJson,
-  startStator,
-  type StatorApp,
-  type StatorServer,
-  until,
-} from "../helpers/stator-server.ts";
+import { serveApp } from "../helpers/serve-app.ts";
+import { packageJson, until } from "../helpers/stator-server.ts";
 
-setDefaultTimeout(90_000);
-let stator: StatorServer;
-let app: StatorApp;
-
-beforeAll(async () => {
-  stator = await startStator();
-  app = await stator.createApp({
-    "package.json": packageJson(),
-    Procfile: "web: node server.js\n",
-    // Takes memory, and touches it, when it is asked to.
-    "server.js": `const kept = [];
+const { stator, app } = await serveApp({
+  "package.json": packageJson(),
+  Procfile: "web: node server.js\n",
+  // Takes memory, and touches it, when it is asked to.
+  "server.js": `const kept = [];
 require("node:http").createServer((request, response) => {
   const megabytes = Number(request.url.slice(1));
   for (let taken = 0; taken < megabytes; taken += 16) kept.push(Buffer.alloc(16 * 1024 * 1024, 1));
   response.end(String(process.memoryUsage.rss()));
 }).listen(process.env.PORT);`,
-  });
-  expect((await app.push()).exitCode).toBe(0);
 });
-afterAll(() => stator.stop());
 
 const said = async () =>
   (await app.logs()).split("\n").filter((line) => line.includes("heroku[web.1]"));

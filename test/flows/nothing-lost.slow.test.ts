@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { exec } from "../../src/lib/exec.ts";
 import { constantRequests } from "../helpers/constant-requests.ts";
+import { nodePids } from "../helpers/serve-app.ts";
 import {
   findProcesses,
   probeFiles,
@@ -33,11 +34,6 @@ beforeAll(async () => {
 });
 afterAll(() => stator.stop());
 
-const nodePids = (word: string) =>
-  findProcesses(word)
-    .filter(({ argv }) => argv[0]?.endsWith("node"))
-    .map(({ pid }) => pid)
-    .sort((one, other) => one - other);
 const random = (below: number) => Math.floor(Math.random() * below);
 /** Something a person may do; resolves to what was acknowledged. */
 const deeds: ((round: number) => Promise<void>)[] = [

@@ -1,38 +1,15 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import {
-  probeFiles,
-  startStator,
-  type StatorApp,
-  type StatorServer,
-  until,
-} from "../helpers/stator-server.ts";
+import { expect, test } from "bun:test";
+import { type DynoAnswer as Dyno, serveApp } from "../helpers/serve-app.ts";
+import { probeFiles, until } from "../helpers/stator-server.ts";
 
-setDefaultTimeout(60_000);
-let stator: StatorServer;
-let app: StatorApp;
-
-interface Dyno {
-  id: string;
-  name: string;
-  state: string;
-  size: string;
-  command: string;
-  attach_url: string | null;
-}
-
-beforeAll(async () => {
-  stator = await startStator();
-  app = await stator.createApp(
-    probeFiles("one", {
-      Procfile: "web: node server.js one\nsay: echo said\n",
-      ".profile.d/add.sh": "export FROM_PROFILE_D=yes\n",
-      ".profile": "export FROM_PROFILE=$FROM_PROFILE_D\n",
-    }),
-  );
-  await app.api("PATCH", "/config-vars", { WORD: "xyzzy" });
-  expect((await app.push()).exitCode).toBe(0);
-});
-afterAll(() => stator.stop());
+const { stator, app } = await serveApp(
+  probeFiles("one", {
+    Procfile: "web: node server.js one\nsay: echo said\n",
+    ".profile.d/add.sh": "export FROM_PROFILE_D=yes\n",
+    ".profile": "export FROM_PROFILE=$FROM_PROFILE_D\n",
+  }),
+  { config: { WORD: "xyzzy" } },
+);
 
 /** Attaches to a dyno by a WebSocket through the router, as the command line does. */
 async function attach(path: string, order: object) {

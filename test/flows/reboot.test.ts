@@ -1,35 +1,20 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { exec } from "../../src/lib/exec.ts";
-import {
-  findProcesses,
-  probeFiles,
-  startStator,
-  type StatorApp,
-  type StatorServer,
-  sweep,
-  until,
-} from "../helpers/stator-server.ts";
+import { serveApp } from "../helpers/serve-app.ts";
+import { findProcesses, probeFiles, sweep, until } from "../helpers/stator-server.ts";
 
-setDefaultTimeout(60_000);
 const tag = `probe-${crypto.randomUUID()}`;
-let stator: StatorServer;
-let app: StatorApp;
 
-beforeAll(async () => {
-  stator = await startStator();
-  app = await stator.createApp(
-    probeFiles(tag, { Procfile: `web: node server.js ${tag}\nworker: exec -a ${tag} sleep 600\n` }),
-  );
-  expect((await app.push()).exitCode).toBe(0);
-  await app.api("PATCH", "/formation", {
-    updates: [
-      { type: "web", quantity: 2 },
-      { type: "worker", quantity: 1 },
-    ],
-  });
+const { stator, app } = await serveApp(
+  probeFiles(tag, { Procfile: `web: node server.js ${tag}\nworker: exec -a ${tag} sleep 600\n` }),
+);
+await app.api("PATCH", "/formation", {
+  updates: [
+    { type: "web", quantity: 2 },
+    { type: "worker", quantity: 1 },
+  ],
 });
-afterAll(() => stator.stop());
 
 const names = async () =>
   (await app.api<{ name: string; state: string }[]>("GET", "/dynos")).map(

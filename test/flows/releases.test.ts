@@ -1,16 +1,7 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { constantRequests } from "../helpers/constant-requests.ts";
-import {
-  probeFiles,
-  startStator,
-  type StatorApp,
-  type StatorServer,
-  until,
-} from "../helpers/stator-server.ts";
-
-setDefaultTimeout(90_000);
-let stator: StatorServer;
-let app: StatorApp;
+import { serveApp } from "../helpers/serve-app.ts";
+import { probeFiles, until } from "../helpers/stator-server.ts";
 
 interface Release {
   version: number;
@@ -19,12 +10,7 @@ interface Release {
   current: boolean;
 }
 
-beforeAll(async () => {
-  stator = await startStator();
-  app = await stator.createApp(probeFiles("one"));
-  await app.push();
-});
-afterAll(() => stator.stop());
+const { stator, app } = await serveApp(probeFiles("one"));
 
 const releases = async () =>
   (await app.api<Release[]>("GET", "/releases")).sort((one, other) => one.version - other.version);

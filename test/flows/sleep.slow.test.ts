@@ -1,30 +1,16 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import {
-  findProcesses,
-  probeFiles,
-  startStator,
-  type StatorApp,
-  type StatorServer,
-  until,
-} from "../helpers/stator-server.ts";
+import { expect, test } from "bun:test";
+import { serveApp } from "../helpers/serve-app.ts";
+import { findProcesses, probeFiles, until } from "../helpers/stator-server.ts";
 
-setDefaultTimeout(60_000);
 /** In the command lines of the app's processes. */
 const tag = `sleeper-${crypto.randomUUID()}`;
-let stator: StatorServer;
-let app: StatorApp;
 
-beforeAll(async () => {
-  stator = await startStator();
-  app = await stator.createApp(
-    probeFiles("one", {
-      Procfile: `web: node server.js ${tag}\nworker: node -e 0 ${tag}; sleep 600\n`,
-    }),
-  );
-  expect((await app.push()).exitCode).toBe(0);
-  await app.api("PATCH", "/formation", { updates: [{ type: "worker", quantity: 1 }] });
-});
-afterAll(() => stator.stop());
+const { stator, app } = await serveApp(
+  probeFiles("one", {
+    Procfile: `web: node server.js ${tag}\nworker: node -e 0 ${tag}; sleep 600\n`,
+  }),
+);
+await app.api("PATCH", "/formation", { updates: [{ type: "worker", quantity: 1 }] });
 
 const names = async () =>
   (await app.api<{ name: string; state: string }[]>("GET", "/dynos")).map(
