@@ -1,26 +1,15 @@
 import { type Following, followFile, rowsIn } from "../lib/follow-file.ts";
-import { placeBeside } from "../lib/tail-file.ts";
 import { endOfPart, maxMessageBytes } from "../logs/log-line.ts";
-import { linesBegunAt, type OutputLine, type OutputPlace } from "../logs/output-place.ts";
+import type { OutputLine, OutputPlace } from "../logs/output-place.ts";
 import type { OutputIntake } from "../logs/logs.ts";
 
-/** The part of a log's intake that a reader needs. */
-type Target = Pick<OutputIntake, "from" | "take"> & Partial<OutputIntake>;
-
 /**
- * Follows the file that a dyno's monitor writes, into the log or to a function. `close` reads what is
- * left first, at once; `await caughtUp()` before it does so without holding up everybody else.
+ * Follows the file that a dyno's monitor writes, into the log. `close` reads what is left first, at
+ * once; `await caughtUp()` before it does so without holding up everybody else.
  */
-export function tailOutput(
-  path: string,
-  target: OutputIntake | ((lines: OutputLine[]) => void),
-): Following {
-  return typeof target === "function" ? tailToFunction(path, target) : tailInto(path, target);
-}
-
-function tailInto(path: string, target: Target): Following {
+export function tailOutput(path: string, target: OutputIntake): Following {
   const reader = outputReader(target.from?.begun);
-  const following = followFile(path, {
+  return followFile(path, {
     from: target.from,
     take(rows, { file, offset }) {
       const { lines, begun } = reader.read(rows);
@@ -29,35 +18,9 @@ function tailInto(path: string, target: Target): Following {
       return taken;
     },
     count: (rows) => rowsIn(rows, endsLine),
-    ...(target.kept && { kept: target.kept }),
-    ...(target.lost && { lost: target.lost }),
+    kept: () => target.kept(),
+    lost: (lines) => target.lost(lines),
   });
-  return following;
-}
-
-/** The place is kept beside the file; a line without an end is handed on when the reader lets go. */
-function tailToFunction(path: string, onLines: (lines: OutputLine[]) => void): Following {
-  const beside = placeBeside<OutputPlace>(path);
-  let last = beside.from;
-  const following = tailInto(path, {
-    from: beside.from,
-    take(lines, place) {
-      if (lines.length > 0) onLines(lines);
-      beside.remember(place);
-      last = place;
-      return true;
-    },
-  });
-  return {
-    caughtUp: () => following.caughtUp(),
-    close() {
-      following.close();
-      const rest = linesBegunAt(last);
-      if (rest.length > 0) onLines(rest);
-      if (last) beside.remember({ file: last.file, offset: last.offset });
-      beside.close();
-    },
-  };
 }
 
 type Stream = OutputLine["stream"];

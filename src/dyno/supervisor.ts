@@ -111,9 +111,11 @@ export class Supervisor {
       if (!now || !release) return;
       const wanted = new Map(this.#wanted(now).map((one) => [dynoName(one), one]));
       const holders = this.#dynos.holders(now);
-      const tooMuch = holders.filter(
-        (live) => !wanted.has(live.name) || live.dyno.releaseId !== release.id,
+      const fit = holders.filter(
+        (live) => wanted.has(live.name) && live.dyno.releaseId === release.id,
       );
+      const kept = onePerName(fit);
+      const tooMuch = holders.filter((live) => kept.get(live.name) !== live);
       for (const live of tooMuch) this.#dynos.leave(live);
       const there = this.#dynos.holders(now);
       const resized = there.filter(
@@ -246,12 +248,13 @@ export class Supervisor {
 
   /** Whether what runs is not what is wanted; dynos on their way are as good as there. */
   #isAstray(app: App, now: number): boolean {
-    const holders = new Map(this.#dynos.holders(app).map((live) => [live.name, live]));
+    const holders = this.#dynos.holders(app);
+    const byName = onePerName(holders);
     const wanted = currentRelease(this.#options.database, app)?.slugId ? this.#wanted(app) : [];
     return (
-      holders.size !== wanted.length ||
+      holders.length !== wanted.length ||
       wanted.some((one) => {
-        const holder = holders.get(dynoName(one));
+        const holder = byName.get(dynoName(one));
         return !holder || (holder.state === "crashed" && isDue(holder.dyno, now));
       })
     );
@@ -343,6 +346,17 @@ export class Supervisor {
     const known = listDynos(this.#options.database).map(({ id }) => id);
     await this.#options.disks.sweep(new Set(known));
   }
+}
+
+/**
+ * A server that died while one dyno took another's place has left both: the one that is up stays, of
+ * two the newer.
+ */
+function onePerName(lives: LiveDyno[]): Map<string, LiveDyno> {
+  const rank = ({ state, dyno }: LiveDyno) =>
+    (state === "up" ? Number.MAX_SAFE_INTEGER / 2 : 0) + dyno.createdAt.getTime();
+  const ranked = lives.toSorted((one, other) => rank(one) - rank(other));
+  return new Map(ranked.map((live) => [live.name, live]));
 }
 
 function didNotComeUp(settled: Settled): settled is Extract<Settled, { up: false }> {

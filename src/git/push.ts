@@ -32,7 +32,7 @@ export async function receivePush(
   }
   const update = deployedRefs.flatMap((ref) => updates.filter((one) => one.ref === ref))[0];
   if (!update) {
-    if (updates.some(({ ref }) => ref.startsWith("refs/heads/")))
+    if (updates.some(({ ref, after }) => ref.startsWith("refs/heads/") && !noObject.test(after)))
       await print.line("Pushed to branch other than [main, master], skipping build.");
     return true;
   }
@@ -51,7 +51,7 @@ export async function receivePush(
         // again, so what this one brings must not be released.
         if ((await readRef(repository, update.ref)) !== update.before) {
           await print.problem(
-            `Somebody else has pushed to ${app.name} meanwhile: git pull, then push again.`,
+            `Somebody else has pushed to ${app.name} meanwhile: git fetch, look at it, then push again.`,
           );
           await print.problem("Push failed");
           throw new BuildFailed("the ref has moved");

@@ -28,7 +28,7 @@ export function tailFile(path: string, onRows: (rows: string[]) => void): Follow
 }
 
 /** Keeps a place beside its file, a moment after what was read up to it has been handed on. */
-export function placeBeside<P extends Place>(path: string) {
+function placeBeside<P extends Place>(path: string) {
   const placePath = `${path}.position`;
   let last: P | undefined;
   let timer: Timer | undefined;

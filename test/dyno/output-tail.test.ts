@@ -6,7 +6,6 @@ import { parseMonitorRow, tailOutput } from "../../src/dyno/output-tail.ts";
 import { execOk } from "../../src/lib/exec.ts";
 import { createLogs } from "../../src/logs/log-store.ts";
 import type { Logs } from "../../src/logs/logs.ts";
-import type { OutputLine } from "../../src/logs/output-place.ts";
 
 let folder = "";
 let path = "";
@@ -54,16 +53,20 @@ test("an empty line is a line, and what is no row of the monitor is none", () =>
     expect(parse(row)).toBeUndefined();
 });
 
-test("parts are put together, and what is left is handed on at the end", () => {
+test("parts are put together, and what is left is handed on at the end", async () => {
   writeFileSync(path, `${time} stdout P one \n${time} stdout F line\n${time} stdout F two\n`);
-  const lines: OutputLine[] = [];
-  const tail = tailOutput(path, (read) => lines.push(...read));
+  const logs = createLogs({ dir: join(folder, "logs") });
+  const intake = logs.intake("app", { id: "dyno", dyno: "web.1" });
+  const tail = tailOutput(path, intake);
   appendFileSync(path, `${time} stderr P the rest\n`);
   tail.close();
-  expect(lines.map(({ text }) => text)).toEqual(["one line", "two", "the rest"]);
+  intake.end();
+  const lines = await logs.read("app", { lines: 9 });
+  expect(lines.map(({ message }) => message)).toEqual(["one line", "two", "the rest"]);
+  await logs.close();
 });
 
-test("each stream has its own parts, and a character may lie across two of them", () => {
+test("each stream has its own parts, and a character may lie across two of them", async () => {
   const [first, second] = [Buffer.from("é").subarray(0, 1), Buffer.from("é").subarray(1)];
   const parts = [
     `${time} stdout P `,
@@ -73,12 +76,14 @@ test("each stream has its own parts, and a character may lie across two of them"
     "\n",
   ];
   writeFileSync(path, Buffer.concat(parts.map((part) => Buffer.from(part))));
-  const lines: OutputLine[] = [];
-  tailOutput(path, (read) => lines.push(...read)).close();
-  expect(lines.map(({ stream, text }) => [stream, text])).toEqual([
+  const logs = createLogs({ dir: join(folder, "logs") });
+  tailOutput(path, logs.intake("app", { id: "dyno", dyno: "web.1" })).close();
+  const lines = await logs.read("app", { lines: 9 });
+  expect(lines.map(({ stream, message }) => [stream, message])).toEqual([
     ["stderr", "between"],
     ["stdout", "é"],
   ]);
+  await logs.close();
 });
 
 test("clause 99: a line without an end is handed on in pieces of 10,000 bytes", async () => {

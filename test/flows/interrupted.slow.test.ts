@@ -9,6 +9,22 @@ const { stator, app } = await serveApp(probeFiles(tag));
 
 const dynoPids = () => nodePids(tag);
 
+test("kill -9 in the middle of a restart, again and again: no request fails, one dyno bears the name", async () => {
+  const traffic = constantRequests(stator, app);
+  for (const afterMs of [20, 50, 70, 90, 110, 130]) {
+    const restarting = app.api("DELETE", "/dynos").catch(() => {});
+    await Bun.sleep(afterMs);
+    await stator.kill("SIGKILL");
+    await restarting;
+    await stator.restart();
+    await until("one dyno is left", async () => {
+      const dynos = await app.api<{ state: string }[]>("GET", "/dynos");
+      return dynos.length === 1 && dynos[0]?.state === "up" && dynoPids().length === 1;
+    });
+  }
+  expect((await traffic.stop()).failures).toEqual([]);
+});
+
 test("kill -9 in the middle of a roll-out, again and again: no request fails, one dyno is left", async () => {
   const traffic = constantRequests(stator, app);
   for (const afterMs of [5, 60, 120, 180, 250]) {
