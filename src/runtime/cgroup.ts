@@ -54,6 +54,17 @@ function removeFolder(folder: string): void {
   }
 }
 
+/** The processes of a group; none when there is no such group. */
+export function pidsOf(group: string): number[] {
+  try {
+    const folder = unifiedCgroups ? group : join("pids", group);
+    const rows = readFileSync(join(mountPoint, folder, "cgroup.procs"), "utf8").split("\n");
+    return rows.filter((row) => row !== "").map(Number);
+  } catch {
+    return [];
+  }
+}
+
 /** The kernel's figures of a group; nothing when there is no such group. */
 export function readStats(group: string): ContainerStats | undefined {
   try {

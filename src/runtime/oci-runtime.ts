@@ -11,7 +11,14 @@ import {
 import { join } from "node:path";
 import { type Argv, exec } from "../lib/exec.ts";
 import { attachTo } from "./attach.ts";
-import { accountsSwap, moveToGroup, readStats, removeCgroup, unifiedCgroups } from "./cgroup.ts";
+import {
+  accountsSwap,
+  moveToGroup,
+  pidsOf,
+  readStats,
+  removeCgroup,
+  unifiedCgroups,
+} from "./cgroup.ts";
 import { giveStreams, monitorEnded, monitorOf, startMonitor } from "./conmon.ts";
 import { watchExits } from "./exits.ts";
 import { createNetwork, type Network, networkHookScript } from "./network.ts";
@@ -121,6 +128,18 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
     lookEveryMs: 1000,
   });
   const attachedIds = new Set<string>();
+  /**
+   * Until the program itself runs nobody takes a signal: what sets the container up does not, and
+   * from a first process that has not asked for it (tini, in its first moment) the kernel keeps it.
+   */
+  async function programRuns(id: string): Promise<void> {
+    const ended = () => !existsSync(bundleOf(id)) || existsSync(join(exits, id));
+    for (let tries = 0; tries < 100 && !ended(); tries++) {
+      const names = pidsOf(groupOf(id)).map((pid) => tryRead(`/proc/${pid}/comm`));
+      if (names.some((name) => name !== "" && !/^(?:runc|crun|exe|tini)\b/.test(name))) return;
+      await Bun.sleep(10);
+    }
+  }
 
   async function destroy(id: string): Promise<void> {
     await exec(runtimeArgv("kill", "--all", id, "KILL"));
@@ -206,6 +225,7 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
     stats: (id) => readStats(groupOf(id)) ?? lastStats.get(id),
     wait: (id) => ends.wait(id),
     async signal(id, signal) {
+      if (signal !== "KILL") await programRuns(id);
       // An attached container exists only some time after its runtime was started.
       for (let tries = 0; tries < 200; tries++) {
         const { exitCode } = await exec(runtimeArgv("kill", "--all", id, signal));

@@ -138,6 +138,20 @@ export function runtimeSuite<Opened extends OpenedRuntime>(kind: RuntimeUnderTes
     expect(await traces(other.id)).toEqual([]);
   });
 
+  test("a signal in the first moment is not lost, whether attached or not", async () => {
+    for (let round = 0; round < 10; round++) {
+      const { id } = await start("sleep 1000");
+      await runtime.signal(id, "TERM");
+      expect(await runtime.wait(id)).toBe(143);
+      await runtime.destroy(id);
+      const spec = container("sleep 1000");
+      const run = runtime.attach(spec, { output: () => {} });
+      await Bun.sleep(round * 5);
+      await runtime.signal(spec.id, "TERM");
+      expect(await run.exited).toBe(143);
+    }
+  });
+
   test("destroy ends what runs and leaves nothing, also twice", async () => {
     const { id } = await start("sleep 1000 & sleep 1000 & wait");
     const waiting = runtime.wait(id);
