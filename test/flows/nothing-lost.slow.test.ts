@@ -38,10 +38,8 @@ const random = (below: number) => Math.floor(Math.random() * below);
 /** Something a person may do; resolves to what was acknowledged. */
 const deeds: ((round: number) => Promise<void>)[] = [
   async (round) => {
-    const vars = await busy.api<Record<string, string>>("PATCH", "/config-vars", {
-      ROUND: String(round),
-    });
-    acknowledged.round = vars.ROUND;
+    await busy.api("PATCH", "/config-vars", { ROUND: String(round) });
+    if (acknowledged.rolledBackIn !== round) acknowledged.round = round;
   },
   async (round) => {
     busy.write({ "round.txt": String(round) });
@@ -61,7 +59,10 @@ const deeds: ((round: number) => Promise<void>)[] = [
   },
   async () => void (await busy.api("DELETE", "/dynos")),
   async () => void (await busy.api("POST", "/dynos", { command: "sleep 0.2; echo ran" })),
-  async () => {
+  async (round) => {
+    // It may take a config var back also when its answer never comes.
+    acknowledged.rolledBackIn = round;
+    delete acknowledged.round;
     const releases = await busy.api<{ version: number; eligible_for_rollback: boolean }[]>(
       "GET",
       "/releases",
@@ -69,13 +70,10 @@ const deeds: ((round: number) => Promise<void>)[] = [
     const good = releases.filter((release) => release.eligible_for_rollback);
     const release = good[random(good.length)];
     if (release) await busy.api("POST", "/releases", { release: `v${release.version}` });
-    acknowledged.round = undefined;
   },
 ];
-const acknowledged: { round: string | undefined; pushed: string | undefined } = {
-  round: undefined,
-  pushed: undefined,
-};
+/** What the platform said is done: the config var of a round, a pushed commit. */
+const acknowledged: { round?: number; rolledBackIn?: number; pushed?: string } = {};
 
 test(`kill -9 of the server at ${kills} random moments: nobody's request fails, nothing is lost, nothing is left over`, async () => {
   const before = nodePids(quietTag);
@@ -120,7 +118,11 @@ async function settled(): Promise<void> {
   });
   const vars = await busy.api<Record<string, string>>("GET", "/config-vars");
   if (acknowledged.round !== undefined)
-    expect(Number(vars.ROUND)).toBeGreaterThanOrEqual(Number(acknowledged.round));
+    expect(Number(vars.ROUND)).toBeGreaterThanOrEqual(acknowledged.round);
+  if (acknowledged.pushed === undefined) return;
+  expect((await busy.git("fetch", "-q", "stator", "main")).exitCode).toBe(0);
+  const kept = await busy.git("merge-base", "--is-ancestor", acknowledged.pushed, "FETCH_HEAD");
+  expect(kept.exitCode).toBe(0);
 }
 
 async function difference(): Promise<string> {
