@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createOciRuntime } from "../../src/runtime/oci-runtime.ts";
 import { benchDynos } from "./dynos.ts";
+import { benchNeighbours } from "./neighbours.ts";
 import { findPids, pssMegabytes, sum } from "./processes.ts";
 import { measureLogs } from "./logs.ts";
 
@@ -60,6 +61,14 @@ try {
   ]);
   await measureContainerStart();
   await measureReleasesUnderLoad(stator, plain);
+  await benchNeighbours(
+    {
+      api: (method, path, body) => call(stator, method, path, body),
+      get: (app) => ask(stator.port, `${app}.localhost`),
+      row: (what, figure, goal = "") => rows.push([what, figure, goal]),
+    },
+    { quiet: plain.name, bad: express.name },
+  );
   await measureDynos(stator);
   rows.push(...(await measureLogs()));
 } finally {
