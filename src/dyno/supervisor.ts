@@ -353,9 +353,11 @@ export class Supervisor {
  * two the newer.
  */
 function onePerName(lives: LiveDyno[]): Map<string, LiveDyno> {
-  const rank = ({ state, dyno }: LiveDyno) =>
-    (state === "up" ? Number.MAX_SAFE_INTEGER / 2 : 0) + dyno.createdAt.getTime();
-  const ranked = lives.toSorted((one, other) => rank(one) - rank(other));
+  const ranked = lives.toSorted(
+    (one, other) =>
+      Number(one.state === "up") - Number(other.state === "up") ||
+      one.dyno.createdAt.getTime() - other.dyno.createdAt.getTime(),
+  );
   return new Map(ranked.map((live) => [live.name, live]));
 }
 

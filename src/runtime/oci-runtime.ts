@@ -127,18 +127,13 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
     statusOf: (id) => readNumber(join(exits, id)),
     lookEveryMs: 1000,
   });
-  const attachedIds = new Set<string>();
   /**
    * Until the program itself runs nobody takes a signal: what sets the container up does not, and
    * from a first process that has not asked for it (tini, in its first moment) the kernel keeps it.
    */
-  async function programRuns(id: string): Promise<void> {
-    const ended = () => !existsSync(bundleOf(id)) || existsSync(join(exits, id));
-    for (let tries = 0; tries < 100 && !ended(); tries++) {
-      const names = pidsOf(groupOf(id)).map((pid) => tryRead(`/proc/${pid}/comm`));
-      if (names.some((name) => name !== "" && !/^(?:runc|crun|exe|tini)\b/.test(name))) return;
-      await Bun.sleep(10);
-    }
+  function programRuns(id: string): boolean {
+    const names = pidsOf(groupOf(id)).map((pid) => tryRead(`/proc/${pid}/comm`).trim());
+    return names.some((name) => name !== "" && !/^(?:runc(?::.*)?|crun|exe|tini)$/.test(name));
   }
 
   async function destroy(id: string): Promise<void> {
@@ -156,7 +151,6 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
     try {
       return await exited;
     } finally {
-      attachedIds.delete(id);
       const stats = readStats(groupOf(id));
       if (stats) lastStats.set(id, stats);
       setTimeout(() => lastStats.delete(id), lastStatsMs).unref();
@@ -199,7 +193,6 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
       const { processEnded: _, ...attached } = attachTo(argv, spec.terminal, {
         ...{ ...options, folder: bundle, ownerId: userOf(spec) },
       });
-      attachedIds.add(spec.id);
       return { ...attached, exited: cleanedUp(attached.exited, spec.id) };
     },
     exec(id, added, options) {
@@ -225,11 +218,14 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
     stats: (id) => readStats(groupOf(id)) ?? lastStats.get(id),
     wait: (id) => ends.wait(id),
     async signal(id, signal) {
-      if (signal !== "KILL") await programRuns(id);
-      // An attached container exists only some time after its runtime was started.
-      for (let tries = 0; tries < 200; tries++) {
-        const { exitCode } = await exec(runtimeArgv("kill", "--all", id, signal));
-        if (exitCode === 0 || !attachedIds.has(id)) return;
+      const ended = () => !existsSync(bundleOf(id)) || existsSync(join(exits, id));
+      // A container exists only some time after its runtime was started, its program later still;
+      // a program that bears one of the other names has its signal after a second.
+      for (let tries = 0; tries < 200 && !ended(); tries++) {
+        if (signal === "KILL" || tries > 40 || programRuns(id)) {
+          const { exitCode } = await exec(runtimeArgv("kill", "--all", id, signal));
+          if (exitCode === 0) return;
+        }
         await Bun.sleep(25);
       }
     },

@@ -7,7 +7,7 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createOciRuntime } from "../../src/runtime/oci-runtime.ts";
-import { benchDynos } from "./dynos.ts";
+import { type BenchPlatform, benchDynos } from "./dynos.ts";
 import { benchNeighbours } from "./neighbours.ts";
 import { findPids, pssMegabytes, sum } from "./processes.ts";
 import { measureLogs } from "./logs.ts";
@@ -61,14 +61,7 @@ try {
   ]);
   await measureContainerStart();
   await measureReleasesUnderLoad(stator, plain);
-  await benchNeighbours(
-    {
-      api: (method, path, body) => call(stator, method, path, body),
-      get: (app) => ask(stator.port, `${app}.localhost`),
-      row: (what, figure, goal = "") => rows.push([what, figure, goal]),
-    },
-    { quiet: plain.name, bad: express.name },
-  );
+  await benchNeighbours(seenBy(stator), { quiet: plain.name, bad: express.name });
   await measureDynos(stator);
   rows.push(...(await measureLogs()));
 } finally {
@@ -82,6 +75,15 @@ for (const [what, figure, goal] of rows)
   process.stdout.write(
     `${what.padEnd(width)}  ${figure.padEnd(34)} ${goal && `(goal: ${goal})`}\n`,
   );
+
+/** The platform as parts of the benchmark see it: by its API, its router, and a row to print. */
+function seenBy(stator: Stator): Pick<BenchPlatform, "api" | "get" | "row"> {
+  return {
+    api: (method, path, body) => call(stator, method, path, body),
+    get: (app) => ask(stator.port, `${app}.localhost`),
+    row: (what, figure, goal = "") => rows.push([what, figure, goal]),
+  };
+}
 
 /** Many dynos of an app that answers at once, or does nothing. */
 async function measureDynos(stator: Stator): Promise<void> {
@@ -99,9 +101,7 @@ async function measureDynos(stator: Stator): Promise<void> {
       serverPid: server.pid,
       routerPids: routerPids(),
       runDir: `/run/stator/${instance}/`,
-      api: (method, path, body) => call(stator, method, path, body),
-      get: (app) => ask(stator.port, `${app}.localhost`),
-      row: (what, figure, goal = "") => rows.push([what, figure, goal]),
+      ...seenBy(stator),
     },
     name,
   );

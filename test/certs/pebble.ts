@@ -2,6 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execOk, hostEnvironment, spawn } from "../../src/lib/exec.ts";
+import { freePorts } from "../helpers/free-ports.ts";
 import { makeCertificate } from "./make-certificate.ts";
 
 /** A real ACME server, and a DNS server that says what a test wants. */
@@ -23,14 +24,6 @@ async function ensureInstalled(): Promise<void> {
   const apt = ["-q", "-o", "DPkg::Lock::Timeout=300"];
   await execOk(["apt-get", ...apt, "update"], { env });
   await execOk(["apt-get", ...apt, "install", "-y", "--no-install-recommends", "pebble"], { env });
-}
-
-/** Different ones: all are held until the last is found. */
-function freePorts(count: number): number[] {
-  const listen = () => Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
-  const listeners = Array.from({ length: count }, listen);
-  for (const listener of listeners) listener.stop(true);
-  return listeners.map(({ port }) => port);
 }
 
 /** Pebble in its strict mode; it refuses every fifth nonce, and validates on `httpPort`. */

@@ -1,22 +1,12 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, expect, test } from "bun:test";
 import { exec, execOk } from "../../src/lib/exec.ts";
-import {
-  probeFiles,
-  startStator,
-  type StatorApp,
-  type StatorServer,
-  until,
-} from "../helpers/stator-server.ts";
+import { freePorts } from "../helpers/free-ports.ts";
+import { serveApp } from "../helpers/serve-app.ts";
+import { probeFiles, until } from "../helpers/stator-server.ts";
 
-setDefaultTimeout(120_000);
 const label = crypto.randomUUID().slice(0, 8);
 /** Another machine: a network namespace with a wire to this one. */
 const outside = { namespace: `scan-${label}`, link: `scan${label}`, host: "203.0.113.5" };
-let openBefore: number[];
-let httpsPort: number;
-let stator: StatorServer;
-let app: StatorApp;
-
 /** Connects to every port there is, many at a time; the ones that open, in order. */
 const scanScript = `
 import asyncio, sys
@@ -35,34 +25,27 @@ async function openPorts(): Promise<number[]> {
   return JSON.parse(await execOk([...from, "python3", "-c", scanScript, outside.host])) as number[];
 }
 
-beforeAll(async () => {
-  const { namespace, link, host } = outside;
-  await execOk(["ip", "netns", "add", namespace]);
-  const peer = ["type", "veth", "peer", "name", "eth0", "netns", namespace] as const;
-  await execOk(["ip", "link", "add", link, ...peer]);
-  await execOk(["ip", "address", "add", `${host}/30`, "dev", link]);
-  await execOk(["ip", "link", "set", link, "up"]);
-  await execOk(["ip", "-n", namespace, "address", "add", "203.0.113.6/30", "dev", "eth0"]);
-  await execOk(["ip", "-n", namespace, "link", "set", "eth0", "up"]);
-  openBefore = await openPorts();
-  const free = Bun.listen({ hostname: "0.0.0.0", port: 0, socket: { data() {} } });
-  httpsPort = free.port;
-  free.stop(true);
-  const flags = ["--stop-dynos", "--host", "0.0.0.0"];
-  stator = await startStator({ flags });
-  app = await stator.createApp(probeFiles());
-  expect((await app.push()).exitCode).toBe(0);
-  await stator.kill("SIGTERM");
-  await stator.restart({ flags: [...flags, "--https", String(httpsPort)] });
-  await until("the app is up again", async () => (await app.get()).ok);
-});
 afterAll(async () => {
-  await stator.stop();
   await exec(["ip", "link", "delete", outside.link]);
   await exec(["ip", "netns", "delete", outside.namespace]);
 });
+const { namespace, link, host } = outside;
+await execOk(["ip", "netns", "add", namespace]);
+const peer = ["type", "veth", "peer", "name", "eth0", "netns", namespace] as const;
+await execOk(["ip", "link", "add", link, ...peer]);
+await execOk(["ip", "address", "add", `${host}/30`, "dev", link]);
+await execOk(["ip", "link", "set", link, "up"]);
+await execOk(["ip", "-n", namespace, "address", "add", "203.0.113.6/30", "dev", "eth0"]);
+await execOk(["ip", "-n", namespace, "link", "set", "eth0", "up"]);
+const openBefore = await openPorts();
+const flags = ["--stop-dynos", "--host", "0.0.0.0"];
+const { stator, app } = await serveApp(probeFiles(), { flags });
 
 test("a scan of all ports from another machine finds the router's two, and nothing else of ours", async () => {
+  const [httpsPort] = freePorts(1);
+  await stator.kill("SIGTERM");
+  await stator.restart({ flags: [...flags, "--https", String(httpsPort)] });
+  await until("the app is up again", async () => (await app.get()).ok);
   const opened = (await openPorts()).filter((port) => !openBefore.includes(port));
-  expect(opened).toEqual([stator.port, httpsPort].sort((one, other) => one - other));
+  expect(opened.map(String).sort()).toEqual([stator.port, httpsPort].map(String).sort());
 });
