@@ -139,16 +139,16 @@ export function runtimeSuite<Opened extends OpenedRuntime>(kind: RuntimeUnderTes
   });
 
   test("a signal in the first moment is not lost, whether attached or not", async () => {
-    for (let round = 0; round < 10; round++) {
-      const { id } = await start("sleep 1000");
-      await runtime.signal(id, "TERM");
-      expect(await runtime.wait(id)).toBe(143);
-      await runtime.destroy(id);
-      const spec = container("sleep 1000");
+    const first = await start("sleep 1000");
+    await runtime.signal(first.id, "TERM");
+    expect(await runtime.wait(first.id)).toBe(143);
+    for (let delayMs = 0; delayMs < 80; delayMs += 4) {
+      const id = `test-${crypto.randomUUID()}`;
+      const spec = container("sleep 1000", { id, network: runtime.reserveAddress(id) });
       const run = runtime.attach(spec, { output: () => {} });
-      await Bun.sleep(round * 5);
-      await runtime.signal(spec.id, "TERM");
-      expect(await run.exited).toBe(143);
+      await Bun.sleep(delayMs);
+      await runtime.signal(id, "TERM");
+      expect([delayMs, await run.exited]).toEqual([delayMs, 143]);
     }
   });
 
