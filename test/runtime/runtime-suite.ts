@@ -142,6 +142,7 @@ export function runtimeSuite<Opened extends OpenedRuntime>(kind: RuntimeUnderTes
     const first = await start("sleep 1000");
     await runtime.signal(first.id, "TERM");
     expect(await runtime.wait(first.id)).toBe(143);
+    await runtime.destroy(first.id);
     for (let delayMs = 0; delayMs < 80; delayMs += 4) {
       const id = `test-${crypto.randomUUID()}`;
       const spec = container("sleep 1000", { id, network: runtime.reserveAddress(id) });
