@@ -1,6 +1,6 @@
 import "./bundle/glob-imports.ts";
 import { parseArgs } from "node:util";
-import { readHookSettings, serverHelp } from "./settings.ts";
+import { readHookSettings, readToolboxSettings, serverHelp } from "./settings.ts";
 
 /** This program, as it is started again: the compiled binary, or Bun and this file. */
 const program: [string, ...string[]] = Bun.isStandaloneExecutable
@@ -46,6 +46,10 @@ const processes: Record<string, () => Promise<number>> = {
   async monitor() {
     const { runMonitor } = await import("./runtime/monitor.ts");
     return runMonitor(args[0] ?? "");
+  },
+  async toolbox() {
+    const { runToolbox } = await import("./toolbox/toolbox.ts");
+    return runToolbox(args, readToolboxSettings());
   },
   async "git-hook"() {
     const { runHook } = await import("./git/push-hooks.ts");

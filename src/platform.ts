@@ -180,7 +180,7 @@ export async function createPlatform(
     buildsDir: join(box, "builds"),
     cachesDir: join(box, "caches"),
     buildpacksDir,
-    program: program[0],
+    program,
     environment: settings.buildEnvironment,
     caBundle: settings.buildEnvironment.STATOR_BUILD_CA_BUNDLE,
     limits: { memoryBytes: buildMemoryBytes(), cpuWeight: 50, maxProcesses: 1024 },

@@ -45,6 +45,7 @@ export const serverHelp = `Run the platform: the API, git, builds and dynos, unt
   STATOR_BUILD_CA_BUNDLE=FILE    certificates that builds trust
   STATOR_BUILD_ENV_NAME=VALUE    NAME=VALUE, as HTTPS_PROXY
   STATOR_NODE_MIRROR=URL         where Node.js is fetched from
+  STATOR_PYTHON_MIRROR=URL       where Python is fetched from
   STATOR_BUILD_TIMEOUT=SECONDS   [900]
   STATOR_BOOT_TIMEOUT=SECONDS    until a web dyno must listen on $PORT [60]
 
@@ -231,6 +232,19 @@ export function readCliSettings(variables: Variables = process.env): CliSettings
       term: variables.TERM ?? "dumb",
       colour: Boolean(process.stdout.isTTY) && variables.NO_COLOR === undefined,
     },
+  };
+}
+
+/** What the operator has set for builds, as `stator toolbox` finds it inside of one. */
+export interface ToolboxSettings {
+  /** STATOR_NAME_MIRROR, without a slash at its end. */
+  mirror: (name: string) => string | undefined;
+}
+
+export function readToolboxSettings(variables: Variables = process.env): ToolboxSettings {
+  return {
+    mirror: (name) =>
+      variables[`STATOR_${name.toUpperCase()}_MIRROR`]?.replace(/\/+$/, "") || undefined,
   };
 }
 

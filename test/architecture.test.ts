@@ -17,6 +17,7 @@ const mayImport: Record<string, string[]> = {
   deploy: ["lib", "model", "logs", "slug", "repository", "runtime", "router", "build", "dyno"],
   "settings.ts": ["lib"],
   "public-urls.ts": [],
+  toolbox: ["lib", "settings.ts"],
   "platform.ts": [
     ...["lib", "model", "logs", "slug", "repository", "runtime", "router"],
     ...["certs", "build", "dyno", "deploy", "settings.ts", "public-urls.ts"],
@@ -26,7 +27,17 @@ const mayImport: Record<string, string[]> = {
   api: ["lib", "model", "logs", "dyno", "deploy", "platform.ts"],
   cli: ["lib", "settings.ts", "api/client.ts"],
   "server.ts": ["lib", "model", "git", "api", "platform.ts", "router-process.ts", "settings.ts"],
-  "main.ts": ["lib", "bundle", "server.ts", "router", "runtime", "git", "cli", "settings.ts"],
+  "main.ts": [
+    "lib",
+    "bundle",
+    "server.ts",
+    "router",
+    "runtime",
+    "git",
+    "toolbox",
+    "cli",
+    "settings.ts",
+  ],
 };
 
 /** Things that one room does on behalf of all. */

@@ -10,7 +10,7 @@ import type { ConfigVars } from "../model/config-vars.ts";
 import { parseProcfile } from "../model/procfile.ts";
 import type { ProcessTypes } from "../model/slug.ts";
 import { maxSlugBytes, type PackedSlug, type SlugStore } from "../slug/slug-store.ts";
-import { copyBuildpack, detectionOrder } from "./buildpacks.ts";
+import { builtInBuildpacks, copyBuildpack } from "./buildpacks.ts";
 import { type BuildOutput, type BuildPrinter, buildPrinter, printedSize } from "./output.ts";
 import { stackTitle } from "./stack.ts";
 import { BuildTimeout, openWorkshop, type Workshop, type WorkshopOptions } from "./workshop.ts";
@@ -127,7 +127,8 @@ const detectionHint = "A Node.js app has a package.json, a file, in its root fol
 async function detect(workshop: Workshop, app: App, print: BuildPrinter) {
   if (app.buildpack) await print.step(`Using buildpack: heroku/${app.buildpack}`);
   else await print.step("Determining which buildpack to use for this app");
-  for (const buildpack of app.buildpack ? [app.buildpack] : detectionOrder) {
+  const builtIn = builtInBuildpacks(workshop.buildpacksDir);
+  for (const buildpack of app.buildpack ? [app.buildpack] : builtIn) {
     await bringBuildpack(workshop, buildpack);
     let said = "";
     const decoder = new TextDecoder();
@@ -147,7 +148,7 @@ async function detect(workshop: Workshop, app: App, print: BuildPrinter) {
   await print.line(
     "\t\t\tHINT: This occurs when Stator cannot detect the buildpack to use for this application automatically.",
   );
-  await print.line(`\t\t\tBuilt-in buildpacks: ${detectionOrder.join(", ")}. ${detectionHint}`);
+  await print.line(`\t\t\tBuilt-in buildpacks: ${builtIn.join(", ")}. ${detectionHint}`);
   await print.line("");
   await print.problem("Push failed");
   throw new BuildFailed("no language detected");

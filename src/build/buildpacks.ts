@@ -1,6 +1,7 @@
 import {
   chmodSync,
   cpSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -12,12 +13,20 @@ import { join } from "node:path";
 import { embeddedFolder } from "../lib/embedded.ts";
 
 /** Built-in buildpacks in the order in which they are asked (contract §5). */
-export const detectionOrder = ["nodejs"];
+const detectionOrder = "ruby php nodejs clojure python java scala go static".split(" ");
 
 /** Files inside the binary cannot be run, nor be seen by other processes: they are written out at start. */
 export function installBuildpacks(target: string): void {
   rmSync(target, { recursive: true, force: true });
   copyFolder(embeddedFolder("buildpacks"), target);
+  // What several need stands beside each one's own files: a build sees only its buildpacks' folders.
+  for (const name of builtInBuildpacks(target))
+    copyFolder(join(target, "shared"), join(target, name, "shared"));
+}
+
+/** Those that are there, in their order. */
+export function builtInBuildpacks(dir: string): string[] {
+  return detectionOrder.filter((name) => existsSync(join(dir, name, "bin/detect")));
 }
 
 function copyFolder(from: string, to: string): void {

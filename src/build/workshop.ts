@@ -1,11 +1,11 @@
 import { chmodSync, lstatSync, mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { exec } from "../lib/exec.ts";
 import { giveTo } from "../lib/give-to.ts";
 import { hostIdBase, hostUserId } from "../lib/id-range.ts";
 import type { App } from "../model/app.ts";
 import type { ConfigVars } from "../model/config-vars.ts";
-import type { ContainerLimits, Runtime } from "../runtime/runtime.ts";
+import type { ContainerLimits, ContainerMount, Runtime } from "../runtime/runtime.ts";
 import { type BuildOutput, limitedOutput } from "./output.ts";
 
 export interface WorkshopOptions {
@@ -15,8 +15,8 @@ export interface WorkshopOptions {
   /** Build caches, one folder an app. */
   cachesDir: string;
   buildpacksDir: string;
-  /** This program, which is also the `bun` of builds. */
-  program: string;
+  /** This program, which is also the `bun` and the `toolbox` of builds. */
+  program: readonly string[];
   /** Reaches every build and no dyno. */
   environment: Record<string, string>;
   caBundle: string | undefined;
@@ -111,22 +111,7 @@ export function openWorkshop(
             { kind: "bind", source: tmp, target: "/tmp", readOnly: false },
             { kind: "bind", source: cache, target: inside.cache, readOnly: false },
             { kind: "bind", source: home, target: "/app", readOnly: false },
-            {
-              kind: "bind",
-              source: options.program,
-              target: "/opt/stator/bin/stator",
-              readOnly: true,
-            },
-            ...(options.caBundle
-              ? [
-                  {
-                    kind: "bind" as const,
-                    source: options.caBundle,
-                    target: caBundleInside,
-                    readOnly: true,
-                  },
-                ]
-              : []),
+            ...programMounts(options),
           ],
           limits: options.limits,
           terminal: null,
@@ -164,6 +149,21 @@ function assertFolder(path: string, userId: number): void {
   const info = lstatSync(path, { throwIfNoEntry: false });
   if (!info?.isDirectory() || info.uid !== userId)
     throw new Error("the build has put something else in the place of its BUILD_DIR");
+}
+
+/** What is of the platform inside a build, all of it read-only. */
+function programMounts({ program, caBundle }: WorkshopOptions): ContainerMount[] {
+  // Not compiled, the program is Bun and this checkout.
+  const source = program.length > 1 ? dirname(program.at(-1) ?? "") : undefined;
+  const places: [source: string | undefined, target: string][] = [
+    [program[0], "/opt/stator/bin/stator"],
+    [source, "/opt/stator/source/src"],
+    [source && join(source, "../node_modules"), "/opt/stator/source/node_modules"],
+    [caBundle, caBundleInside],
+  ];
+  return places.flatMap(([source, target]) =>
+    source === undefined ? [] : [{ kind: "bind" as const, source, target, readOnly: true }],
+  );
 }
 
 const caBundleInside = "/opt/stator/ca.pem";

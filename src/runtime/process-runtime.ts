@@ -66,7 +66,7 @@ export function createProcessRuntime({ runDir, program }: ProcessRuntimeOptions)
   const exits = join(runDir, "exits");
   const bin = join(runDir, "bin");
   for (const dir of [containers, exits, bin]) mkdirSync(dir, { recursive: true, mode: 0o700 });
-  writeBun(bin, program[0]);
+  writePrograms(bin, program);
   const folderOf = (id: string) => join(containers, id);
   const programsOf = (id: string) => join(folderOf(id), "programs");
   const exitOf = (id: string) => join(exits, id);
@@ -225,10 +225,17 @@ export function createProcessRuntime({ runDir, program }: ProcessRuntimeOptions)
 }
 
 /** In builds `bun` is this program, as in containers. */
-function writeBun(bin: string, program: string): void {
-  const path = join(bin, "bun");
-  writeFileSync(path, `#!/bin/sh\nBUN_BE_BUN=1 exec '${program.replaceAll("'", "'\\''")}' "$@"\n`);
-  chmodSync(path, 0o755);
+function writePrograms(bin: string, program: Argv): void {
+  const quoted = program.map((word) => `'${word.replaceAll("'", "'\\''")}'`);
+  const scripts = {
+    bun: `BUN_BE_BUN=1 exec ${quoted[0]}`,
+    toolbox: `exec ${quoted.join(" ")} toolbox`,
+  };
+  for (const [name, script] of Object.entries(scripts)) {
+    const path = join(bin, name);
+    writeFileSync(path, `#!/bin/sh\n${script} "$@"\n`);
+    chmodSync(path, 0o755);
+  }
 }
 
 /** What an overlay would show is copied. */

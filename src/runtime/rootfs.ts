@@ -15,7 +15,7 @@ import { join } from "node:path";
 import { containerUser, sysFolders } from "./oci-config.ts";
 
 const folders =
-  "app dev etc/alternatives etc/apt etc/heroku etc/ssl/certs home media mnt opt/stator/bin proc root run srv sys tmp usr var/tmp".split(
+  "app dev etc/alternatives etc/apt etc/heroku etc/ssl/certs home media mnt opt/stator/bin opt/stator/source/src opt/stator/source/node_modules proc root run srv sys tmp usr var/tmp".split(
     " ",
   );
 const links = { bin: "usr/bin", sbin: "usr/sbin", lib: "usr/lib", lib64: "usr/lib64" };
@@ -48,9 +48,11 @@ export function writeRootfs(rootfs: string): void {
   };
   // Mount points for this program and the operator's certificates; `bun` in builds is this program.
   for (const name of ["bin/stator", "ca.pem"]) writeFileSync(join(rootfs, "opt/stator", name), "");
-  const bun = join(rootfs, "opt/stator/bin/bun");
-  writeFileSync(bun, '#!/bin/sh\nBUN_BE_BUN=1 exec /opt/stator/bin/stator "$@"\n');
-  chmodSync(bun, 0o755);
+  for (const [name, script] of Object.entries(programs)) {
+    const path = join(rootfs, "opt/stator/bin", name);
+    writeFileSync(path, `#!/bin/sh\n${script}\n`);
+    chmodSync(path, 0o755);
+  }
   for (const [file, text] of Object.entries(files)) {
     const path = join(rootfs, "etc", file);
     if (!existsSync(path) || readFileSync(path, "utf8") !== text) {
@@ -59,6 +61,14 @@ export function writeRootfs(rootfs: string): void {
     }
   }
 }
+
+/** This program under the names that buildpacks call: compiled it is whole, in a checkout it is Bun and its source. */
+const programs = {
+  bun: 'BUN_BE_BUN=1 exec /opt/stator/bin/stator "$@"',
+  toolbox: `[ ! -e /opt/stator/source/src/main.ts ] || set -- --no-env-file --config=/dev/null /opt/stator/source/src/main.ts toolbox "$@"
+[ -e /opt/stator/source/src/main.ts ] || set -- toolbox "$@"
+exec /opt/stator/bin/stator "$@"`,
+};
 
 /** A login shell reads it first: then come the app's `.profile.d/*.sh` and, by bash itself, its `.profile`. */
 export const profile = `for script in "$HOME"/.profile.d/*.sh; do

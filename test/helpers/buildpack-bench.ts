@@ -18,6 +18,7 @@ export async function openBench(buildpack: string) {
   const root = await mkdtemp(join(tmpdir(), "buildpack-"));
   const path = (...parts: string[]) => join(root, ...parts);
   await cp(join(repository, "buildpacks", buildpack), path("buildpack"), { recursive: true });
+  await cp(join(repository, "buildpacks/shared"), path("buildpack/shared"), { recursive: true });
   for (const folder of ["app", "cache", "env", "home", "bin"]) await mkdir(path(folder));
   const tools =
     "sh bash env cat cp dirname basename expr grep gzip ls mkdir mv readlink rm sed tar tr true uname";
@@ -39,6 +40,10 @@ export async function openBench(buildpack: string) {
     await writeFile(path(file), typeof content === "string" ? content : JSON.stringify(content));
   }
 
+  const main = join(repository, "src/main.ts");
+  await writeFile(path("bin/toolbox"), `#!/bin/sh\nexec bun --no-env-file ${main} toolbox "$@"\n`);
+  await chmod(path("bin/toolbox"), 0o755);
+
   return {
     path,
     env,
@@ -52,6 +57,10 @@ export async function openBench(buildpack: string) {
       const node = Bun.which("node");
       if (!node) throw new Error("this test needs Node.js on PATH");
       env["PATH"] = `${path("bin")}:${dirname(node)}:/usr/bin:/bin`;
+    },
+    /** All that the machine has in its usual places. */
+    useStack(): void {
+      env["PATH"] = `${path("bin")}:/usr/bin:/bin`;
     },
     async useFixture(name: string): Promise<void> {
       await rm(path("app"), { recursive: true });

@@ -1,0 +1,78 @@
+import { mkdirSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { UnsafeArchive, unpackArchive } from "../lib/archive.ts";
+import type { ToolboxSettings } from "../settings.ts";
+import { download } from "./download.ts";
+import { installRuntime } from "./install-runtime.ts";
+import { ToolFailure } from "./tool-failure.ts";
+import { isInRange } from "./version-range.ts";
+import { vendors } from "./vendors/vendors.ts";
+
+/** What a tool answers goes to standard output; what it says on the way to standard error, as builds say it. */
+const say = {
+  line: (text: string) => void process.stderr.write(`       ${text}\n`),
+  warn: (text: string) => void process.stderr.write(text.replaceAll(/^/gm, " !     ") + "\n"),
+};
+
+type Tool = (args: string[], settings: ToolboxSettings) => Promise<number> | number;
+
+const tools: Record<string, Tool> = {
+  /** `satisfies VERSION RANGE`: status 0 or 1. */
+  satisfies: ([version = "", range = ""]) => (isInRange(version, range) ? 0 : 1),
+
+  /** `runtime NAME RANGE --cache DIR --into DIR`: prints the version that is now in the folder. */
+  async runtime(args, { mirror }) {
+    const { positionals, values } = parseArgs({
+      args,
+      allowPositionals: true,
+      options: { cache: { type: "string" }, into: { type: "string" } },
+    });
+    const [name = "", range = "*"] = positionals;
+    const vendor = Object.hasOwn(vendors, name) ? vendors[name] : undefined;
+    if (!vendor || !values.cache || !values.into)
+      throw new ToolFailure("Usage: stator toolbox runtime NAME RANGE --cache DIR --into DIR");
+    const version = await installRuntime({
+      ...{ vendor, range, say, address: mirror(name) ?? vendor.address },
+      ...{ cacheDir: values.cache, into: values.into },
+    });
+    process.stdout.write(`${version}\n`);
+    return 0;
+  },
+
+  /** `download ADDRESS FILE [SHA256]`: prints the file's SHA-256. */
+  async download([address = "", path = "", sha256]) {
+    const said = await download(address, { path, ...(sha256 && { sha256 }) }, say);
+    process.stdout.write(`${said}\n`);
+    return 0;
+  },
+
+  /** `unpack FILE FOLDER [STRIP]` */
+  async unpack([path = "", folder = "", strip = "0"]) {
+    mkdirSync(folder, { recursive: true });
+    await unpackArchive(Bun.file(path).stream() as unknown as AsyncIterable<Uint8Array>, {
+      ...{ folder, userId: process.getuid?.() ?? 0, strip: Number(strip) },
+      maxBytes: 4 * 1024 * 1024 * 1024,
+    });
+    return 0;
+  },
+};
+
+/** `stator toolbox TOOL …`: what the bash of buildpacks calls inside a build. Returns the exit status. */
+export async function runToolbox(
+  [name = "", ...args]: string[],
+  settings: ToolboxSettings,
+): Promise<number> {
+  const tool = Object.hasOwn(tools, name) ? tools[name] : undefined;
+  if (!tool) {
+    say.warn(`stator toolbox has no ${name}: it has ${Object.keys(tools).join(", ")}.`);
+    return 2;
+  }
+  try {
+    return await tool(args, settings);
+  } catch (error) {
+    if (error instanceof UnsafeArchive) say.warn(`The archive is not unpacked: ${error.message}.`);
+    else if (error instanceof ToolFailure || error instanceof Error) say.warn(error.message);
+    else throw error;
+    return 1;
+  }
+}

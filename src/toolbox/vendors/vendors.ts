@@ -1,0 +1,5 @@
+import { python } from "./python.ts";
+import type { Vendor } from "./vendor.ts";
+
+/** Runtimes that a buildpack can ask for by name. */
+export const vendors: Record<string, Vendor> = { python };
