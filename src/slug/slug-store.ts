@@ -68,6 +68,7 @@ export function createSlugStore(archives: string, unpacked: string): SlugStore {
       const temporary = join(archives, name);
       unclaimed.add(name);
       try {
+        await forgetDates(join(parent, "app"), hostUserId(idRange));
         const packed = await pack(parent, temporary);
         if (packed.sizeBytes > maxSlugBytes) return packed;
         unclaimed.add(packed.sha256);
@@ -116,12 +117,24 @@ function appFolder(unpacked: string, idRange: number): string {
   return folder;
 }
 
+/** 2020-01-01: the date of all that is younger, so that equal content makes equal archives. */
+const newestDate = "@1577836800";
+
+/** On the disk too: what runs is the same now and when it is unpacked again. Older dates are somebody's own. */
+async function forgetDates(folder: string, userId: number): Promise<void> {
+  const touch = ["touch", "--no-dereference", `--date=${newestDate}`];
+  await execOk(
+    asUser(userId, ["find", ".", "-newermt", newestDate, "-exec", ...touch, "{}", "+"]),
+    { cwd: folder },
+  );
+}
+
 /** Writes `./app/…` as a gzip tar, hashing on the way; past the limit it only counts. */
 async function pack(parent: string, archive: string): Promise<PackedSlug> {
   const tar = spawn([
     "tar",
     ...["--directory", parent, "--numeric-owner", "--owner=0", "--group=0", "--sort=name"],
-    ...["--use-compress-program=gzip -3", "--create", "--file=-", "./app"],
+    ...["--use-compress-program=gzip -n -3", "--create", "--file=-", "./app"],
   ]);
   const problem = new Response(tar.stderr).text();
   const hash = createHash("sha256");
