@@ -20,8 +20,7 @@ function say(text: string): void {
 /** Writes nginx's configuration, and prepares the site's files. Returns how many there are. */
 function compile(app: string): { files: number; compressed: number; root: string } {
   const { rules, ignored } = readSiteRules(app);
-  for (const key of ignored)
-    say(`static.json: ${key} is not known here and has no effect.`);
+  for (const key of ignored) say(`static.json: ${key} is not known here and has no effect.`);
   mkdirSync(join(app, ".heroku/static"), { recursive: true });
   writeFileSync(join(app, ".heroku/static/nginx.conf"), nginxConfig(rules));
   return { root: rules.root, ...prepare(join(app, rules.root)) };
