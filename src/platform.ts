@@ -3,20 +3,24 @@ import { statfsSync } from "node:fs";
 import { totalmem } from "node:os";
 import { join } from "node:path";
 import { createBuilder } from "./build/build.ts";
+import { createBuildpackStore } from "./build/buildpack-store.ts";
 import { installBuildpacks } from "./build/buildpacks.ts";
 import { hostStack } from "./build/stack.ts";
 import { selfSignedCertificate } from "./certs/self-signed.ts";
 import { changeConfig } from "./deploy/change-config.ts";
 import { makeApp } from "./deploy/make-app.ts";
 import { DeployLock } from "./deploy/deploy-lock.ts";
-import { deploy, type DeployRequest } from "./deploy/deploy.ts";
+import { cancelBuild, deploy, type DeployContext, type DeployRequest } from "./deploy/deploy.ts";
 import { goLive } from "./deploy/go-live.ts";
-import { createReleaseOutputs } from "./deploy/release-outputs.ts";
+import { createBuildQueue } from "./deploy/build-queue.ts";
+import { createKeptOutputs } from "./deploy/kept-outputs.ts";
+import { releaseSlug } from "./deploy/release-slug.ts";
+import { type ArchiveAddress, sourceArchive } from "./deploy/source-archive.ts";
 import { putIdleToSleep, wakeUp } from "./deploy/idle-apps.ts";
 import { rollBack } from "./deploy/rollback.ts";
 import { createRoutePublisher, routeTable } from "./deploy/routes.ts";
 import { type FormationUpdate, scale } from "./deploy/scale.ts";
-import { sweepReleaseOutputs, sweepSlugs } from "./deploy/sweep.ts";
+import { sweepAll, sweepApp } from "./deploy/sweep.ts";
 import type { AttachedDyno, AttachedProgram } from "./dyno/attached-dyno.ts";
 import type { InsideOrder, OneOffOrder } from "./dyno/one-offs.ts";
 import { Supervisor } from "./dyno/supervisor.ts";
@@ -26,16 +30,30 @@ import { createLogs } from "./logs/log-store.ts";
 import type { Logs } from "./logs/logs.ts";
 import type { Account } from "./model/account.ts";
 import { type App, deleteApp, findApp, updateApp } from "./model/app.ts";
-import { failInterruptedBuilds } from "./model/build.ts";
+import {
+  type Build,
+  failInterruptedBuilds,
+  outdatedBuilds,
+  type SourceBlob,
+} from "./model/build.ts";
+import type { BuildpackName } from "./model/buildpack-source.ts";
 import type { ConfigVars } from "./model/config-vars.ts";
 import { closeDatabase, type Database, openDatabase } from "./model/database.ts";
 import { type Dyno, dynoName } from "./model/dyno.ts";
 import { type DynoSizes, readDynoSizes } from "./model/dyno-size.ts";
 import type { Formation } from "./model/formation.ts";
-import { findRelease, type Release, settleInterruptedReleases } from "./model/release.ts";
+import {
+  findRelease,
+  type Release,
+  settleInterruptedReleases,
+  unknownReleases,
+} from "./model/release.ts";
+import { createSlug, type Slug } from "./model/slug.ts";
+import { noteUploadChecksum, type SlugUpload } from "./model/slug-upload.ts";
 import { openVault, type Vault } from "./model/vault.ts";
 import { type PublicUrls, publicUrls } from "./public-urls.ts";
 import { createRepositories, type Repositories } from "./repository/repository.ts";
+import { createSourceStore, type SourceStore } from "./repository/source-store.ts";
 import type { RouterClient } from "./router/router-client.ts";
 import { dynosDir, openRuntime } from "./runtime/open-runtime.ts";
 import type { TerminalSize } from "./runtime/runtime.ts";
@@ -87,6 +105,31 @@ export interface Platform {
   releaseOutput(app: App, release: Release): ReadableStream<Uint8Array>;
   /** The whole way of one push; returns whether it is accepted. */
   deploy(app: App, request: DeployRequest): Promise<boolean>;
+  /** Begins a build from an archive; its release follows by itself (contract §4.5). */
+  startBuild(
+    app: App,
+    order: {
+      user: Account;
+      address: ArchiveAddress;
+      blob: SourceBlob;
+      buildpacks: BuildpackName[] | undefined;
+    },
+  ): Build;
+  cancelBuild(app: App, options: { build: Build; user: Account }): void;
+  /** What a build said, and says until its deploy is over. */
+  buildOutput(build: Build): ReadableStream<Uint8Array>;
+  purgeBuildCache(app: App): Promise<void>;
+  /** What was uploaded, to build or to release it. */
+  sources: SourceStore;
+  /** Makes a slug of what was uploaded for it. */
+  finishSlug(app: App, upload: SlugUpload): Promise<void>;
+  /** The archive of a slug. */
+  slugArchive(slug: Slug): Blob;
+  /** A new release of a slug. Dynos follow in the background. */
+  releaseSlug(
+    app: App,
+    options: { slug: Slug; user: Account; description: string | undefined },
+  ): Release;
   repositories: Repositories;
   /** Why what dynos write has no limit on this machine; `null`: it has one. */
   noDiskQuota: string | null;
@@ -113,6 +156,8 @@ export interface PlatformSurroundings {
 }
 
 const drainTimeoutMs = 30_000;
+/** The outputs of so many builds of each app are kept. */
+const keptBuildOutputs = 50;
 const mebibyte = 1024 * 1024;
 
 /** Opens the data folder, builds what is below the doors, and takes over what runs. */
@@ -177,6 +222,12 @@ export async function createPlatform(
   const builder = createBuilder({
     runtime,
     slugs,
+    buildpackStore: createBuildpackStore({
+      archivesDir: join(dataDir, "buildpack-archives"),
+      registry: settings.buildpacks.registry,
+      official: settings.buildpacks.official,
+    }),
+    requirePins: settings.buildpacks.requirePins,
     buildsDir: join(box, "builds"),
     cachesDir: join(box, "caches"),
     buildpacksDir,
@@ -188,14 +239,34 @@ export async function createPlatform(
   });
 
   const urls = publicUrls(domain, surroundings);
-  const outputs = createReleaseOutputs(join(dataDir, "release-outputs"));
+  const outputs = createKeptOutputs(join(dataDir, "release-outputs"));
   const release = { database, vault, logs, supervisor, outputs, inOrder: createSerializer() };
-  const lock = new DeployLock();
+  const deploys: DeployContext = {
+    ...release,
+    builder,
+    lock: new DeployLock(),
+    queue: createBuildQueue(settings.buildConcurrency),
+    buildOutputs: createKeptOutputs(join(dataDir, "build-outputs")),
+    underWay: new Map(),
+    webUrl: (app) => urls.web(app),
+    freeDiskBytes: () => freeBytes(dataDir),
+  };
+  const sources = createSourceStore(join(dataDir, "sources"), {
+    freeDiskBytes: () => freeBytes(dataDir),
+    minFreeDiskBytes: 256 * mebibyte,
+  });
   const openPorts = [surroundings.httpPort, surroundings.httpsPort].filter((port) => port !== null);
 
+  const sweepContext = () => ({ store: slugs, liveDynos: supervisor.liveDynos() });
   async function sweep(): Promise<void> {
-    await sweepSlugs(database, slugs, supervisor.liveDynos());
-    sweepReleaseOutputs(database, outputs);
+    await sweepAll(database, sweepContext());
+    outputs.sweep((ids) => unknownReleases(database, ids));
+    deploys.buildOutputs.sweep((ids) => outdatedBuilds(database, ids, keptBuildOutputs));
+  }
+  async function deployed(app: App, accepted: Promise<boolean>): Promise<boolean> {
+    const result = await accepted;
+    await sweepApp(database, app, sweepContext());
+    return result;
   }
 
   failInterruptedBuilds(database);
@@ -267,21 +338,46 @@ export async function createPlatform(
     },
     releaseOutput: (app, one) =>
       outputs.read(one, () => findRelease(database, app, one.id).status !== "pending"),
-    async deploy(app, request) {
-      const accepted = await deploy(
-        {
-          ...release,
-          builder,
-          lock,
-          webUrl: (one) => urls.web(one),
-          freeDiskBytes: () => freeBytes(dataDir),
-        },
-        app,
-        request,
-      );
-      await sweep();
-      return accepted;
+    deploy: (app, request) => deployed(app, deploy(deploys, app, request).accepted),
+    startBuild(app, { address, blob, ...order }) {
+      const nobody = { write() {} };
+      const never = new AbortController().signal;
+      const { build, accepted } = deploy(deploys, app, {
+        ...{ user: order.user, output: nobody, signal: never, over: Promise.resolve() },
+        ...(order.buildpacks && { buildpacks: order.buildpacks }),
+        source: sourceArchive(address, blob),
+        blob,
+      });
+      deployed(app, accepted).catch((error: unknown) => {
+        process.stderr.write(`build ${build.id}: ${(error as Error).stack}\n`);
+      });
+      return build;
     },
+    cancelBuild: (app, { build, user }) => cancelBuild(deploys, app, build, user),
+    buildOutput: (build) =>
+      deploys.buildOutputs.read(build, () => !deploys.underWay.has(build.id), {
+        heartbeatMs: 25_000,
+      }),
+    purgeBuildCache: (app) => builder.forget(app),
+    sources,
+    async finishSlug(app, upload) {
+      const bytes = sources.open(upload.id);
+      if (!bytes) return;
+      try {
+        const taken = await slugs.take(bytes.stream(), app.idRange, upload.checksum);
+        noteUploadChecksum(database, upload, taken.checksum);
+        createSlug(database, {
+          ...{ id: upload.id, appId: app.id, sha256: taken.sha256, sizeBytes: taken.sizeBytes },
+          ...{ stack: upload.stack, processTypes: upload.processTypes },
+          commit: upload.commit ?? "",
+          buildpackDescription: upload.buildpackDescription ?? "",
+        });
+      } finally {
+        sources.remove(upload.id);
+      }
+    },
+    slugArchive: (slug) => Bun.file(slugs.archive(slug.sha256)),
+    releaseSlug: (app, options) => releaseSlug(release, app, options),
     async reconcile({ routerIsNew }) {
       if (routerIsNew) routes.forget();
       await host.reconcile({ openPorts });

@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { createApi } from "./api/api.ts";
 import { type AttachSession, websocket } from "./api/attach-socket.ts";
 import { createGitDoor } from "./git/git-door.ts";
+import { createRequestLimit } from "./git/request-limit.ts";
 import { createPushHooks } from "./git/push-hooks.ts";
 import { unlimitedIdleTime } from "./lib/idle-time.ts";
 import { tailFile } from "./lib/tail-file.ts";
@@ -145,6 +146,7 @@ async function open(settings: ServerSettings, program: [string, ...string[]]) {
     hookSocket,
     deploy: (app, request) => platform.deploy(app, request),
     freeDiskBytes: () => platform.freeDiskBytes(),
+    limit: createRequestLimit(settings.gitRequestsPerHour),
   });
   const door = openDoor({ platform, platformSocket, git, domain: settings.domain });
   for (const socket of [platformSocket, hookSocket]) chmodSync(socket, 0o600);

@@ -16,6 +16,18 @@ export interface ServerSettings {
   /** Variables that reach every build and no dyno: CA bundle, HTTP proxy, mirrors. */
   buildEnvironment: Record<string, string>;
   buildTimeoutMs: number;
+  /** So many builds at once, of all apps. */
+  buildConcurrency: number;
+  buildpacks: {
+    /** Where names that are not built in are looked for, as `ADDRESS/NAMESPACE/NAME.tgz`. */
+    registry: string;
+    /** Whether `heroku/NAME` is Heroku's own also where one is built in. */
+    official: boolean;
+    /** Whether buildpacks from git must name their commit. */
+    requirePins: boolean;
+  };
+  /** Of one account to one app's repository; `null`: as many as it likes. */
+  gitRequestsPerHour: number | null;
   bootTimeoutMs: number;
   /** What each dyno may write. */
   dynoDiskBytes: number;
@@ -47,7 +59,15 @@ export const serverHelp = `Run the platform: the API, git, builds and dynos, unt
   STATOR_NODE_MIRROR=URL         where Node.js is fetched from
   STATOR_PYTHON_MIRROR=URL       where Python is fetched from
   STATOR_BUILD_TIMEOUT=SECONDS   [900]
+  STATOR_BUILD_CONCURRENCY=N     so many builds at once, of all apps [2]
+  STATOR_BUILDPACK_MIRROR=URL    where names like heroku/ruby are fetched from, as URL/heroku/ruby.tgz
+  STATOR_BUILDPACKS=KIND         what heroku/NAME means: built-in, where there is one, or official [built-in]
+  STATOR_BUILDPACK_PINS=WORD     required: buildpacks from git must name their commit [optional]
   STATOR_BOOT_TIMEOUT=SECONDS    until a web dyno must listen on $PORT [60]
+
+=== For git
+
+  STATOR_GIT_REQUESTS_PER_HOUR=N   of one account to one app; 0: as many as it likes [75]
 
 === For logs (of each app, whichever is less)
 
@@ -79,6 +99,14 @@ const seconds = z
   .regex(/^\d{1,6}$/)
   .transform((text) => Number(text) * 1000)
   .refine((number) => number > 0);
+
+const count = z
+  .string()
+  .regex(/^\d{1,4}$/)
+  .transform(Number);
+
+/** Heroku's own (contract §5). */
+const buildpackRegistry = "https://buildpack-registry.s3.amazonaws.com/buildpacks";
 
 const days = z
   .string()
@@ -159,6 +187,34 @@ export function readServerSettings(
     runtime: read("runtime", "STATOR_RUNTIME", z.enum(["oci", "process"]), "oci or process", "oci"),
     buildEnvironment: buildEnvironment(variables),
     buildTimeoutMs: read(null, "STATOR_BUILD_TIMEOUT", seconds, "a number of seconds", 15 * 60_000),
+    buildConcurrency: read(
+      null,
+      "STATOR_BUILD_CONCURRENCY",
+      count.refine((number) => number > 0),
+      "a number from 1 to 9999",
+      2,
+    ),
+    buildpacks: {
+      registry: (variables.STATOR_BUILDPACK_MIRROR ?? buildpackRegistry).replace(/\/+$/, ""),
+      official:
+        read(
+          null,
+          "STATOR_BUILDPACKS",
+          z.enum(["built-in", "official"]),
+          "built-in or official",
+          "built-in",
+        ) === "official",
+      requirePins:
+        read(
+          null,
+          "STATOR_BUILDPACK_PINS",
+          z.enum(["required", "optional"]),
+          "required or optional",
+          "optional",
+        ) === "required",
+    },
+    gitRequestsPerHour:
+      read(null, "STATOR_GIT_REQUESTS_PER_HOUR", count, "a number from 0 to 9999", 75) || null,
     bootTimeoutMs: read(null, "STATOR_BOOT_TIMEOUT", seconds, "a number of seconds", 60_000),
     dynoDiskBytes: read(
       null,
@@ -239,12 +295,24 @@ export function readCliSettings(variables: Variables = process.env): CliSettings
 export interface ToolboxSettings {
   /** STATOR_NAME_MIRROR, without a slash at its end. */
   mirror: (name: string) => string | undefined;
+  /** `user:password` of the address that is fetched. */
+  credentials: string | undefined;
+  /** What programs need to get out: proxy and certificates. */
+  network: Record<string, string>;
 }
+
+const networkName = /^(?:https?_proxy|no_proxy|all_proxy|ssl_cert_file|git_ssl_cainfo)$/i;
 
 export function readToolboxSettings(variables: Variables = process.env): ToolboxSettings {
   return {
     mirror: (name) =>
       variables[`STATOR_${name.toUpperCase()}_MIRROR`]?.replace(/\/+$/, "") || undefined,
+    credentials: variables.STATOR_FETCH_CREDENTIALS || undefined,
+    network: Object.fromEntries(
+      Object.entries(variables).flatMap(([name, value]) =>
+        value !== undefined && networkName.test(name) ? [[name, value]] : [],
+      ),
+    ),
   };
 }
 

@@ -6,7 +6,8 @@ import { type ApiEnvironment, authenticate } from "./authenticate.ts";
 import { requireVersion } from "./require-version.ts";
 import { accountApi } from "./resources/account.ts";
 import { appsApi } from "./resources/apps.ts";
-import { buildsApi } from "./resources/builds.ts";
+import { buildOutputsApi, buildsApi } from "./resources/builds.ts";
+import { buildpackInstallationsApi } from "./resources/buildpack-installations.ts";
 import { configVarsApi } from "./resources/config-vars.ts";
 import { attachApi, dynosApi, waitingDynos } from "./resources/dynos.ts";
 import { dynoSizesApi } from "./resources/dyno-sizes.ts";
@@ -14,6 +15,8 @@ import { featuresApi } from "./resources/features.ts";
 import { formationApi } from "./resources/formation.ts";
 import { logSessionsApi, logStreamsApi, openLogSessions } from "./resources/log-sessions.ts";
 import { releaseOutputsApi, releasesApi } from "./resources/releases.ts";
+import { slugBlobsApi, slugsApi } from "./resources/slugs.ts";
+import { sourceBlobsApi, sourcesApi } from "./resources/sources.ts";
 import { respondToError, respondToUnknownRoute } from "./respond-to-error.ts";
 
 export type Api = ReturnType<typeof createApi>;
@@ -39,6 +42,9 @@ export function createApi(platform: Platform, options: { attachLimitMs?: number 
       // All that stands above the next line is open to everyone, and is only this.
       .route("/log-streams", logStreamsApi(platform, sessions))
       .route("/release-outputs", releaseOutputsApi(platform))
+      .route("/build-outputs", buildOutputsApi(platform))
+      .route("/source-blobs", sourceBlobsApi(platform))
+      .route("/slug-blobs", slugBlobsApi(platform))
       .use(authenticate(platform))
       .route("/attach", attachApi(waiting))
       .use(requireVersion)
@@ -46,6 +52,7 @@ export function createApi(platform: Platform, options: { attachLimitMs?: number 
       .route("/account", accountApi())
       .route("/dyno-sizes", dynoSizesApi(platform))
       .route("/apps", appsApi(platform))
+      .route("/apps", buildpackInstallationsApi(platform))
       .route("/apps", buildsApi(platform))
       .route("/apps", configVarsApi(platform))
       .route("/apps", dynosApi(platform, waiting))
@@ -53,6 +60,8 @@ export function createApi(platform: Platform, options: { attachLimitMs?: number 
       .route("/apps", formationApi(platform))
       .route("/apps", logSessionsApi(platform, sessions))
       .route("/apps", releasesApi(platform))
+      .route("/apps", slugsApi(platform))
+      .route("/sources", sourcesApi(platform))
   );
 }
 

@@ -3,37 +3,58 @@ import { join } from "node:path";
 import { z } from "zod";
 import { asUser } from "../lib/as-user.ts";
 import { exec, execOk } from "../lib/exec.ts";
-import { giveAllTo } from "../lib/give-to.ts";
 import { readUntrustedFile } from "../lib/untrusted-file.ts";
 import type { App } from "../model/app.ts";
+import type { UsedBuildpack } from "../model/build.ts";
+import type { BuildpackName } from "../model/buildpack-source.ts";
 import type { ConfigVars } from "../model/config-vars.ts";
 import { parseProcfile } from "../model/procfile.ts";
 import type { ProcessTypes } from "../model/slug.ts";
 import { maxSlugBytes, type PackedSlug, type SlugStore } from "../slug/slug-store.ts";
-import { builtInBuildpacks, copyBuildpack } from "./buildpacks.ts";
-import { type BuildOutput, type BuildPrinter, buildPrinter, printedSize } from "./output.ts";
+import { BuildFailed } from "./build-failed.ts";
+import { buildSteps } from "./build-steps.ts";
+import type { BuildpackStore } from "./buildpack-store.ts";
+import {
+  type BuildOutput,
+  type BuildPrinter,
+  buildPrinter,
+  keptText,
+  printedSize,
+} from "./output.ts";
 import { stackTitle } from "./stack.ts";
 import { BuildTimeout, openWorkshop, type Workshop, type WorkshopOptions } from "./workshop.ts";
 
-/** A build that ended without a slug; its reason was printed where the user sees it. */
-export class BuildFailed extends Error {
-  override readonly name = "BuildFailed";
-}
-
 export interface BuilderOptions extends WorkshopOptions {
   slugs: SlugStore;
+  buildpackStore: BuildpackStore;
+  /** Whether only buildpacks are used that say exactly which code they mean. */
+  requirePins: boolean;
 }
 
 export interface BuildSource {
   /** The commit, or what else names this version. */
   version: string;
-  /** Fills a folder, with the app's own ids. */
-  checkOut(folder: string, userId: number): Promise<void>;
+  /** Fills the build's folder, with the app's own ids. */
+  checkOut(workshop: Workshop, print: BuildPrinter): Promise<void>;
+}
+
+export interface BuildRequest {
+  source: BuildSource;
+  config: ConfigVars;
+  output: BuildOutput;
+  signal: AbortSignal;
+  /** Those that are set, in their order; none: the app's files say, or the buildpacks are asked. */
+  buildpacks: BuildpackName[];
+  /** What the last build used, to tell of changes. */
+  usedBefore: UsedBuildpack[];
+  /** Hears what is used, before it runs. */
+  note: (used: UsedBuildpack[]) => void;
 }
 
 export interface BuiltSlug extends PackedSlug {
   processTypes: ProcessTypes;
-  buildpack: string;
+  /** The built-in buildpack that was found by asking; it sticks (contract clause 68). */
+  detected: string | null;
   buildpackDescription: string;
 }
 
@@ -47,24 +68,27 @@ export function createBuilder(options: BuilderOptions) {
   for (const dir of [buildsDir, cachesDir]) mkdirSync(dir, { recursive: true, mode: 0o711 });
 
   /** Detect, compile, release, pack (contract §4.2): a slug, or BuildFailed. */
-  async function build(
-    app: App,
-    request: { source: BuildSource; config: ConfigVars; output: BuildOutput; signal: AbortSignal },
-  ): Promise<BuiltSlug> {
+  async function build(app: App, request: BuildRequest): Promise<BuiltSlug> {
     const print = buildPrinter(request.output);
     const workshop = openWorkshop(options, app, { ...request, version: request.source.version });
     try {
-      await request.source.checkOut(workshop.buildFolder, workshop.userId);
+      await request.source.checkOut(workshop, print);
       await applySlugIgnore(workshop);
       await print.line("Building source:");
       await print.line("");
       await print.step(`Building on the ${stackTitle(app.stack)} stack`);
-      const { buildpack, description } = await detect(workshop, app, print);
-      await print.step(`${description} app detected`);
-      await compile(workshop, { buildpack, description, print });
-      const processTypes = await discoverProcessTypes(workshop, buildpack, print);
+      const steps = buildSteps(options, workshop, { ...request, print });
+      const last = await steps.runAll();
+      const processTypes = await discoverProcessTypes(workshop, last.folderName, print);
       const packed = await packSlug(options.slugs, workshop, print);
-      return { ...packed, processTypes, buildpack, buildpackDescription: description };
+      const { detected, description } = last;
+      return { ...packed, processTypes, detected, buildpackDescription: description };
+    } catch (error) {
+      if (!(error instanceof BuildTimeout)) throw error;
+      await print.line("");
+      await print.step(error.message);
+      await print.problem("Push failed");
+      throw new BuildFailed("timed out");
     } finally {
       await workshop.close();
     }
@@ -72,9 +96,13 @@ export function createBuilder(options: BuilderOptions) {
 
   return {
     build,
-    /** Deletes the build cache of an app. */
+    /** Deletes the build cache of an app. A build under way goes on with what it has of it. */
     async forget(app: App): Promise<void> {
-      await exec(["rm", "-rf", "--", join(cachesDir, app.id)]);
+      const cache = join(cachesDir, app.id);
+      const aside = join(cachesDir, `.${crypto.randomUUID()}`);
+      if (!existsSync(cache)) return;
+      renameSync(cache, aside);
+      await exec(["rm", "-rf", "--", aside]);
     },
   };
 }
@@ -121,76 +149,6 @@ async function execInApp(
   await execOk(asUser(userId, argv), options);
 }
 
-const detectionHint = "A Node.js app has a package.json, a file, in its root folder.";
-
-/** Asks the buildpacks in their order; the one of the last build is asked alone (contract clause 68). */
-async function detect(workshop: Workshop, app: App, print: BuildPrinter) {
-  if (app.buildpack) await print.step(`Using buildpack: heroku/${app.buildpack}`);
-  else await print.step("Determining which buildpack to use for this app");
-  const builtIn = builtInBuildpacks(workshop.buildpacksDir);
-  for (const buildpack of app.buildpack ? [app.buildpack] : builtIn) {
-    await bringBuildpack(workshop, buildpack);
-    let said = "";
-    const decoder = new TextDecoder();
-    const status = await workshop.run(buildpack, "detect", [workshop.inside.build], {
-      output: { write: (bytes) => void (said = (said + asText(decoder, bytes)).slice(0, 4096)) },
-      network: false,
-    });
-    if (status === 0) return { buildpack, description: firstLine(said) || buildpack };
-    if (app.buildpack) {
-      await print.step(`App not compatible with buildpack: heroku/${app.buildpack}`);
-      await print.detail(`More info: ${detectionHint}`);
-      await print.problem("Push failed");
-      throw new BuildFailed("not compatible with its buildpack");
-    }
-  }
-  await print.problem("No default language could be detected for this app.");
-  await print.line(
-    "\t\t\tHINT: This occurs when Stator cannot detect the buildpack to use for this application automatically.",
-  );
-  await print.line(`\t\t\tBuilt-in buildpacks: ${builtIn.join(", ")}. ${detectionHint}`);
-  await print.line("");
-  await print.problem("Push failed");
-  throw new BuildFailed("no language detected");
-}
-
-async function bringBuildpack(workshop: Workshop, buildpack: string): Promise<void> {
-  const folder = workshop.buildpackFolder(buildpack);
-  copyBuildpack(join(workshop.buildpacksDir, buildpack), folder);
-  await giveAllTo(folder, workshop.userId);
-}
-
-async function compile(
-  workshop: Workshop,
-  {
-    buildpack,
-    description,
-    print,
-  }: { buildpack: string; description: string; print: BuildPrinter },
-): Promise<void> {
-  const { inside } = workshop;
-  let status: number;
-  try {
-    status = await workshop.run(
-      buildpack,
-      "compile",
-      [inside.build, inside.cache, inside.environment],
-      { output: print.raw, network: true },
-    );
-  } catch (error) {
-    if (!(error instanceof BuildTimeout)) throw error;
-    await print.line("");
-    await print.step(`Timed out running buildpack ${description}`);
-    await print.problem("Push failed");
-    throw new BuildFailed("timed out");
-  }
-  if (status === 0) return;
-  await print.problem(`Push rejected, failed to compile ${description} app.`);
-  await print.line("");
-  await print.problem("Push failed");
-  throw new BuildFailed("compile failed");
-}
-
 const releaseOutput = z.object({
   default_process_types: z
     .record(z.string().regex(/^[A-Za-z0-9_-]{1,128}$/), z.string().min(1).max(10_000))
@@ -200,16 +158,16 @@ const releaseOutput = z.object({
 /** The Procfile's types over the buildpack's defaults (contract §1.1). */
 async function discoverProcessTypes(
   workshop: Workshop,
-  buildpack: string,
+  folderName: string,
   print: BuildPrinter,
 ): Promise<ProcessTypes> {
-  let yaml = "";
-  const decoder = new TextDecoder();
-  await workshop.run(buildpack, "release", [workshop.inside.build], {
-    output: { write: (bytes) => void (yaml = (yaml + asText(decoder, bytes)).slice(0, 65_536)) },
-    network: false,
-  });
-  const defaults = parseRelease(yaml);
+  const said = keptText(65_536);
+  if (existsSync(join(workshop.buildpackFolder(folderName), "bin/release")))
+    await workshop.run(["./bin/release", workshop.inside.build], {
+      ...{ output: said, network: false },
+      workingDirectory: `${workshop.inside.buildpacks}/${folderName}`,
+    });
+  const defaults = parseRelease(said.text());
   const procfile = readUntrustedFile(join(workshop.buildFolder, "Procfile"));
   const declared = procfile === undefined ? {} : parseProcfile(procfile);
   const list = (types: string[]) => types.join(", ") || "(none)";
@@ -266,16 +224,4 @@ export function slugSizeWarning(sizeBytes: number): string | undefined {
   if (sizeBytes <= softLimitBytes || sizeBytes > maxSlugBytes) return undefined;
   const megabytes = Math.round(sizeBytes / 1024 / 1024);
   return `Warning: Your slug size (${megabytes} MB) exceeds our soft limit (300 MB) which may affect boot time.`;
-}
-
-function asText(decoder: TextDecoder, bytes: Uint8Array | string): string {
-  return typeof bytes === "string" ? bytes : decoder.decode(bytes, { stream: true });
-}
-
-function firstLine(text: string): string {
-  // What a buildpack calls itself goes into lines of ours: one line, nothing that moves a cursor.
-  return (text.split("\n")[0] ?? "")
-    .replaceAll(/[^\x20-\x7e]/g, "")
-    .trim()
-    .slice(0, 60);
 }

@@ -39,3 +39,16 @@ export function limitedOutput(output: BuildOutput, maxBytes: number): BuildOutpu
     },
   };
 }
+
+/** Keeps the first so many characters of what is written, as text. */
+export function keptText(maxLength: number): BuildOutput & { text(): string } {
+  const decoder = new TextDecoder();
+  let kept = "";
+  return {
+    write(bytes) {
+      const text = typeof bytes === "string" ? bytes : decoder.decode(bytes, { stream: true });
+      kept = (kept + text).slice(0, maxLength);
+    },
+    text: () => kept,
+  };
+}

@@ -34,16 +34,21 @@ export interface Workshop {
   idRange: number;
   userId: number;
   buildpacksDir: string;
+  /** `/tmp` of the build, as the server sees it. */
+  tmpFolder: string;
   buildpackFolder(name: string): string;
-  /** Runs a program of a buildpack in a container of its own; paths are those inside. */
-  run(
-    buildpack: string,
-    program: string,
-    args: string[],
-    options: { output: BuildOutput; network: boolean },
-  ): Promise<number>;
-  inside: { build: string; cache: string; environment: string };
+  /** Runs a program in a container of its own; paths are those inside. */
+  run(argv: [string, ...string[]], options: StepOptions): Promise<number>;
+  inside: { build: string; cache: string; environment: string; buildpacks: string };
   close(): Promise<void>;
+}
+
+export interface StepOptions {
+  output: BuildOutput;
+  network: boolean;
+  workingDirectory?: string;
+  /** Variables of this step alone. */
+  environment?: Record<string, string>;
 }
 
 export function openWorkshop(
@@ -68,6 +73,7 @@ export function openWorkshop(
     build: `/tmp/${name}`,
     cache: "/tmp/codon/tmp/cache",
     environment: `/tmp/env_${id.slice(0, 8)}`,
+    buildpacks: "/tmp/codon/tmp/buildpacks",
   };
   const buildFolder = own(join(tmp, name));
   const home = own(join(folder, "home"));
@@ -85,8 +91,9 @@ export function openWorkshop(
     userId,
     inside,
     buildpacksDir: options.buildpacksDir,
+    tmpFolder: tmp,
     buildpackFolder: (buildpack) => join(tmp, "codon/tmp/buildpacks", buildpack),
-    async run(buildpack, program, args, { output, network }) {
+    async run(argv, { output, network, workingDirectory = "/tmp", environment = {} }) {
       stop.throwIfAborted();
       const containerId = `build-${crypto.randomUUID()}`;
       const limited = limitedOutput(output, maxStepOutputBytes);
@@ -94,7 +101,7 @@ export function openWorkshop(
         {
           id: containerId,
           hostname: "build",
-          argv: ["/usr/bin/tini", "--", `./bin/${program}`, ...args],
+          argv: ["/usr/bin/tini", "--", ...argv],
           environment: {
             ...buildEnvironment(options),
             PATH: "/opt/stator/bin:/usr/local/bin:/usr/bin:/bin",
@@ -104,8 +111,9 @@ export function openWorkshop(
             REQUEST_ID: id,
             DYNO: `run.${Number.parseInt(id.slice(0, 4), 16) % 10_000}`,
             LANG: "C.UTF-8",
+            ...environment,
           },
-          workingDirectory: `/tmp/codon/tmp/buildpacks/${buildpack}`,
+          workingDirectory,
           hostIdBase: base,
           mounts: [
             { kind: "bind", source: tmp, target: "/tmp", readOnly: false },
@@ -128,7 +136,7 @@ export function openWorkshop(
         const status = await attached.exited;
         assertFolder(buildFolder, userId);
         signal.throwIfAborted();
-        if (deadline.aborted) throw new BuildTimeout();
+        if (deadline.aborted) throw new BuildTimeout("Timed out");
         return status;
       } finally {
         clearInterval(again);

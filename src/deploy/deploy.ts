@@ -1,28 +1,53 @@
-import type { BuildOutput } from "../build/output.ts";
-import { type BuildPrinter, buildPrinter } from "../build/output.ts";
-import { BuildFailed, type Builder, type BuildSource } from "../build/build.ts";
+import { buildPrinter, type BuildOutput, type BuildPrinter } from "../build/output.ts";
+import type { Builder, BuildSource } from "../build/build.ts";
+import { BuildFailed } from "../build/build-failed.ts";
+import { PlatformError } from "../lib/platform-error.ts";
 import type { Account } from "../model/account.ts";
-import { type App, findApp, updateApp } from "../model/app.ts";
-import { createBuild, finishBuild } from "../model/build.ts";
+import { type App, findApp } from "../model/app.ts";
+import {
+  type Build,
+  createBuild,
+  lastUsedBuildpacks,
+  type SourceBlob,
+  updateBuild,
+} from "../model/build.ts";
+import { listBuildpacks, readBuildpacks, setBuildpacks } from "../model/buildpack-installation.ts";
+import type { BuildpackName } from "../model/buildpack-source.ts";
 import { readConfigVars } from "../model/config-vars.ts";
 import { defaultDynoSize } from "../model/dyno-size.ts";
 import { listFormation, releaseType } from "../model/formation.ts";
 import { createRelease, type Release } from "../model/release.ts";
 import { createSlug, type Slug } from "../model/slug.ts";
+import type { BuildQueue } from "./build-queue.ts";
 import type { DeployLock } from "./deploy-lock.ts";
 import { goLive } from "./go-live.ts";
+import type { KeptOutputs } from "./kept-outputs.ts";
 import { type ReleaseContext, tell } from "./release-context.ts";
 
 export interface DeployContext extends ReleaseContext {
   builder: Builder;
   lock: DeployLock;
+  queue: BuildQueue;
+  buildOutputs: KeptOutputs;
+  /** The builds whose deploy is not over. */
+  underWay: Map<string, DeployUnderWay>;
   webUrl(app: App): string;
   freeDiskBytes(): number;
+}
+
+/** `launching`: its release is made, and it is too late to stop it. */
+export interface DeployUnderWay {
+  state: "building" | "launching";
+  cancel: AbortController;
 }
 
 export interface DeployRequest {
   user: Account;
   source: BuildSource;
+  /** What is told of the source. */
+  blob: SourceBlob;
+  /** Instead of those that are set for the app. */
+  buildpacks?: BuildpackName[];
   output: BuildOutput;
   /** Ends the build; without effect once a release is being launched. */
   signal: AbortSignal;
@@ -33,14 +58,68 @@ export interface DeployRequest {
 /** The least that must be free on the data folder's disk for a build. */
 const minFreeDiskBytes = 256 * 1024 * 1024;
 
-/** One push: build, release, roll out (contract §4.2). Returns whether the push is accepted. */
-export async function deploy(
+/**
+ * One deploy: build, release, roll out (contract §4.2). Answers at once with the build, and in time with
+ * whether it is accepted. What it says is kept, too.
+ */
+export function deploy(
   context: DeployContext,
   app: App,
   request: DeployRequest,
-): Promise<boolean> {
+): { build: Build; accepted: Promise<boolean> } {
+  const { database, buildOutputs, underWay } = context;
+  const { user, blob } = request;
+  const asked = request.buildpacks?.map(({ text }) => text) ?? listBuildpacks(database, app);
+  const build = createBuild(database, {
+    ...{ app, user, source: blob },
+    buildpacks: asked.map((buildpack) => ({ buildpack, version: null })),
+  });
+  const cancel = new AbortController();
+  underWay.set(build.id, { state: "building", cancel });
+  const kept = buildOutputs.write(build);
+  const output: BuildOutput = {
+    write(bytes) {
+      kept.add(typeof bytes === "string" ? Buffer.from(bytes) : bytes);
+      return request.output.write(bytes);
+    },
+  };
+  const signal = AbortSignal.any([request.signal, cancel.signal]);
+  const accepted = inTurn(context, app, { ...request, output, signal, build })
+    .catch(async (error: unknown) => {
+      if (!cancel.signal.aborted) throw error;
+      await buildPrinter(output).problem((cancel.signal.reason as Error).message);
+      return false;
+    })
+    .finally(() => {
+      updateBuild(database, build, { status: "failed" });
+      underWay.delete(build.id);
+      kept.end();
+    });
+  return { build, accepted };
+}
+
+/** Ends a build that is not launched yet. */
+export function cancelBuild(context: DeployContext, app: App, build: Build, user: Account): void {
+  const way = context.underWay.get(build.id);
+  if (way?.state !== "building")
+    throw new PlatformError(
+      "conflict",
+      way
+        ? `Build ${build.id} is being released, and cannot be canceled any more. To go back: stator rollback -a ${app.name}`
+        : `Build ${build.id} is over: it has ${build.status}.`,
+    );
+  tell(context, app, `Build canceled by user ${user.email}`);
+  way.cancel.abort(new Error(`The build was canceled by ${user.email}.`));
+}
+
+type Deploy = DeployRequest & { build: Build };
+
+/** One deploy of an app at a time, and so many builds of all. */
+async function inTurn(context: DeployContext, app: App, request: Deploy): Promise<boolean> {
+  const { database, underWay } = context;
   const print = buildPrinter(request.output);
   const unlock = await context.lock.take(app, request);
+  let leaveQueue = () => {};
   try {
     if (context.freeDiskBytes() < minFreeDiskBytes) {
       const free = Math.floor(context.freeDiskBytes() / 1024 / 1024);
@@ -50,13 +129,21 @@ export async function deploy(
       await print.problem("Free some space on the server; what runs goes on running.");
       return false;
     }
-    const slug = await buildSlug(context, findApp(context.database, app.id), request);
-    return await launch(context, findApp(context.database, app.id), { ...request, slug });
+    leaveQueue = await context.queue.take({
+      signal: request.signal,
+      wait: (before) =>
+        print.step(`Waiting for other builds of this platform to end (${before} before this one)`),
+    });
+    const slug = await buildSlug(context, findApp(database, app.id), request);
+    leaveQueue();
+    underWay.set(request.build.id, { state: "launching", cancel: new AbortController() });
+    return await launch(context, findApp(database, app.id), { ...request, slug });
   } catch (error) {
     if (request.signal.aborted) throw error;
     if (!(error instanceof BuildFailed)) await explain(print, error);
     return false;
   } finally {
+    leaveQueue();
     void request.over.finally(unlock);
   }
 }
@@ -77,14 +164,18 @@ async function explain(print: BuildPrinter, error: unknown): Promise<void> {
 async function buildSlug(
   context: DeployContext,
   app: App,
-  { user, source, output, signal }: DeployRequest,
+  { user, source, output, signal, build, buildpacks }: Deploy,
 ): Promise<Slug> {
   const { database, vault, builder } = context;
-  const build = createBuild(database, { app, user, sourceVersion: source.version });
   tell(context, app, `Build started by user ${user.email}`);
   try {
-    const config = readConfigVars(database, vault, app);
-    const built = await builder.build(app, { source, config, output, signal });
+    const built = await builder.build(app, {
+      ...{ source, output, signal },
+      config: readConfigVars(database, vault, app),
+      buildpacks: buildpacks ?? readBuildpacks(database, vault, app),
+      usedBefore: lastUsedBuildpacks(database, app),
+      note: (used) => updateBuild(database, build, { buildpacks: used }),
+    });
     signal.throwIfAborted();
     const slug = createSlug(database, {
       appId: app.id,
@@ -95,12 +186,12 @@ async function buildSlug(
       buildpackDescription: built.buildpackDescription,
       processTypes: built.processTypes,
     });
-    if (app.buildpack !== built.buildpack) updateApp(database, app, { buildpack: built.buildpack });
-    finishBuild(database, build, { status: "succeeded", slugId: slug.id });
+    if (built.detected !== null && listBuildpacks(database, app).length === 0)
+      setBuildpacks(database, vault, { app, buildpacks: [built.detected] });
+    updateBuild(database, build, { slugId: slug.id });
     tell(context, app, "Build succeeded");
     return slug;
   } catch (error) {
-    finishBuild(database, build, { status: "failed" });
     tell(context, app, "Build failed");
     throw error;
   }
@@ -110,7 +201,7 @@ async function buildSlug(
 async function launch(
   context: DeployContext,
   app: App,
-  { user, source, output, slug }: DeployRequest & { slug: Slug },
+  { user, source, output, slug, build }: Deploy & { slug: Slug },
 ): Promise<boolean> {
   const { database, vault } = context;
   const print = buildPrinter(output);
@@ -120,7 +211,7 @@ async function launch(
     await print.problem(
       "Release command declared: this new release will not be available until the command succeeds.",
     );
-  const description = `Deploy ${source.version.slice(0, 8)}`;
+  const description = `Deploy ${source.version.slice(0, 8)}`.trim();
   const release = createRelease(database, vault, {
     app,
     user,
@@ -130,6 +221,7 @@ async function launch(
     status: "pending",
     ofPush: true,
   });
+  updateBuild(database, build, { status: "succeeded", releaseId: release.id });
   tell(context, app, `${description} by user ${user.email}`);
   tell(context, app, `Release v${release.version} created by user ${user.email}`);
   if (listFormation(database, app).length === 0 && "web" in slug.processTypes)

@@ -5,7 +5,7 @@ import type { Logs } from "../logs/logs.ts";
 import type { App } from "../model/app.ts";
 import type { Database } from "../model/database.ts";
 import type { Vault } from "../model/vault.ts";
-import type { ReleaseOutputs } from "./release-outputs.ts";
+import type { KeptOutputs } from "./kept-outputs.ts";
 
 /** What every way to a new release needs. */
 export interface ReleaseContext {
@@ -13,7 +13,7 @@ export interface ReleaseContext {
   vault: Vault;
   logs: Logs;
   supervisor: Supervisor;
-  outputs: ReleaseOutputs;
+  outputs: KeptOutputs;
   /** Releases of an app go live one after the other. */
   inOrder: ReturnType<typeof createSerializer>;
 }

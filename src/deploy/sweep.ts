@@ -1,48 +1,47 @@
 import type { LiveDyno } from "../dyno/live-dyno.ts";
-import { listApps } from "../model/app.ts";
+import { type App, listApps } from "../model/app.ts";
 import type { Database } from "../model/database.ts";
-import { listReleases } from "../model/release.ts";
-import { deleteSlug, listSlugs } from "../model/slug.ts";
+import { deleteSlugs, unknownArchives } from "../model/slug.ts";
+import { archivesInUse, outdatedSlugs } from "../model/slug-retention.ts";
 import type { SlugStore } from "../slug/slug-store.ts";
-import type { ReleaseOutputs } from "./release-outputs.ts";
 
 /** So many releases with code can be gone back to; so many of their slugs lie there unpacked. */
 const keptReleases = 20;
 const unpackedReleases = 3;
+const builtJustNowMs = 60 * 60_000;
 
-/** Deletes the slugs that no kept release and no dyno needs. */
-export async function sweepSlugs(
+/** After a deploy: deletes the slugs of the app that no kept release and no dyno needs. */
+export async function sweepApp(
   database: Database,
-  store: SlugStore,
-  liveDynos: LiveDyno[],
+  app: App,
+  { store, liveDynos }: { store: SlugStore; liveDynos: LiveDyno[] },
 ): Promise<void> {
-  const slugs = new Map(listSlugs(database).map((slug) => [slug.id, slug]));
-  const keptIds = new Set<string>();
-  const unpacked = new Set<string>();
-  for (const app of listApps(database)) {
-    const running = new Set(
-      liveDynos.filter((live) => live.app.id === app.id).map((live) => live.dyno.releaseId),
-    );
-    const withCode = listReleases(database, app).filter(({ slugId }) => slugId !== null);
-    withCode.forEach((release, index) => {
-      const slug = slugs.get(release.slugId as string);
-      if (!slug) return;
-      const runs = running.has(release.id);
-      if (runs || index < keptReleases) keptIds.add(slug.id);
-      if (runs || index < unpackedReleases) unpacked.add(`${app.idRange}/${slug.sha256}`);
-    });
-  }
-  const builtJustNow = Date.now() - 60 * 60_000;
-  for (const slug of slugs.values()) {
-    if (keptIds.has(slug.id) || slug.createdAt.getTime() > builtJustNow) keptIds.add(slug.id);
-    else deleteSlug(database, slug);
-  }
-  const archives = new Set([...keptIds].map((id) => slugs.get(id)?.sha256 ?? ""));
-  await store.sweep({ archives, unpacked });
+  const releaseIds = liveDynos
+    .filter((live) => live.app.id === app.id)
+    .map(({ dyno }) => dyno.releaseId);
+  const outdated = outdatedSlugs(database, app, {
+    newestReleases: keptReleases,
+    releaseIds,
+    youngerThan: new Date(Date.now() - builtJustNowMs),
+  });
+  deleteSlugs(database, outdated);
+  // The same archive may be a slug of another release, or of another app.
+  const archives = [...new Set(outdated.map(({ sha256 }) => sha256))];
+  store.removeArchives(unknownArchives(database, archives));
+  const unpacked = archivesInUse(database, app, { newestReleases: unpackedReleases, releaseIds });
+  await store.keepUnpacked(app.idRange, new Set(unpacked));
 }
 
-/** Deletes what the commands of releases said that are no more. */
-export function sweepReleaseOutputs(database: Database, outputs: ReleaseOutputs): void {
-  const ids = listApps(database).flatMap((app) => listReleases(database, app).map(({ id }) => id));
-  outputs.sweep(new Set(ids));
+/** At the start, and when an app has gone: all apps, and what belongs to none. */
+export async function sweepAll(
+  database: Database,
+  context: { store: SlugStore; liveDynos: LiveDyno[] },
+): Promise<void> {
+  const { store } = context;
+  const apps = listApps(database);
+  for (const app of apps) await sweepApp(database, app, context);
+  store.removeArchives(unknownArchives(database, store.listArchives()));
+  const ranges = new Set(apps.map(({ idRange }) => idRange));
+  for (const range of store.listRanges())
+    if (!ranges.has(range)) await store.keepUnpacked(range, new Set());
 }

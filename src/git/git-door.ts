@@ -5,8 +5,9 @@ import type { DeployRequest } from "../deploy/deploy.ts";
 import type { Account } from "../model/account.ts";
 import { type App, lookUpApp } from "../model/app.ts";
 import type { Database } from "../model/database.ts";
-import { listBuilds } from "../model/build.ts";
+import { isBuilt } from "../model/build.ts";
 import { accountOfToken } from "../model/token.ts";
+import type { RequestLimit } from "./request-limit.ts";
 import type { createPushHooks } from "./push-hooks.ts";
 import { receivePush } from "./push.ts";
 import type { Repositories } from "../repository/repository.ts";
@@ -18,6 +19,8 @@ export interface GitDoor {
   hookSocket: string;
   deploy(app: App, request: DeployRequest): Promise<boolean>;
   freeDiskBytes(): number;
+  /** Of an account to an app's repository; each command of git's begins with one that counts. */
+  limit: RequestLimit;
 }
 
 /** The store needs some room, whatever is pushed. */
@@ -49,10 +52,20 @@ export function createGitDoor(door: GitDoor): (request: Request) => Promise<Resp
           507,
           "!\tThe disk of the platform is full: nothing can be pushed.\n!\tFree some space on the server; what runs goes on running.\n",
         );
+      if (!door.limit.allows(`${user.id} ${app.id}`))
+        return plain(429, "!\tToo many requests for this Git repo. Please try again later.\n");
       return advertise({ repository, service, request });
     }
     if (request.method !== "POST") return plain(405, "Only POST is understood here.\n");
-    return serve(door, { app, user, repository, service: action as Service, request });
+    const body = await beginningOf(request);
+    if (typeof body === "number")
+      return plain(
+        body,
+        body === 415
+          ? "The body may be packed by gzip, and by nothing else.\n"
+          : "This is not git's protocol.\n",
+      );
+    return serve(door, { app, user, repository, service: action as Service, request, body });
   };
 }
 
@@ -117,10 +130,12 @@ interface Call {
   repository: string;
   service: Service;
   request: Request;
+  body: AsyncIterable<Uint8Array>;
 }
 
 /** One exchange: the body goes into git, what git says comes back, both as they flow. */
-function serve(door: GitDoor, { app, user, repository, service, request }: Call): Response {
+function serve(door: GitDoor, call: Call): Response {
+  const { app, user, repository, service, request, body } = call;
   const gone = new AbortController();
   const over = Promise.withResolvers<void>();
   const hook =
@@ -133,8 +148,7 @@ function serve(door: GitDoor, { app, user, repository, service, request }: Call)
             repository,
             signal: gone.signal,
             over: over.promise,
-            isBuilt: (commit) =>
-              listBuilds(door.database, app).some(({ sourceVersion }) => sourceVersion === commit),
+            isBuilt: (commit) => isBuilt(door.database, app, commit),
             deploy: (deployRequest) => door.deploy(app, deployRequest),
           }),
         )
@@ -161,23 +175,48 @@ function serve(door: GitDoor, { app, user, repository, service, request }: Call)
     hook?.done();
     over.resolve();
   });
-  void feed(request, child.stdin).catch(leave);
+  void feed(body, child.stdin).catch(leave);
   return new Response(passOn(child.stdout, leave), {
     headers: { "content-type": `application/x-${service}-result`, ...noCache },
   });
 }
 
-/** The body, unpacked when the client has packed it, in pieces that wait for git. */
-async function feed(request: Request, stdin: Bun.FileSink): Promise<void> {
-  if (request.body) {
-    const packed = /gzip/.test(request.headers.get("content-encoding") ?? "");
-    const body = packed
-      ? (Readable.fromWeb(request.body as never).pipe(createGunzip()) as AsyncIterable<Uint8Array>)
-      : request.body;
-    for await (const bytes of body) {
-      await stdin.write(bytes);
-      await stdin.flush();
+/**
+ * The body, unpacked when the client has packed it; or the status of the answer when it does not begin
+ * as git's protocol does: with a length in four hex digits.
+ */
+async function beginningOf(request: Request): Promise<AsyncIterable<Uint8Array> | 400 | 415> {
+  const encoding = request.headers.get("content-encoding") ?? "identity";
+  if (!/^(?:x-)?gzip$|^identity$/i.test(encoding)) return 415;
+  if (!request.body) return 400;
+  const packed = /gzip/i.test(encoding);
+  const bytes = packed
+    ? (Readable.fromWeb(request.body as never).pipe(createGunzip()) as AsyncIterable<Uint8Array>)
+    : (request.body as unknown as AsyncIterable<Uint8Array>);
+  const iterator = bytes[Symbol.asyncIterator]();
+  let head = Buffer.alloc(0);
+  try {
+    while (head.length < 4) {
+      const { done, value } = await iterator.next();
+      if (done) break;
+      head = Buffer.concat([head, value as Uint8Array]);
     }
+  } catch {
+    return 400;
+  }
+  if (!/^[0-9a-f]{4}/i.test(head.subarray(0, 4).toString("latin1"))) return 400;
+  return (async function* () {
+    yield head;
+    for (let next = await iterator.next(); !next.done; next = await iterator.next())
+      yield next.value;
+  })();
+}
+
+/** The body in pieces that wait for git. */
+async function feed(body: AsyncIterable<Uint8Array>, stdin: Bun.FileSink): Promise<void> {
+  for await (const bytes of body) {
+    await stdin.write(bytes);
+    await stdin.flush();
   }
   await stdin.end();
 }

@@ -1,10 +1,11 @@
-import { BuildFailed } from "../build/build.ts";
+import { BuildFailed } from "../build/build-failed.ts";
 import { type BuildPrinter, buildPrinter } from "../build/output.ts";
 import type { DeployRequest } from "../deploy/deploy.ts";
 import type { Account } from "../model/account.ts";
 import type { App } from "../model/app.ts";
 import { noObject, objectId, type PushHook } from "./push-hooks.ts";
-import { checkOutCommit, readRef } from "../repository/repository.ts";
+import { checkOutCommit, listSubmodules, readRef } from "../repository/repository.ts";
+import { installSubmodules } from "./submodules.ts";
 
 const deployedRefs = ["refs/heads/main", "refs/heads/master"];
 
@@ -44,9 +45,11 @@ export async function receivePush(
     output: push,
     signal,
     over: push.over,
+    blob: { url: null, version: commit, versionDescription: null, checksum: null },
     source: {
       version: commit,
-      async checkOut(folder, userId) {
+      async checkOut(workshop) {
+        const { buildFolder: folder, userId } = workshop;
         // Another push may have moved the ref while this one waited: git would refuse to move it
         // again, so what this one brings must not be released.
         if ((await readRef(repository, update.ref)) !== update.before) {
@@ -57,6 +60,8 @@ export async function receivePush(
           throw new BuildFailed("the ref has moved");
         }
         await checkOutCommit(repository, { commit, quarantine, folder, userId });
+        const submodules = await listSubmodules(repository, { commit, quarantine });
+        await installSubmodules(submodules, { workshop, print });
         await print.line("Compressing source files... done.");
       },
     },

@@ -1,3 +1,4 @@
+import type { Hash } from "node:crypto";
 import { once } from "node:events";
 import { posix } from "node:path";
 import { pipeline, Readable, type Writable } from "node:stream";
@@ -52,6 +53,17 @@ export async function unpackArchive(
     await tar.exited;
   }
   if (tar.exitCode !== 0) throw new Error(`cannot unpack the archive: ${(await problem).trim()}`);
+}
+
+/** Passes bytes on and into a hash. */
+export async function* hashed(
+  bytes: AsyncIterable<Uint8Array>,
+  hash: Hash,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of bytes) {
+    hash.update(chunk);
+    yield chunk;
+  }
 }
 
 /** Passes on, under clean names, what `checker` lets through. */

@@ -14,8 +14,6 @@ export const apps = sqliteTable("apps", {
   /** Which range of 65,536 user ids of the host is the app's own; never given to another app. */
   idRange: integer().notNull().unique(),
   stack: text().notNull(),
-  /** Name of the buildpack that took the first build; it sticks (contract clause 68). */
-  buildpack: text(),
   maintenance: integer({ mode: "boolean" }).notNull().default(false),
   /** Features that are not at their default (model/feature.ts). */
   features: text({ mode: "json" }).$type<Record<string, boolean>>().notNull().default({}),
@@ -85,9 +83,7 @@ export function createApp(
 export function updateApp(
   database: Database,
   app: App,
-  change: Partial<
-    Pick<App, "name" | "maintenance" | "buildpack" | "features" | "sleepAfterMs" | "asleep">
-  >,
+  change: Partial<Pick<App, "name" | "maintenance" | "features" | "sleepAfterMs" | "asleep">>,
 ): App {
   if (change.name !== undefined && change.name !== app.name) checkName(database, change.name);
   return database

@@ -1,4 +1,4 @@
-import { and, desc, eq } from "drizzle-orm";
+import { and, desc, eq, inArray } from "drizzle-orm";
 import { blob, integer, sqliteTable, text, unique } from "drizzle-orm/sqlite-core";
 import { PlatformError } from "../lib/platform-error.ts";
 import { type Account, accounts } from "./account.ts";
@@ -139,6 +139,19 @@ export function setReleaseStatus(
 
 export function noteReleaseOutput(database: Database, release: Release): void {
   database.update(releases).set({ hasOutput: true }).where(eq(releases.id, release.id)).run();
+}
+
+/** Those of the ids that no release has. */
+export function unknownReleases(database: Database, ids: string[]): string[] {
+  const known = new Set<string>();
+  for (let start = 0; start < ids.length; start += 500)
+    for (const { id } of database
+      .select({ id: releases.id })
+      .from(releases)
+      .where(inArray(releases.id, ids.slice(start, start + 500)))
+      .all())
+      known.add(id);
+  return ids.filter((id) => !known.has(id));
 }
 
 /**

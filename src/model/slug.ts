@@ -1,6 +1,6 @@
-import { eq } from "drizzle-orm";
+import { eq, inArray } from "drizzle-orm";
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
-import { apps } from "./app.ts";
+import { type App, apps } from "./app.ts";
 import type { Database } from "./database.ts";
 
 export type ProcessTypes = Record<string, string>;
@@ -22,10 +22,13 @@ export const slugs = sqliteTable("slugs", {
 
 export type Slug = typeof slugs.$inferSelect;
 
-export function createSlug(database: Database, slug: Omit<Slug, "id" | "createdAt">): Slug {
+export function createSlug(
+  database: Database,
+  slug: Omit<Slug, "id" | "createdAt"> & { id?: string },
+): Slug {
   return database
     .insert(slugs)
-    .values({ ...slug, id: crypto.randomUUID(), createdAt: new Date() })
+    .values({ id: crypto.randomUUID(), ...slug, createdAt: new Date() })
     .returning()
     .get();
 }
@@ -34,10 +37,28 @@ export function findSlug(database: Database, id: string): Slug | undefined {
   return database.select().from(slugs).where(eq(slugs.id, id)).get();
 }
 
-export function listSlugs(database: Database): Slug[] {
-  return database.select().from(slugs).all();
+const atOnce = 500;
+
+/** Those of the archives that no slug has. */
+export function unknownArchives(database: Database, archives: string[]): string[] {
+  const known = new Set<string>();
+  for (let start = 0; start < archives.length; start += atOnce)
+    for (const { sha256 } of database
+      .select({ sha256: slugs.sha256 })
+      .from(slugs)
+      .where(inArray(slugs.sha256, archives.slice(start, start + atOnce)))
+      .all())
+      known.add(sha256);
+  return archives.filter((sha256) => !known.has(sha256));
 }
 
-export function deleteSlug(database: Database, slug: Slug): void {
-  database.delete(slugs).where(eq(slugs.id, slug.id)).run();
+export function listSlugs(database: Database, app: App): Slug[] {
+  return database.select().from(slugs).where(eq(slugs.appId, app.id)).all();
+}
+
+export function deleteSlugs(database: Database, outdated: Slug[]): void {
+  for (let start = 0; start < outdated.length; start += atOnce) {
+    const ids = outdated.slice(start, start + atOnce).map(({ id }) => id);
+    database.delete(slugs).where(inArray(slugs.id, ids)).run();
+  }
 }

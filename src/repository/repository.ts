@@ -71,6 +71,45 @@ export async function readRef(repository: string, ref: string): Promise<string> 
   return stdout.trim() || "0".repeat(40);
 }
 
+export interface Submodule {
+  /** Where it belongs, from the root of the check-out. */
+  path: string;
+  commit: string;
+  /** As `.gitmodules` says it; nothing when it does not. */
+  url: string | undefined;
+}
+
+/** The submodules that a commit has, as the commit and its `.gitmodules` say. */
+export async function listSubmodules(
+  repository: string,
+  { commit, quarantine }: { commit: string; quarantine: Quarantine },
+): Promise<Submodule[]> {
+  const env = { ...hostEnvironment, ...quarantine };
+  const git = ["git", "--git-dir", repository] as const;
+  const tree = await execOk([...git, "ls-tree", "-r", "-z", commit], { env });
+  const links = tree.split("\0").flatMap((row) => {
+    const [, hash, path] = /^160000 commit ([0-9a-f]+)\t(.*)$/s.exec(row) ?? [];
+    return hash && path ? [{ commit: hash, path }] : [];
+  });
+  if (links.length === 0) return [];
+  // Bad settings are as good as none.
+  const said = await exec(
+    [...git, "config", "--blob", `${commit}:.gitmodules`, "-z", "--get-regexp", "^submodule\\."],
+    { env },
+  );
+  const settings = new Map(
+    said.stdout.split("\0").map((row) => {
+      const [key = "", ...value] = row.split("\n");
+      return [key, value.join("\n")];
+    }),
+  );
+  return links.map(({ path, commit: hash }) => {
+    const [key] =
+      [...settings].find(([name, value]) => name.endsWith(".path") && value === path) ?? [];
+    return { path, commit: hash, url: key && settings.get(key.replace(/\.path$/, ".url")) };
+  });
+}
+
 /** Writes the files of a commit into a folder, with the app's own ids. */
 export async function checkOutCommit(
   repository: string,

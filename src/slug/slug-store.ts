@@ -4,6 +4,7 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -12,6 +13,7 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
+import { hashed, UnsafeArchive, unpackArchive } from "../lib/archive.ts";
 import { asUser } from "../lib/as-user.ts";
 import { exec, execOk, spawn } from "../lib/exec.ts";
 import { giveTo } from "../lib/give-to.ts";
@@ -20,6 +22,9 @@ import { hostIdBase, hostUserId } from "../lib/id-range.ts";
 
 /** Heroku's limit for a compressed slug (contract §4.4). */
 export const maxSlugBytes = 500 * 1024 * 1024;
+
+/** What an archive that somebody has made may grow to. */
+const maxUnpackedBytes = 4 * 1024 * 1024 * 1024;
 
 export interface PackedSlug {
   /** SHA-256 of the archive in hex: its name. */
@@ -48,8 +53,24 @@ export interface SlugStore {
   put(parent: string, idRange: number): Promise<PackedSlug>;
   /** The unpacked slug of an app, shared read-only by all its dynos; unpacked again when it was swept. */
   open(sha256: string, idRange: number): Promise<string>;
-  /** Deletes the archives that nobody keeps, and the unpacked folders that nobody runs. */
-  sweep(keep: { archives: Set<string>; unpacked: Set<string> }): Promise<void>;
+  /**
+   * Takes an archive that somebody has made: all of it lies below `./app`. It is packed anew, so `sha256`
+   * is of ours and `checksum` of the one that came, which must be the `expected` one.
+   */
+  take(
+    archive: AsyncIterable<Uint8Array>,
+    idRange: number,
+    expected: string | null,
+  ): Promise<PackedSlug & { checksum: string }>;
+  /** The file of an archive. */
+  archive(sha256: string): string;
+  /** All archives, but for what is being packed. */
+  listArchives(): string[];
+  /** The apps that have unpacked slugs, by their range of ids. */
+  listRanges(): number[];
+  removeArchives(archives: string[]): void;
+  /** Deletes the other unpacked slugs of an app. */
+  keepUnpacked(idRange: number, archives: ReadonlySet<string>): Promise<void>;
 }
 
 /** `archives` is the server's own; `unpacked` is passable for the containers' users. */
@@ -62,26 +83,28 @@ export function createSlugStore(archives: string, unpacked: string): SlugStore {
   const unclaimed = new Set<string>();
   const inTurn = createSerializer();
 
+  async function put(parent: string, idRange: number): Promise<PackedSlug> {
+    const name = `new-${crypto.randomUUID()}`;
+    const temporary = join(archives, name);
+    unclaimed.add(name);
+    try {
+      await forgetDates(join(parent, "app"), hostUserId(idRange));
+      const packed = await pack(parent, temporary);
+      if (packed.sizeBytes > maxSlugBytes) return packed;
+      unclaimed.add(packed.sha256);
+      renameSync(temporary, archivePath(packed.sha256));
+      syncFolder(archives);
+      const target = join(appFolder(unpacked, idRange), packed.sha256);
+      if (!existsSync(target)) renameSync(join(parent, "app"), target);
+      return packed;
+    } finally {
+      rmSync(temporary, { force: true });
+      unclaimed.delete(name);
+    }
+  }
+
   return {
-    async put(parent, idRange) {
-      const name = `new-${crypto.randomUUID()}`;
-      const temporary = join(archives, name);
-      unclaimed.add(name);
-      try {
-        await forgetDates(join(parent, "app"), hostUserId(idRange));
-        const packed = await pack(parent, temporary);
-        if (packed.sizeBytes > maxSlugBytes) return packed;
-        unclaimed.add(packed.sha256);
-        renameSync(temporary, archivePath(packed.sha256));
-        syncFolder(archives);
-        const target = join(appFolder(unpacked, idRange), packed.sha256);
-        if (!existsSync(target)) renameSync(join(parent, "app"), target);
-        return packed;
-      } finally {
-        rmSync(temporary, { force: true });
-        unclaimed.delete(name);
-      }
-    },
+    put,
     async open(sha256, idRange) {
       const target = join(appFolder(unpacked, idRange), sha256);
       return inTurn(target, async () => {
@@ -92,17 +115,47 @@ export function createSlugStore(archives: string, unpacked: string): SlugStore {
         return target;
       });
     },
-    async sweep(keep) {
-      for (const sha256 of keep.archives) unclaimed.delete(sha256);
-      for (const name of readdirSync(archives)) {
-        const sha256 = name.replace(".tgz", "");
-        if (!keep.archives.has(sha256) && !unclaimed.has(sha256))
-          rmSync(join(archives, name), { force: true });
+    async take(archive, idRange, expected) {
+      const user = hostUserId(idRange);
+      const work = join(appFolder(unpacked, idRange), `.take-${crypto.randomUUID()}`);
+      mkdirSync(work, { mode: 0o755 });
+      giveTo(work, user);
+      try {
+        const limits = { maxBytes: maxUnpackedBytes, linksMayLeave: true };
+        const hash = createHash("sha256");
+        await unpackArchive(hashed(archive, hash), { folder: work, userId: user, ...limits });
+        const checksum = `SHA256:${hash.digest("hex")}`;
+        if (expected !== null && expected.toUpperCase() !== checksum.toUpperCase())
+          throw new UnsafeArchive(`its checksum is ${checksum}, not ${expected} as was announced`);
+        const names = readdirSync(work);
+        if (
+          names.length !== 1 ||
+          !lstatSync(join(work, "app"), { throwIfNoEntry: false })?.isDirectory()
+        )
+          throw new UnsafeArchive(
+            `all of a slug is below ./app; this one has ${names.join(", ").slice(0, 200) || "nothing"}`,
+          );
+        return { ...(await put(work, idRange)), checksum };
+      } finally {
+        await exec(["rm", "-rf", "--", work]);
       }
-      for (const range of readdirSync(unpacked))
-        for (const sha256 of readdirSync(join(unpacked, range)))
-          if (!keep.unpacked.has(`${range}/${sha256}`) && !unclaimed.has(sha256.slice(0, 64)))
-            await exec(["rm", "-rf", "--", join(unpacked, range, sha256)]);
+    },
+    archive: archivePath,
+    listArchives: () =>
+      readdirSync(archives)
+        .filter((name) => name.endsWith(".tgz"))
+        .map((name) => name.replace(".tgz", "")),
+    listRanges: () => readdirSync(unpacked).map(Number),
+    removeArchives(outdated) {
+      for (const sha256 of outdated)
+        if (!unclaimed.has(sha256)) rmSync(archivePath(sha256), { force: true });
+    },
+    async keepUnpacked(idRange, kept) {
+      for (const sha256 of kept) unclaimed.delete(sha256);
+      const folder = join(unpacked, String(idRange));
+      for (const name of existsSync(folder) ? readdirSync(folder) : [])
+        if (!kept.has(name) && !unclaimed.has(name.slice(0, 64)) && !name.startsWith(".take-"))
+          await exec(["rm", "-rf", "--", join(folder, name)]);
     },
   };
 }

@@ -11,13 +11,17 @@ export interface DownloadOptions {
   /** Hears why an attempt failed, before the next one. */
   warn: (text: string) => void;
   maxBytes?: number;
+  /** `user:password` for the server. */
+  credentials?: string | undefined;
   /** An attempt that receives nothing for so long is given up. */
   stallTimeoutMs?: number;
 }
 
 /** Reads a small text file; throws NotFound, or what went wrong at the last of three attempts. */
 export function downloadText(address: string, options: DownloadOptions): Promise<string> {
-  return withAttempts(address, options, async (signal) => (await request(address, signal)).text());
+  return withAttempts(address, options, async (signal) =>
+    (await request(address, signal, options)).text(),
+  );
 }
 
 /**
@@ -32,11 +36,11 @@ export async function download(
   const partial = `${to.path}.partial`;
   try {
     const sha256 = await withAttempts(address, options, (signal, progress) =>
-      save(address, { path: partial, signal, progress, maxBytes: options.maxBytes }),
+      save(address, { ...options, path: partial, signal, progress }),
     );
     if (to.sha256 !== undefined && sha256 !== to.sha256)
       throw new ToolFailure(
-        `${shown(address)} is not the file that was announced, so it is not unpacked.\nSHA-256 expected: ${to.sha256}\nSHA-256 received: ${sha256}`,
+        `${address} is not the file that was announced, so it is not unpacked.\nSHA-256 expected: ${to.sha256}\nSHA-256 received: ${sha256}`,
       );
     renameSync(partial, to.path);
     return sha256;
@@ -45,22 +49,12 @@ export async function download(
   }
 }
 
-/** An address without the name and password that may stand in it. */
-export function shown(address: string): string {
-  return address.replace(/^([a-z+]+:\/\/)[^/?#]*@/i, "$1");
-}
-
 async function save(
   address: string,
-  options: {
-    path: string;
-    signal: AbortSignal;
-    progress: () => void;
-    maxBytes: number | undefined;
-  },
+  options: DownloadOptions & { path: string; signal: AbortSignal; progress: () => void },
 ): Promise<string> {
   const { path, signal, progress, maxBytes = Number.POSITIVE_INFINITY } = options;
-  const response = await request(address, signal);
+  const response = await request(address, signal, options);
   const expectedBytes = Number(response.headers.get("content-length") ?? Number.NaN);
   const packed = response.headers.get("content-encoding") !== null;
   const hash = createHash("sha256");
@@ -72,7 +66,7 @@ async function save(
       receivedBytes += chunk.length;
       if (receivedBytes > maxBytes)
         throw new ToolFailure(
-          `${shown(address)} is larger than ${Math.floor(maxBytes / 1024 / 1024)} MB.`,
+          `${address} is larger than ${Math.floor(maxBytes / 1024 / 1024)} MB.`,
         );
       hash.update(chunk);
       writeSync(file, chunk);
@@ -85,17 +79,17 @@ async function save(
   return hash.digest("hex");
 }
 
-async function request(address: string, signal: AbortSignal): Promise<Response> {
-  const url = new URL(address);
-  const credentials = [url.username, url.password].map(decodeURIComponent).join(":");
-  url.username = url.password = "";
-  const response = await fetch(url, {
+async function request(
+  address: string,
+  signal: AbortSignal,
+  { credentials }: DownloadOptions,
+): Promise<Response> {
+  const authorization = credentials && `Basic ${Buffer.from(credentials).toString("base64")}`;
+  const response = await fetch(address, {
     signal,
-    ...(credentials === ":"
-      ? {}
-      : { headers: { authorization: `Basic ${Buffer.from(credentials).toString("base64")}` } }),
+    ...(authorization && { headers: { authorization } }),
   });
-  if (response.status === 404) throw new NotFound(`${shown(address)} does not exist`);
+  if (response.status === 404) throw new NotFound(`${address} does not exist`);
   if (!response.ok) throw new Error(`the server answered ${response.status}`);
   return response;
 }
@@ -119,7 +113,7 @@ async function withAttempts<T>(
     } catch (error) {
       if (error instanceof NotFound || error instanceof ToolFailure) throw error;
       const reason = error instanceof Error ? error.message : String(error);
-      if (count === attempts) throw new Error(`${shown(address)}: ${reason}`, { cause: error });
+      if (count === attempts) throw new Error(`${address}: ${reason}`, { cause: error });
       warn(`Download failed (${reason}); attempt ${count + 1} of ${attempts} follows.`);
       await Bun.sleep(250 * 2 ** count);
     } finally {

@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { UnsafeArchive, unpackArchive } from "../lib/archive.ts";
 import type { ToolboxSettings } from "../settings.ts";
 import { download } from "./download.ts";
+import { archiveCommit, resolveRef } from "./git-archive.ts";
 import { installRuntime } from "./install-runtime.ts";
 import { ToolFailure } from "./tool-failure.ts";
 import { isInRange } from "./version-range.ts";
@@ -13,6 +14,8 @@ const say = {
   line: (text: string) => void process.stderr.write(`       ${text}\n`),
   warn: (text: string) => void process.stderr.write(text.replaceAll(/^/gm, " !     ") + "\n"),
 };
+
+const maxDownloadBytes = 2 * 1024 * 1024 * 1024;
 
 type Tool = (args: string[], settings: ToolboxSettings) => Promise<number> | number;
 
@@ -40,9 +43,24 @@ const tools: Record<string, Tool> = {
   },
 
   /** `download ADDRESS FILE [SHA256]`: prints the file's SHA-256. */
-  async download([address = "", path = "", sha256]) {
-    const said = await download(address, { path, ...(sha256 && { sha256 }) }, say);
+  async download([address = "", path = "", sha256], { credentials }) {
+    const to = { path, ...(sha256 && { sha256 }) };
+    const maxBytes = maxDownloadBytes;
+    const said = await download(address, to, { ...say, credentials, maxBytes });
     process.stdout.write(`${said}\n`);
+    return 0;
+  },
+
+  /** `git-resolve URL [REF]`: prints the commit. */
+  async "git-resolve"([url = "", ref = ""], { credentials, network }) {
+    const commit = await resolveRef(url, ref, { credentials, environment: network });
+    process.stdout.write(`${commit}\n`);
+    return 0;
+  },
+
+  /** `git-archive URL COMMIT FILE`: writes the commit's files as a tar. */
+  async "git-archive"([url = "", commit = "", path = ""], { credentials, network }) {
+    await archiveCommit(url, { commit, path }, { credentials, environment: network });
     return 0;
   },
 

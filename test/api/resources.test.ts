@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import type { App } from "../../src/model/app.ts";
-import { createBuild, finishBuild } from "../../src/model/build.ts";
+import { createBuild, updateBuild } from "../../src/model/build.ts";
 import { serveLocalPlatform } from "../helpers/local-platform.ts";
 
 let served: ReturnType<typeof serveLocalPlatform>;
@@ -165,8 +165,12 @@ test("formation, dynos, builds and slugs have Heroku's shapes", async () => {
     },
   ]);
   const { database } = served.platform;
-  const build = createBuild(database, { app, user: served.account, sourceVersion: "de63889c" });
-  finishBuild(database, build, { status: "succeeded", slugId: release.slugId ?? "" });
+  const build = createBuild(database, {
+    ...{ app, user: served.account },
+    source: { url: null, version: "de63889c", versionDescription: null, checksum: null },
+  });
+  const { id: releaseId, slugId } = release;
+  updateBuild(database, build, { status: "succeeded", slugId, releaseId });
   expect(await json("/apps/shop/builds")).toMatchObject([
     {
       id: build.id,

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { sweepSlugs } from "../../src/deploy/sweep.ts";
+import { sweepAll } from "../../src/deploy/sweep.ts";
 import { createAccount } from "../../src/model/account.ts";
 import { createApp } from "../../src/model/app.ts";
 import { closeDatabase, openDatabase } from "../../src/model/database.ts";
@@ -38,11 +38,11 @@ test("what can be gone back to is kept, what no kept release needs is swept, and
     const oldest = listReleases(database, app).at(-1);
     const running = { app, dyno: { releaseId: oldest?.id } } as never;
 
-    await sweepSlugs(database, store, [running]);
+    await sweepAll(database, { store, liveDynos: [running] });
 
     const kept = [names[0], ...names.slice(5)];
     expect(readdirSync(join(folder, "slugs")).sort()).toEqual(kept.map((name) => `${name}.tgz`));
-    expect(listSlugs(database).map(({ sha256 }) => sha256)).toEqual(kept as string[]);
+    expect(listSlugs(database, app).map(({ sha256 }) => sha256)).toEqual(kept as string[]);
     expect(readdirSync(unpacked).sort()).toEqual([names[0], ...names.slice(22)] as string[]);
     expect(listReleases(database, app)).toHaveLength(25);
   } finally {

@@ -8,7 +8,7 @@ import { dynoSizes } from "../../src/model/dyno-size.ts";
 const now = new Date(0);
 const app: App = {
   ...{ id: "app-id", name: "my-app", ownerId: "owner", idRange: 3, stack: "heroku-24" },
-  ...{ buildpack: null, maintenance: false, createdAt: now, updatedAt: now },
+  ...{ maintenance: false, createdAt: now, updatedAt: now },
   ...{ features: {}, sleepAfterMs: null, asleep: false },
 };
 const dyno: Dyno = {

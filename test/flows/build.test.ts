@@ -144,7 +144,7 @@ test("a .slugignore that names everything, and one that is a link, harm nothing"
   const pushed = await app.push();
   expect(pushed.exitCode).not.toBe(0);
   expect(pushed.text).toContain(
-    "-----> App not compatible with buildpack: heroku/nodejs\n       More info: A Node.js app has a package.json",
+    "-----> App not compatible with buildpack: heroku/nodejs\n !     A Node.js app has a package.json",
   );
   expect(await (await app.get()).text()).toBe("version ignored");
 });

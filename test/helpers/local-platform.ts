@@ -149,7 +149,20 @@ function localPlatform(urls: { api: string; git: string; domain: string }) {
     },
   } satisfies Omit<
     Platform,
-    "deploy" | "repositories" | "freeDiskBytes" | "reconcile" | "close" | "tearDown"
+    | "deploy"
+    | "startBuild"
+    | "cancelBuild"
+    | "buildOutput"
+    | "purgeBuildCache"
+    | "sources"
+    | "finishSlug"
+    | "slugArchive"
+    | "releaseSlug"
+    | "repositories"
+    | "freeDiskBytes"
+    | "reconcile"
+    | "close"
+    | "tearDown"
   >;
 
   return {

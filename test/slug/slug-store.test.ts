@@ -99,11 +99,11 @@ test("a slug that is gone is told in words", async () => {
 
 test("the sweep spares what is kept and what is young", async () => {
   const { sha256 } = await store.put(appFolder({ a: "1" }), range);
-  await store.sweep({ archives: new Set(), unpacked: new Set() });
+  store.removeArchives([sha256]);
+  await store.keepUnpacked(range, new Set());
   expect(existsSync(join(folder, "archives", `${sha256}.tgz`))).toBe(true);
-  await store.sweep({
-    archives: new Set([sha256]),
-    unpacked: new Set([`${range}/${sha256}`]),
-  });
+  await store.keepUnpacked(range, new Set([sha256]));
   expect(existsSync(await store.open(sha256, range))).toBe(true);
+  store.removeArchives([sha256]);
+  expect(store.listArchives()).toEqual([]);
 });

@@ -133,5 +133,7 @@ test("a cache that the disk has changed is downloaded again", async () => {
 test("what the toolbox does not have is told with what it has", async () => {
   const { status, stderr } = await toolbox("nonsense");
   expect(status).toBe(2);
-  expect(stderr).toContain("it has satisfies, runtime, download, unpack.");
+  expect(stderr).toContain(
+    "it has satisfies, runtime, download, git-resolve, git-archive, unpack.",
+  );
 });

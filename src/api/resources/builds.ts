@@ -1,14 +1,35 @@
 import { Hono } from "hono";
+import { z } from "zod";
 import { PlatformError } from "../../lib/platform-error.ts";
 import { findAccount } from "../../model/account.ts";
-import { type App, findApp } from "../../model/app.ts";
-import { type Build, listBuilds } from "../../model/build.ts";
-import { listReleases, type Release } from "../../model/release.ts";
-import { findSlug } from "../../model/slug.ts";
+import { type App, findApp, lookUpApp } from "../../model/app.ts";
+import { type Build, findBuild, listBuilds } from "../../model/build.ts";
+import { readBuildpackName } from "../../model/buildpack-source.ts";
 import type { Platform } from "../../platform.ts";
 import type { ApiEnvironment } from "../authenticate.ts";
+import { body } from "../body.ts";
 import { pageOf } from "../list-range.ts";
-import { stableId } from "../stable-id.ts";
+import { isSigned, signLink } from "../signed-links.ts";
+import { presentBuildpack } from "./buildpack-installations.ts";
+import { checksum } from "./slugs.ts";
+import { uploadOf } from "./sources.ts";
+
+const text = z.string("must be a string");
+const newBuild = z.object({
+  source_blob: z.object(
+    {
+      url: z.url({ protocol: /^https?$/, error: "must be an address with https://" }),
+      version: text.max(200).nullish(),
+      version_description: text.max(1000).nullish(),
+      checksum: checksum.nullish(),
+    },
+    "must be an object with a url",
+  ),
+  buildpacks: z
+    .array(z.object({ url: text.nullish(), name: text.nullish() }))
+    .max(32)
+    .nullish(),
+});
 
 export const buildsApi = (platform: Platform) => {
   const { database } = platform;
@@ -20,59 +41,87 @@ export const buildsApi = (platform: Platform) => {
         created_at: (build) => build.createdAt.toISOString(),
         id: (build) => build.id,
       });
-      return c.json(page.map(presenter(platform, app)));
+      return c.json(page.map((build) => present(platform, app, build)));
+    })
+    .post("/:app/builds", body(newBuild), (c) => {
+      const app = findApp(database, c.req.param("app"));
+      const { source_blob: source, buildpacks } = c.req.valid("json");
+      const upload = uploadOf(platform, source.url);
+      const build = platform.startBuild(app, {
+        user: c.var.account,
+        address: {
+          url: source.url,
+          open: upload === undefined ? null : () => platform.sources.open(upload),
+        },
+        blob: {
+          url: withoutSecrets(source.url),
+          version: source.version ?? "",
+          versionDescription: source.version_description ?? null,
+          checksum: source.checksum ?? null,
+        },
+        buildpacks: buildpacks?.map(({ url, name }) => readBuildpackName(url ?? name ?? "")),
+      });
+      return c.json(present(platform, app, build), 201);
     })
     .get("/:app/builds/:build", (c) => {
       const app = findApp(database, c.req.param("app"));
-      const build = listBuilds(database, app).find(({ id }) => id === c.req.param("build"));
-      if (!build) throw new PlatformError("not_found", "Couldn't find that build.");
-      return c.json(presenter(platform, app)(build));
+      return c.json(present(platform, app, findBuild(database, app, c.req.param("build"))));
     })
-    .get("/:app/slugs/:slug", (c) => {
+    .delete("/:app/builds/:build", (c) => {
       const app = findApp(database, c.req.param("app"));
-      const slug = findSlug(database, c.req.param("slug"));
-      if (slug?.appId !== app.id) throw new PlatformError("not_found", "Couldn't find that slug.");
-      return c.json({
-        blob: null,
-        buildpack_provided_description: slug.buildpackDescription,
-        checksum: `SHA256:${slug.sha256}`,
-        commit: slug.commit,
-        commit_description: null,
-        created_at: slug.createdAt.toISOString(),
-        id: slug.id,
-        process_types: slug.processTypes,
-        size: slug.sizeBytes,
-        stack: { id: stableId("stack", slug.stack), name: slug.stack },
-        updated_at: slug.createdAt.toISOString(),
-      });
+      const build = findBuild(database, app, c.req.param("build"));
+      platform.cancelBuild(app, { build, user: c.var.account });
+      return c.json(present(platform, app, build), 202);
+    })
+    .delete("/:app/build-cache", async (c) => {
+      await platform.purgeBuildCache(findApp(database, c.req.param("app")));
+      return c.json({});
     });
 };
 
-function presenter({ database }: Platform, app: App) {
-  const releases = listReleases(database, app);
-  return (build: Build) => ({
+/** The other end of `output_stream_url`: the signature in the address is the permission. */
+export const buildOutputsApi = (platform: Platform) =>
+  new Hono<ApiEnvironment>().get("/:app/:build/:signature", (c) => {
+    const { database, vault } = platform;
+    const { app: appId, build: id, signature } = c.req.param();
+    const app = lookUpApp(database, appId);
+    if (!app || !isSigned(vault, signature, "build-output", id))
+      throw new PlatformError("not_found", "No such output.");
+    c.env?.server?.timeout(c.req.raw, 0);
+    return c.body(platform.buildOutput(findBuild(database, app, id)), 200, {
+      "Content-Type": "text/plain; charset=utf-8",
+      "Cache-Control": "no-store",
+    });
+  });
+
+function present({ database, urls, vault }: Platform, app: App, build: Build) {
+  const signature = signLink(vault, "build-output", build.id);
+  return {
     app: { id: app.id },
-    buildpacks: [],
+    buildpacks: build.buildpacks.map(({ buildpack, version }) => ({
+      ...presentBuildpack(buildpack),
+      version,
+    })),
     created_at: build.createdAt.toISOString(),
     id: build.id,
-    output_stream_url: null,
-    release: presentReleaseOf(releases, build),
+    output_stream_url: `${urls.api}/build-outputs/${app.id}/${build.id}/${signature}`,
+    release: build.releaseId === null ? null : { id: build.releaseId },
     slug: build.slugId === null ? null : { id: build.slugId },
     source_blob: {
-      checksum: null,
-      url: null,
-      version: build.sourceVersion,
-      version_description: null,
+      checksum: build.sourceChecksum,
+      url: build.sourceUrl,
+      version: build.sourceVersion || null,
+      version_description: build.sourceDescription,
     },
-    stack: app.stack,
+    stack: build.stack ?? app.stack,
     status: build.status,
     updated_at: build.updatedAt.toISOString(),
     user: { email: findAccount(database, build.userId)?.email ?? "", id: build.userId },
-  });
+  };
 }
 
-/** The first release of the build's slug is the one that the build made; later ones are rollbacks and changes of config. */
-function presentReleaseOf(newestFirst: Release[], build: Build): { id: string } | null {
-  const release = newestFirst.findLast(({ slugId }) => slugId !== null && slugId === build.slugId);
-  return release ? { id: release.id } : null;
+/** Passwords and signatures stand before the host and after the path. */
+function withoutSecrets(address: string): string {
+  const { origin, pathname } = new URL(address);
+  return origin + pathname;
 }

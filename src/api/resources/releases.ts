@@ -1,16 +1,24 @@
-import { timingSafeEqual } from "node:crypto";
 import { Hono } from "hono";
 import { z } from "zod";
 import { PlatformError } from "../../lib/platform-error.ts";
 import { findAccount } from "../../model/account.ts";
 import { type App, findApp, lookUpApp } from "../../model/app.ts";
 import { currentRelease, findRelease, listReleases, type Release } from "../../model/release.ts";
+import { findSlug } from "../../model/slug.ts";
 import type { Platform } from "../../platform.ts";
 import type { ApiEnvironment } from "../authenticate.ts";
 import { body } from "../body.ts";
 import { pageOf } from "../list-range.ts";
+import { isSigned, signLink } from "../signed-links.ts";
 
-const rollback = z.object({ release: z.string("must be the id or the version of a release") });
+/** Of a slug, or as one before it. */
+const newRelease = z.union(
+  [
+    z.object({ slug: z.string(), description: z.string().min(1).max(200).nullish() }),
+    z.object({ release: z.string() }),
+  ],
+  "must have the id of a slug, or the id or the version of a release to roll back to",
+);
 
 export const releasesApi = (platform: Platform) => {
   const { database, vault } = platform;
@@ -23,15 +31,28 @@ export const releasesApi = (platform: Platform) => {
       });
       return c.json(page.map(presenter(platform, app)));
     })
-    .post("/:app/releases", body(rollback), async (c) => {
+    .post("/:app/releases", body(newRelease), async (c) => {
       const app = findApp(database, c.req.param("app"));
-      const to = findRelease(database, app, c.req.valid("json").release);
+      const given = c.req.valid("json");
+      const user = c.var.account;
+      if ("slug" in given) {
+        const slug = findSlug(database, given.slug);
+        if (slug?.appId !== app.id)
+          throw new PlatformError(
+            "not_found",
+            "Couldn't find that slug. Has its archive been put to its blob's address?",
+          );
+        const description = given.description ?? undefined;
+        const release = platform.releaseSlug(app, { slug, user, description });
+        return c.json(presenter(platform, app)(release), 201);
+      }
+      const to = findRelease(database, app, given.release);
       if (!isEligibleForRollback(to))
         throw new PlatformError(
           "invalid_params",
           `Cannot roll ${app.name} back to v${to.version}: ${to.slugId === null ? "it has no slug" : `it is ${to.status}`}. See stator releases -a ${app.name}.`,
         );
-      const release = await platform.rollBack(app, { to, user: c.var.account });
+      const release = await platform.rollBack(app, { to, user });
       return c.json(presenter(platform, app)(release), 201);
     })
     .get("/:app/releases/:release", (c) => {
@@ -53,24 +74,16 @@ export const releaseOutputsApi = (platform: Platform) =>
   new Hono<ApiEnvironment>().get("/:app/:release/:signature", (c) => {
     const { database, vault } = platform;
     const app = lookUpApp(database, c.req.param("app"));
-    const signature = outputSignature(vault, c.req.param("release"));
-    if (!app || !isSame(c.req.param("signature"), signature))
+    const { signature, release: id } = c.req.param();
+    if (!app || !isSigned(vault, signature, "release-output", id))
       throw new PlatformError("not_found", "No such output.");
-    const release = findRelease(database, app, c.req.param("release"));
+    const release = findRelease(database, app, id);
     c.env?.server?.timeout(c.req.raw, 0);
     return c.body(platform.releaseOutput(app, release), 200, {
       "Content-Type": "text/plain; charset=utf-8",
       "Cache-Control": "no-store",
     });
   });
-
-function outputSignature(vault: Platform["vault"], releaseId: string): string {
-  return vault.sign(`release-output ${releaseId}`);
-}
-
-function isSame(one: string, other: string): boolean {
-  return one.length === other.length && timingSafeEqual(Buffer.from(one), Buffer.from(other));
-}
 
 function presenter({ database, vault, urls }: Platform, app: App) {
   const current = currentRelease(database, app)?.id;
@@ -84,7 +97,7 @@ function presenter({ database, vault, urls }: Platform, app: App) {
     eligible_for_rollback: isEligibleForRollback(release),
     id: release.id,
     output_stream_url: release.hasOutput
-      ? `${urls.api}/release-outputs/${app.id}/${release.id}/${outputSignature(vault, release.id)}`
+      ? `${urls.api}/release-outputs/${app.id}/${release.id}/${signLink(vault, "release-output", release.id)}`
       : null,
     slug: release.slugId === null ? null : { id: release.slugId },
     status: release.status,

@@ -1,0 +1,34 @@
+import { Hono } from "hono";
+import { z } from "zod";
+import { findApp } from "../../model/app.ts";
+import { listBuildpacks, setBuildpacks } from "../../model/buildpack-installation.ts";
+import type { Platform } from "../../platform.ts";
+import type { ApiEnvironment } from "../authenticate.ts";
+import { body } from "../body.ts";
+
+const update = z.object({
+  updates: z.array(z.object({ buildpack: z.string("must be a name or an address") })),
+});
+
+export const buildpackInstallationsApi = (platform: Platform) => {
+  const { database, vault } = platform;
+  const present = (id: string) =>
+    listBuildpacks(database, findApp(database, id)).map((buildpack, ordinal) => ({
+      ordinal,
+      buildpack: presentBuildpack(buildpack),
+    }));
+  return new Hono<ApiEnvironment>()
+    .get("/:app/buildpack-installations", (c) => c.json(present(c.req.param("app"))))
+    .put("/:app/buildpack-installations", body(update), (c) => {
+      const app = findApp(database, c.req.param("app"));
+      const buildpacks = c.req.valid("json").updates.map(({ buildpack }) => buildpack);
+      setBuildpacks(database, vault, { app, buildpacks });
+      return c.json(present(app.id));
+    });
+};
+
+/** Names have an address of their own kind (contract §5). */
+export function presentBuildpack(buildpack: string): { url: string; name: string } {
+  const isAddress = buildpack.includes("://");
+  return { url: isAddress ? buildpack : `urn:buildpack:${buildpack}`, name: buildpack };
+}
