@@ -116,8 +116,8 @@ export interface Platform {
     },
   ): Build;
   cancelBuild(app: App, options: { build: Build; user: Account }): void;
-  /** What a build said, and says until its deploy is over. */
-  buildOutput(build: Build): ReadableStream<Uint8Array>;
+  /** What a build said; with `follow` also what it says until its deploy is over. */
+  buildOutput(build: Build, options: { follow: boolean }): ReadableStream<Uint8Array>;
   purgeBuildCache(app: App): Promise<void>;
   /** What was uploaded, to build or to release it. */
   sources: SourceStore;
@@ -354,8 +354,8 @@ export async function createPlatform(
       return build;
     },
     cancelBuild: (app, { build, user }) => cancelBuild(deploys, app, build, user),
-    buildOutput: (build) =>
-      deploys.buildOutputs.read(build, () => !deploys.underWay.has(build.id), {
+    buildOutput: (build, { follow }) =>
+      deploys.buildOutputs.read(build, () => !follow || !deploys.underWay.has(build.id), {
         heartbeatMs: 25_000,
       }),
     purgeBuildCache: (app) => builder.forget(app),

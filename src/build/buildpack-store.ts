@@ -10,7 +10,7 @@ import {
   rmSync,
   statSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { unpackArchive } from "../lib/archive.ts";
 import { asUser } from "../lib/as-user.ts";
@@ -113,8 +113,12 @@ async function bringBuiltIn(workshop: Workshop, name: string): Promise<BroughtBu
 /** The app itself is the buildpack: a copy, since a buildpack may write into its folder. */
 async function bringInline(workshop: Workshop): Promise<BroughtBuildpack> {
   const folder = makeFolder(workshop, "inline");
-  await execOk(asUser(workshop.userId, ["cp", "-a", "--", "./.", folder]), {
-    cwd: workshop.buildFolder,
+  const [from, to] = [workshop.buildFolder, folder].map((path) =>
+    relative(workshop.tmpFolder, path),
+  );
+  // The user reaches these folders from where it is put, and by no path.
+  await execOk(asUser(workshop.userId, ["cp", "-a", "--", `./${from}/.`, `./${to}`]), {
+    cwd: workshop.tmpFolder,
   });
   return { folderName: "inline", version: null };
 }
@@ -174,10 +178,11 @@ async function liftOnlyFolder(workshop: Workshop, name: string): Promise<void> {
   const names = readdirSync(folder);
   const [only] = names;
   if (names.length !== 1 || only === undefined || only === "bin") return;
-  const lifted = `${folder}.lifted`;
-  await execOk(asUser(workshop.userId, ["mv", "--", join(folder, only), lifted]));
+  await execOk(asUser(workshop.userId, ["mv", "--", `./${name}/${only}`, `./${name}.lifted`]), {
+    cwd: dirname(folder),
+  });
   rmSync(folder, { recursive: true });
-  renameSync(lifted, folder);
+  renameSync(`${folder}.lifted`, folder);
 }
 
 function forgetOlder(folder: string): void {

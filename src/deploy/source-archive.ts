@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { readdirSync, renameSync, rmdirSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname } from "node:path";
 import type { BuildSource } from "../build/build.ts";
 import { BuildFailed } from "../build/build-failed.ts";
 import { fetchedInside, fetchInside, FetchFailed, openFetched } from "../build/fetch-inside.ts";
@@ -73,8 +73,11 @@ async function liftOnlyFolder({ buildFolder, userId }: Workshop): Promise<void> 
   const entries = readdirSync(buildFolder, { withFileTypes: true });
   const [only] = entries;
   if (entries.length !== 1 || !only?.isDirectory()) return;
-  const lifted = `${buildFolder}.lifted`;
-  await execOk(asUser(userId, ["mv", "--", join(buildFolder, only.name), lifted]));
+  const name = basename(buildFolder);
+  // The user reaches these folders from where it is put, and by no path.
+  await execOk(asUser(userId, ["mv", "--", `./${name}/${only.name}`, `./${name}.lifted`]), {
+    cwd: dirname(buildFolder),
+  });
   rmdirSync(buildFolder);
-  renameSync(lifted, buildFolder);
+  renameSync(`${buildFolder}.lifted`, buildFolder);
 }

@@ -106,7 +106,7 @@ async function rewrite(
 type CleanHeader = Pick<Header, "name" | "mode" | "mtime" | "type"> & Partial<Header>;
 
 /** Decides on the entries of one archive in their order; throws UnsafeArchive. Pure but for its memory. */
-export function archiveChecker({
+function archiveChecker({
   strip = 0,
   linksMayLeave = false,
   maxBytes,

@@ -20,7 +20,7 @@ export function newestInRange<T extends { version: string }>(
 }
 
 /** Compares number by number, whatever stands between them. */
-export function compareVersions(one: string, other: string): number {
+function compareVersions(one: string, other: string): number {
   const [ones, others] = [one, other].map((text) => (text.match(/\d+/g) ?? []).map(Number));
   for (let index = 0; index < Math.max(ones?.length ?? 0, others?.length ?? 0); index++) {
     const difference = (ones?.[index] ?? 0) - (others?.[index] ?? 0);

@@ -91,7 +91,7 @@ function tried({ cleanUrls }: SiteRules): string {
 }
 
 /** A pattern of paths as a regular expression. */
-export function regex(pattern: string): string {
+function regex(pattern: string): string {
   const parts = pattern.split(/(\*\*|\*)/);
   const read = parts.map((part) => (part === "**" ? ".*" : part === "*" ? "[^/]*" : escaped(part)));
   return `^${read.join("")}$`;

@@ -88,7 +88,8 @@ export const buildOutputsApi = (platform: Platform) =>
     if (!app || !isSigned(vault, signature, "build-output", id))
       throw new PlatformError("not_found", "No such output.");
     c.env?.server?.timeout(c.req.raw, 0);
-    return c.body(platform.buildOutput(findBuild(database, app, id)), 200, {
+    const follow = c.req.query("follow") !== "no";
+    return c.body(platform.buildOutput(findBuild(database, app, id), { follow }), 200, {
       "Content-Type": "text/plain; charset=utf-8",
       "Cache-Control": "no-store",
     });

@@ -1,0 +1,202 @@
+import { resolve } from "node:path";
+import { type BuildAnswer, type Client, reach } from "../../api/client.ts";
+import { appFlags, command, jsonFlag, type Topic } from "../command.ts";
+import { answerOf } from "../connect.ts";
+import { CommandFailure, UsageFailure } from "../failures.ts";
+import { keyValueLines, tableLines, timeAgo } from "../layout.ts";
+import type { World } from "../world.ts";
+
+const list = command({
+  summary: "list the builds of an app, newest first",
+  flags: {
+    ...appFlags,
+    num: { type: "string", short: "n", value: "NUMBER", summary: "how many (10)" },
+    ...jsonFlag,
+  },
+  async run(context) {
+    const { api, flags, paint, print, printJson } = context;
+    const param = { app: await context.app() };
+    const count = Number(flags.num ?? "10");
+    if (!Number.isInteger(count) || count < 1 || count > 1000)
+      throw new UsageFailure(`--num is ${flags.num}, but must be a number from 1 to 1000.`);
+    const builds = await newest(api, param.app, count);
+    if (flags.json) return printJson(builds);
+    const { name } = await answerOf(api.apps[":app"].$get({ param }));
+    if (builds.length === 0) return print(`${paint.app(name)} has no builds yet.`);
+    print(paint.header(`${paint.app(name)} Builds`));
+    print();
+    const rows = builds.map((build) => [
+      build.id,
+      build.status,
+      (build.source_blob.version ?? "").slice(0, 8),
+      build.user.email,
+      timeAgo(build.created_at),
+    ]);
+    for (const line of tableLines(rows)) print(line);
+  },
+});
+
+const info = command({
+  summary: "show a build, the newest one unless another is named",
+  usage: "[BUILD]",
+  flags: { ...appFlags, ...jsonFlag },
+  async run(context) {
+    const { api, flags, paint, print, printJson } = context;
+    const build = await chosen(api, await context.app(), context.args[0]);
+    if (flags.json) return printJson(build);
+    print(paint.header(`Build ${build.id}`));
+    print();
+    const lines = keyValueLines([
+      ["By", build.user.email],
+      ["When", timeAgo(build.created_at)],
+      ["Status", build.status],
+      ["Stack", build.stack],
+      ["Version", build.source_blob.version],
+      ["Description", build.source_blob.version_description],
+      ["Source", build.source_blob.url],
+      ["Checksum", build.source_blob.checksum],
+      [
+        "Buildpacks",
+        build.buildpacks.map(({ name, version }) => (version ? `${name} at ${version}` : name)),
+      ],
+      ["Slug", build.slug?.id ?? null],
+      ["Release", build.release?.id ?? null],
+    ]);
+    for (const line of lines) print(line);
+  },
+});
+
+const output = command({
+  summary: "print what a build has said, the newest one unless another is named",
+  usage: "[BUILD]",
+  flags: {
+    ...appFlags,
+    tail: { type: "boolean", short: "t", summary: "and what it says until its end" },
+  },
+  async run(context) {
+    const { api, flags, world } = context;
+    const build = await chosen(api, await context.app(), context.args[0]);
+    await printOutput(world, build, { follow: flags.tail ?? false });
+  },
+});
+
+const cancel = command({
+  summary: "end a build, the one under way unless another is named",
+  usage: "[BUILD]",
+  flags: appFlags,
+  async run(context) {
+    const { api, paint, action } = context;
+    const app = await context.app();
+    const build = await chosen(api, app, context.args[0]);
+    const param = { app, build: build.id };
+    await action(`Stopping build ${build.id} of ${paint.app(decodeURIComponent(app))}`, () =>
+      answerOf(api.apps[":app"].builds[":build"].$delete({ param })),
+    );
+  },
+});
+
+const create = command({
+  summary: "build from an archive, and release what comes of it",
+  flags: {
+    ...appFlags,
+    "source-tar": { type: "string", value: "FILE", summary: "a tar, as git archive makes it" },
+    "source-url": { type: "string", value: "URL", summary: "where such a tar is" },
+    version: { type: "string", value: "TEXT", summary: "what to call this version of the code" },
+  },
+  examples: [
+    "git archive --output app.tar.gz HEAD && stator builds:create --source-tar app.tar.gz",
+    "stator builds:create --source-url https://example.com/app.tar.gz --version v1.2",
+  ],
+  async run(context) {
+    const { api, flags, world } = context;
+    const file = flags["source-tar"];
+    const url = flags["source-url"];
+    if ((file === undefined) === (url === undefined))
+      throw new UsageFailure("Give one of --source-tar FILE and --source-url URL.");
+    const app = await context.app();
+    const source =
+      file === undefined
+        ? { url: url ?? "" }
+        : await context.action("Uploading source", () => upload(api, resolve(world.cwd, file)));
+    const build = await answerOf(
+      api.apps[":app"].builds.$post({
+        param: { app },
+        json: { source_blob: { ...source, version: flags.version ?? null } },
+      }),
+    );
+    await printOutput(world, build, { follow: true });
+    const ended = await chosen(api, app, build.id);
+    return ended.status === "succeeded" ? 0 : 1;
+  },
+});
+
+const purge = command({
+  summary: "forget what builds of an app keep for the next one",
+  flags: appFlags,
+  async run(context) {
+    const { api, paint, action } = context;
+    const app = await context.app();
+    await action(`Clearing build cache of ${paint.app(decodeURIComponent(app))}`, () =>
+      answerOf(api.apps[":app"]["build-cache"].$delete({ param: { app } })),
+    );
+  },
+});
+
+function newest(api: Client, app: string, max: number): Promise<BuildAnswer[]> {
+  const headers = { Range: `created_at ..; max=${max}, order=desc` };
+  return answerOf(api.apps[":app"].builds.$get({ param: { app } }, { headers }));
+}
+
+async function chosen(api: Client, app: string, id: string | undefined): Promise<BuildAnswer> {
+  if (id !== undefined) {
+    const param = { app, build: encodeURIComponent(id) };
+    return answerOf(api.apps[":app"].builds[":build"].$get({ param }));
+  }
+  const [build] = await newest(api, app, 1);
+  if (!build) throw new CommandFailure("This app has no build yet. Make one: git push stator main");
+  return build;
+}
+
+async function printOutput(
+  world: World,
+  build: BuildAnswer,
+  { follow }: { follow: boolean },
+): Promise<void> {
+  const { url, headers } = reach(`${build.output_stream_url}${follow ? "" : "?follow=no"}`);
+  const response = await fetch(url, { headers, timeout: false } as RequestInit);
+  if (!response.ok || !response.body)
+    throw new CommandFailure(`The output cannot be read: the server answered ${response.status}.`);
+  const decoder = new TextDecoder();
+  for await (const bytes of response.body)
+    // NULs only hold the connection open.
+    world.out(decoder.decode(bytes, { stream: true }).replaceAll("\0", ""));
+}
+
+/** Puts a file where the server can build it from. */
+async function upload(api: Client, path: string): Promise<{ url: string; checksum: string }> {
+  const file = Bun.file(path);
+  if (!(await file.exists())) throw new CommandFailure(`There is no file ${path}.`);
+  const hash = new Bun.CryptoHasher("sha256");
+  for await (const bytes of file.stream()) hash.update(bytes);
+  const { source_blob: blob } = await answerOf(api.sources.$post());
+  const { url, headers } = reach(blob.put_url);
+  const response = await fetch(url, { method: "PUT", headers, body: file });
+  if (!response.ok)
+    throw new CommandFailure(
+      `The archive cannot be uploaded: the server answered ${response.status}. ${(await response.text()).slice(0, 300)}`,
+    );
+  return { url: blob.get_url, checksum: `SHA256:${hash.digest("hex")}` };
+}
+
+export default {
+  name: "builds",
+  summary: "how slugs came about: pushes, archives, and what they said",
+  commands: {
+    builds: list,
+    "builds:cache:purge": purge,
+    "builds:cancel": cancel,
+    "builds:create": create,
+    "builds:info": info,
+    "builds:output": output,
+  },
+} satisfies Topic;

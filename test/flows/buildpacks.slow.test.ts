@@ -1,0 +1,283 @@
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { exec } from "../../src/lib/exec.ts";
+import { type OutsideServer, startOutsideServer } from "../helpers/outside-server.ts";
+import { startStator, type StatorApp, type StatorServer } from "../helpers/stator-server.ts";
+
+setDefaultTimeout(120_000);
+let stator: StatorServer;
+let outside: OutsideServer;
+beforeAll(async () => {
+  outside = await startOutsideServer();
+  stator = await startStator();
+});
+afterAll(async () => {
+  await stator.stop();
+  await outside.stop();
+});
+
+/** A buildpack that leaves a word of its own in the app, and tells the next one of it. */
+function wordPack(word: string, more: Record<string, string> = {}): Record<string, string> {
+  return {
+    "bin/detect": `#!/bin/sh\necho ${word} pack\n`,
+    "bin/compile": `#!/bin/sh
+echo "-----> ${word} sees [$WORDS] in $(pwd | sed 's|.*/||' | cut -c 1-4), stack $STACK"
+echo "${word}" >> "$1/words"
+echo "export WORDS='$WORDS ${word}'" > export
+`,
+    "bin/release": `#!/bin/sh\necho "---"\necho "default_process_types:"\necho "  web: python3 -m http.server \\$PORT"\necho "  ${word}: sleep 100"\n`,
+    ...more,
+  };
+}
+
+const set = (app: StatorApp, ...buildpacks: string[]) =>
+  app.api<{ buildpack: { name: string; url: string } }[]>("PUT", "/buildpack-installations", {
+    updates: buildpacks.map((buildpack) => ({ buildpack })),
+  });
+
+async function freshApp(files: Record<string, string> = { "hello.txt": "hello" }) {
+  return stator.createApp(files);
+}
+
+test("clause 66: several buildpacks run in their order, each with the export of those before; the last one's types are used", async () => {
+  await outside.commit("one", wordPack("one"));
+  await outside.commit("two", wordPack("two"));
+  const app = await freshApp();
+  await set(app, `${outside.address}/one.git`, `${outside.address}/two.git`);
+  const { text } = await app.push();
+  expect(text).toContain(
+    `-----> Using buildpacks:\n       1. ${outside.address}/one.git\n       2. ${outside.address}/two.git\n`,
+  );
+  expect(text).toMatch(/-----> one sees \[\] in [0-9a-f]{4}, stack heroku-2\d\n/);
+  expect(text).toMatch(/-----> two sees \[ one\] in/);
+  expect(text).toContain("Default types for buildpack -> web, two\n");
+  expect(text).toContain("Verifying deploy... done.");
+  expect(await (await app.get("/words")).text()).toBe("one\ntwo\n");
+});
+
+test("clause 67: a branch, a tag and a commit are checked out, and the commit is recorded and shown", async () => {
+  const first = await outside.commit("pinned", wordPack("first"), "v1");
+  const second = await outside.commit("pinned", wordPack("second"));
+  await exec(["git", "-C", outside.path("pinned"), "branch", "--force", "old", first]);
+  const app = await freshApp();
+  for (const [ref, word, commit] of [
+    ["", "second", second],
+    ["#main", "second", second],
+    ["#v1", "first", first],
+    ["#old", "first", first],
+    [`#${second}`, "second", second],
+    [`#${first.slice(0, 8)}`, "first", first],
+  ] as const) {
+    const url = `${outside.address}/pinned.git${ref}`;
+    await set(app, url);
+    await app.commit();
+    const { text } = await app.push();
+    expect(text).toContain(`-----> Using buildpack: ${url}\n       ${url} is at ${commit}\n`);
+    expect(text).toContain(`-----> ${word} pack app detected\n`);
+    const all = await app.api<{ buildpacks: { name: string; version: string }[] }[]>(
+      "GET",
+      "/builds",
+    );
+    expect(
+      all.some(({ buildpacks }) => buildpacks[0]?.name === url && buildpacks[0].version === commit),
+    ).toBe(true);
+  }
+  await set(app, `${outside.address}/pinned.git#nowhere`);
+  await app.commit();
+  const missing = await app.push();
+  expect(missing.text).toContain("has no branch, tag or commit nowhere.");
+  expect(missing.exitCode).not.toBe(0);
+});
+
+test("a commit is fetched once, and a branch that has moved is told", async () => {
+  const before = await outside.commit("moving", wordPack("before"));
+  const app = await freshApp();
+  await set(app, `${outside.address}/moving.git`);
+  await app.push();
+  await outside.asked();
+  await app.commit();
+  expect((await app.push()).text).not.toContain("has changed");
+  const asked = await outside.asked();
+  expect(asked.filter((line) => line.includes("info/refs"))).toHaveLength(1);
+  await outside.commit("moving", wordPack("after"));
+  await app.commit();
+  const { text } = await app.push();
+  expect(text).toContain(
+    ` !     The buildpack has changed since the last build, which had ${before}.`,
+  );
+});
+
+test("a private repository opens by what stands in its address, which is never shown", async () => {
+  await outside.commit("private/pack", wordPack("secret"));
+  const app = await freshApp();
+  const shown = await set(app, `${outside.withPassword}/private/pack.git`);
+  expect(JSON.stringify(shown)).not.toContain("opensesame");
+  expect(shown[0]?.buildpack.name).toBe(`${outside.address}/private/pack.git`);
+  const { text } = await app.push();
+  expect(text).toContain("-----> secret pack app detected");
+  expect(text).not.toContain("opensesame");
+  // As the API shows it, it keeps its password; of another app it has none.
+  await set(app, `${outside.address}/private/pack.git`, `${outside.address}/one.git`);
+  await app.commit();
+  expect((await app.push()).text).toContain("-----> secret pack app detected");
+  const stranger = await freshApp();
+  await set(stranger, `${outside.address}/private/pack.git`);
+  const refused = await stranger.push();
+  expect(refused.text).toContain("Cannot fetch the buildpack");
+  expect(refused.exitCode).not.toBe(0);
+  const kept = await exec(["grep", "-rlaF", "opensesame", stator.dataDir]);
+  expect(kept.stdout).toBe("");
+});
+
+test("an archive is a buildpack too, with or without an outer folder", async () => {
+  await outside.commit("archived", wordPack("archived"));
+  await exec(["tar", "-C", outside.path(), "-czf", outside.path("folder.tgz"), "archived"]);
+  await exec(["tar", "-C", outside.path("archived"), "-czf", outside.path("flat.tar.gz"), "."]);
+  const app = await freshApp();
+  for (const name of ["folder.tgz", "flat.tar.gz"]) {
+    await set(app, `${outside.address}/${name}`);
+    await app.commit();
+    const { text } = await app.push();
+    expect(text).toContain("-----> archived pack app detected");
+    expect(text).toMatch(/ is at [0-9a-f]{64}\n/);
+  }
+});
+
+test("an archive that leads out of its folder is refused by name", async () => {
+  await exec([
+    "tar",
+    "-C",
+    outside.path("one"),
+    "-czPf",
+    outside.path("bad.tgz"),
+    "--transform=s,^./bin,../../bin,",
+    "./bin",
+  ]);
+  const app = await freshApp();
+  await set(app, `${outside.address}/bad.tgz`);
+  const { text, exitCode } = await app.push();
+  expect(text).toContain("leads out of its folder by `..`");
+  expect(exitCode).not.toBe(0);
+});
+
+test("a file of the app names its buildpacks, and the app can be its own", async () => {
+  const app = await freshApp({
+    "app.json": JSON.stringify({ buildpacks: [{ url: `${outside.address}/one` }] }),
+  });
+  expect((await app.push()).text).toContain(
+    "Using buildpack: " + `${outside.address}/one (app.json)`,
+  );
+  const multi = await freshApp({
+    ".buildpacks": `# two\n${outside.address}/one.git\n${outside.address}/two.git\n`,
+  });
+  expect((await multi.push()).text).toContain("-----> Using buildpacks: (.buildpacks)");
+  const project = await freshApp({
+    "project.toml": `[_]\nschema-version = "0.2"\n[[io.buildpacks.group]]\nuri = "${outside.address}/two.git"\n`,
+  });
+  expect((await project.push()).text).toContain("two.git (project.toml)");
+  const inline = await freshApp();
+  inline.write(wordPack("own"));
+  await inline.git("add", "--all");
+  await inline.git("update-index", "--chmod=+x", "bin/detect", "bin/compile", "bin/release");
+  await inline.commit();
+  await exec([
+    "chmod",
+    "+x",
+    `${inline.folder}/bin/detect`,
+    `${inline.folder}/bin/compile`,
+    `${inline.folder}/bin/release`,
+  ]);
+  await inline.commit();
+  const { text } = await inline.push();
+  expect(text).toContain(
+    "-----> Using buildpack: inline (bin/compile)\n-----> own pack app detected",
+  );
+  expect(await (await inline.get("/words")).text()).toBe("own\n");
+});
+
+test("a compile that dies, a detect that refuses and a release that prints nothing say what they are", async () => {
+  await outside.commit("dies", wordPack("dies", { "bin/compile": "#!/bin/sh\nkill -9 $$\n" }));
+  await outside.commit(
+    "refuses",
+    wordPack("refuses", { "bin/detect": "#!/bin/sh\necho no such app >&2\nexit 1\n" }),
+  );
+  await outside.commit("silent", wordPack("silent", { "bin/release": "#!/bin/sh\n" }));
+  const app = await freshApp({ Procfile: "web: python3 -m http.server $PORT\n" });
+  await set(app, `${outside.address}/dies.git`);
+  expect((await app.push()).text).toContain("Push rejected, failed to compile dies pack app.");
+  await set(app, `${outside.address}/refuses.git`);
+  const refused = await app.push();
+  expect(refused.text).toContain(
+    `-----> App not compatible with buildpack: ${outside.address}/refuses.git\nno such app\n`,
+  );
+  await set(app, `${outside.address}/silent.git`);
+  expect((await app.push()).text).toContain("Verifying deploy... done.");
+});
+
+test("config vars are masked in what buildpacks say", async () => {
+  await outside.commit(
+    "tells",
+    wordPack("tells", {
+      "bin/compile": '#!/bin/sh\nfor f in "$3"/*; do echo "$(basename $f)=$(cat $f)"; done\n',
+    }),
+  );
+  const app = await freshApp();
+  await app.api("PATCH", "/config-vars", { LONG: "xyzzy-plugh", SHORT: "xyzzy" });
+  await set(app, `${outside.address}/tells.git`);
+  const { text } = await app.push();
+  expect(text).toContain("LONG=[MASKED]\nSHORT=xyzzy\n");
+  expect(text).not.toContain("plugh");
+});
+
+test("clause 72: submodules are in the build, also private ones and those of submodules", async () => {
+  await outside.commit("inner", { "inner.txt": "the inner one" });
+  await outside.commit("library", { "library.txt": "the library" });
+  const git = (path: string, ...args: string[]) =>
+    exec(["git", "-C", path, "-c", "protocol.file.allow=always", ...args], {
+      env: stator.gitEnvironment,
+    });
+  await git(
+    outside.path("library"),
+    "submodule",
+    "add",
+    "--quiet",
+    `${outside.address}/inner.git`,
+    "deep/inner",
+  );
+  await git(outside.path("library"), "commit", "--quiet", "-m", "With the inner one");
+  await outside.commit("private/module", { "private.txt": "the private one" });
+  const app = await freshApp({ "hello.txt": "x" });
+  await set(app, `${outside.address}/one.git`);
+  await git(
+    app.folder,
+    "submodule",
+    "add",
+    "--quiet",
+    `${outside.address}/library.git`,
+    "vendor/library",
+  );
+  await git(
+    app.folder,
+    "submodule",
+    "add",
+    "--quiet",
+    `${outside.withPassword}/private/module.git`,
+    "private",
+  );
+  await app.commit();
+  const { text } = await app.push();
+  expect(text).toContain("-----> Git submodules detected, installing:\n");
+  expect(text).not.toContain("opensesame");
+  expect(text).toContain("Verifying deploy... done.");
+  expect(await (await app.get("/vendor/library/library.txt")).text()).toBe("the library");
+  expect(await (await app.get("/vendor/library/deep/inner/inner.txt")).text()).toBe(
+    "the inner one",
+  );
+  expect(await (await app.get("/private/private.txt")).text()).toBe("the private one");
+  app.write({
+    ".gitmodules": '[submodule "private"]\n\tpath = private\n\turl = git@example.com:x/y.git\n',
+  });
+  await app.commit();
+  const refused = await app.push();
+  expect(refused.text).toContain("its address in .gitmodules must begin with https://");
+  expect(refused.exitCode).not.toBe(0);
+});

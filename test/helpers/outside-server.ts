@@ -1,0 +1,74 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { exec, execOk, spawn } from "../../src/lib/exec.ts";
+import { until, userEnvironment } from "./stator-server.ts";
+
+const [host, outside] = ["203.0.113.5", "203.0.113.6"];
+const port = 8000;
+
+/**
+ * A web server that stands for the internet: in a network namespace behind a link of its own, since
+ * builds reach nothing of this machine. It has git repositories (smart HTTP) and files; what lies below
+ * `private/` is for `someone` with the password `opensesame` only.
+ */
+export async function startOutsideServer() {
+  const folder = mkdtempSync(join(tmpdir(), "stator-outside-"));
+  const name = `web-${crypto.randomUUID().slice(0, 6)}`;
+  const link = name.replace("-", "");
+  await execOk(["ip", "netns", "add", name]);
+  await execOk(["ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", name]);
+  await execOk(["ip", "address", "add", `${host}/30`, "dev", link]);
+  await execOk(["ip", "link", "set", link, "up"]);
+  await execOk(["ip", "-n", name, "address", "add", `${outside}/30`, "dev", "eth0"]);
+  await execOk(["ip", "-n", name, "link", "set", "eth0", "up"]);
+  await execOk(["ip", "-n", name, "link", "set", "lo", "up"]);
+  await execOk(["ip", "-n", name, "route", "add", "default", "via", host]);
+  const program = join(import.meta.dir, "outside-server-process.ts");
+  const server = spawn(
+    ["ip", "netns", "exec", name, process.execPath, "--no-env-file", program, folder, String(port)],
+    { stdout: "ignore", stderr: "inherit" },
+  );
+  const address = `http://${outside}:${port}`;
+  await until("the outside server listens", () =>
+    fetch(address).then(
+      () => true,
+      () => false,
+    ),
+  );
+  const environment = userEnvironment(folder);
+
+  return {
+    address,
+    withPassword: address.replace("//", "//someone:opensesame@"),
+    path: (...parts: string[]) => join(folder, ...parts),
+    /** Makes a repository of files, or commits to it; returns the commit. */
+    async commit(repository: string, files: Record<string, string>, tag?: string): Promise<string> {
+      const path = join(folder, repository);
+      const git = (...args: string[]) => execOk(["git", "-C", path, ...args], { env: environment });
+      mkdirSync(path, { recursive: true });
+      await git("init", "--quiet", "--initial-branch=main");
+      for (const [file, text] of Object.entries(files)) {
+        mkdirSync(dirname(join(path, file)), { recursive: true });
+        writeFileSync(join(path, file), text, { mode: file.startsWith("bin/") ? 0o755 : 0o644 });
+      }
+      await git("add", "--all");
+      await git("commit", "--quiet", "--allow-empty", "-m", "A change");
+      if (tag) await git("tag", "--force", "-m", tag, tag);
+      return (await git("rev-parse", "HEAD")).trim();
+    },
+    /** What was asked for since the last call. */
+    async asked(): Promise<string[]> {
+      return (await (await fetch(`${address}/asked`)).json()) as string[];
+    },
+    async stop(): Promise<void> {
+      server.kill();
+      await server.exited;
+      await exec(["ip", "netns", "delete", name]);
+      await exec(["ip", "link", "delete", link]);
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+export type OutsideServer = Awaited<ReturnType<typeof startOutsideServer>>;
