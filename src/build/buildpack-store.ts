@@ -19,7 +19,7 @@ import { giveAllTo, giveTo } from "../lib/give-to.ts";
 import { type BuildpackName, buildpackSource } from "../model/buildpack-source.ts";
 import { copyBuildpack } from "./buildpacks.ts";
 import { fetchedInside, fetchInside, FetchFailed, openFetched } from "./fetch-inside.ts";
-import { fetchFromGithub, githubRepository } from "./github-buildpack.ts";
+import { githubArchive, githubRepository, resolveOnGithub } from "./github-buildpack.ts";
 import type { Workshop } from "./workshop.ts";
 
 /** A buildpack in a build's folder of buildpacks. */
@@ -77,10 +77,7 @@ export function createBuildpackStore({ archivesDir, registry, official }: Buildp
     { url, ref }: { url: string; ref: string | null },
     credentials: string | null,
   ): Promise<BroughtBuildpack> {
-    const github = githubRepository(url);
-    const from = github
-      ? fetchFromGithub(github, { ref, credentials })
-      : fetchByGit(workshop, { url, ref, credentials });
+    const from = repositoryDoor(workshop, { url, ref, credentials });
     const commit = await from.resolve();
     // Who may not read the repository does not get its code from here either.
     const key = createHash("sha256")
@@ -133,14 +130,25 @@ async function bringArchive(
   return { folderName: sha256, version: sha256 };
 }
 
-function fetchByGit(
-  workshop: Workshop,
-  { url, ref, credentials }: { url: string; ref: string | null; credentials: string | null },
-) {
+interface Repository {
+  url: string;
+  ref: string | null;
+  credentials: string | null;
+}
+
+/** The two steps of having a commit: which one it is, and its files as a tar. */
+function repositoryDoor(workshop: Workshop, { url, ref, credentials }: Repository) {
+  const github = githubRepository(url);
   return {
-    resolve: () => fetchInside(workshop, ["git-resolve", url, ref ?? ""], credentials),
+    resolve: () =>
+      github
+        ? resolveOnGithub(github, { ref, credentials })
+        : fetchInside(workshop, ["git-resolve", url, ref ?? ""], credentials),
     async fetch(commit: string, path: string) {
-      await fetchInside(workshop, ["git-archive", url, commit, fetchedInside], credentials);
+      if (github) {
+        const archive = githubArchive(github, { commit, credentials });
+        await fetchInside(workshop, ["download", archive.url, fetchedInside], archive.credentials);
+      } else await fetchInside(workshop, ["git-archive", url, commit, fetchedInside], credentials);
       await pipeline(openFetched(workshop), createWriteStream(path, { mode: 0o600 }));
     },
   };

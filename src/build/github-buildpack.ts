@@ -1,5 +1,4 @@
 import { Octokit } from "@octokit/rest";
-import { writeFileSync } from "node:fs";
 import { FetchFailed } from "./fetch-inside.ts";
 
 export interface GithubRepository {
@@ -14,39 +13,37 @@ export function githubRepository(url: string): GithubRepository | undefined {
   return hostname === "github.com" && owner && repo ? { owner, repo } : undefined;
 }
 
-/** Commits of GitHub by its API; a token in the address opens private repositories. */
-export function fetchFromGithub(
+/** Which commit a branch, a tag or the default branch is now, by GitHub's API. */
+export async function resolveOnGithub(
   { owner, repo }: GithubRepository,
-  options: {
-    ref: string | null;
-    credentials: string | null;
-  },
-) {
-  const { ref, credentials } = options;
-  // `TOKEN@`, `TOKEN:x-oauth-basic@` and `x-access-token:TOKEN@` are all usual.
-  const token = credentials
+  { ref, credentials }: { ref: string | null; credentials: string | null },
+): Promise<string> {
+  const token = tokenOf(credentials);
+  const github = new Octokit(token === undefined ? {} : { auth: token });
+  try {
+    const answer = await github.rest.repos.getCommit({ owner, repo, ref: ref ?? "HEAD" });
+    return answer.data.sha;
+  } catch (error) {
+    throw new FetchFailed(`GitHub does not give ${owner}/${repo}: ${(error as Error).message}`);
+  }
+}
+
+/** Where GitHub has a commit as an archive; its outer folder is left off when it is unpacked. */
+export function githubArchive(
+  { owner, repo }: GithubRepository,
+  { commit, credentials }: { commit: string; credentials: string | null },
+): { url: string; credentials: string | null } {
+  const token = tokenOf(credentials);
+  return {
+    url: `https://api.github.com/repos/${owner}/${repo}/tarball/${commit}`,
+    credentials: token === undefined ? null : `x-access-token:${token}`,
+  };
+}
+
+/** `TOKEN@`, `TOKEN:x-oauth-basic@` and `x-access-token:TOKEN@` are all usual. */
+function tokenOf(credentials: string | null): string | undefined {
+  return credentials
     ?.split(":")
     .filter((part) => part && !/^x-(?:oauth-basic|access-token)$/.test(part))
     .at(-1);
-  const github = new Octokit(token === undefined ? {} : { auth: token });
-  const asked = async <T>(ask: Promise<T>): Promise<T> => {
-    try {
-      return await ask;
-    } catch (error) {
-      throw new FetchFailed(`GitHub does not give ${owner}/${repo}: ${(error as Error).message}`);
-    }
-  };
-  return {
-    async resolve(): Promise<string> {
-      const answer = await asked(github.rest.repos.getCommit({ owner, repo, ref: ref ?? "HEAD" }));
-      return answer.data.sha;
-    },
-    /** Writes the commit as GitHub packs it, in an outer folder. */
-    async fetch(commit: string, path: string): Promise<void> {
-      const answer = await asked(
-        github.rest.repos.downloadTarballArchive({ owner, repo, ref: commit }),
-      );
-      writeFileSync(path, Buffer.from(answer.data as ArrayBuffer), { mode: 0o600 });
-    },
-  };
 }

@@ -281,3 +281,49 @@ test("clause 72: submodules are in the build, also private ones and those of sub
   expect(refused.text).toContain("its address in .gitmodules must begin with https://");
   expect(refused.exitCode).not.toBe(0);
 });
+
+test("names are looked for where the operator says, official ones instead of built-in ones, and loose ones refused", async () => {
+  for (const name of ["acme/pack", "heroku/nodejs"]) {
+    const word = name.replace("/", "-");
+    await outside.commit(`registry/${word}`, wordPack(word));
+    await exec(["mkdir", "-p", outside.path("registry", name, "..")]);
+    await exec([
+      "tar",
+      "-C",
+      outside.path("registry", word),
+      "-czf",
+      outside.path("registry", `${name}.tgz`),
+      "bin",
+    ]);
+  }
+  const pinned = await outside.commit("loose", wordPack("loose"));
+  const strict = await startStator({
+    variables: {
+      STATOR_BUILDPACK_MIRROR: `${outside.address}/registry/`,
+      STATOR_BUILDPACKS: "official",
+      STATOR_BUILDPACK_PINS: "required",
+    },
+  });
+  try {
+    const app = await strict.createApp({ "hello.txt": "hello", "package.json": "{}" });
+    await set(app, "acme/pack", "heroku/nodejs");
+    const { text } = await app.push();
+    expect(text).toContain("-----> acme-pack pack app detected");
+    expect(text).toContain("-----> heroku-nodejs pack app detected");
+    await set(app, `${outside.address}/loose.git`);
+    await app.commit();
+    const refused = await app.push();
+    expect(refused.text).toContain(
+      "The operator of this platform requires buildpacks with their commit",
+    );
+    expect(refused.exitCode).not.toBe(0);
+    await set(app, `${outside.address}/loose.git#${pinned}`);
+    await app.commit();
+    expect((await app.push()).text).toContain("-----> loose pack app detected");
+    await set(app, "acme/nothing");
+    await app.commit();
+    expect((await app.push()).text).toContain("/registry/acme/nothing.tgz does not exist");
+  } finally {
+    await strict.stop();
+  }
+});
