@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { unpackArchive } from "../lib/archive.ts";
 import { download, type DownloadOptions, NotFound } from "./download.ts";
@@ -20,58 +20,81 @@ export interface InstallRequest {
   say: DownloadOptions & { line: (text: string) => void };
 }
 
+/** An archive that an earlier build has left, as `archive.json` beside it says. */
+interface CachedArchive {
+  version: string;
+  sha256: string;
+  strip: number;
+}
+
 /** Puts the newest runtime of a range into a folder: from the cache, or downloaded and verified. */
 export async function installRuntime(request: InstallRequest): Promise<string> {
-  const { cacheDir, into, say, vendor } = request;
+  const { cacheDir, into } = request;
   mkdirSync(cacheDir, { recursive: true });
-  const archive = await chooseArchive(request);
-  const path = join(cacheDir, archive.sha256);
-  if (existsSync(path) && (await sha256Of(path)) === archive.sha256)
-    say.line(`Using ${vendor.title} ${archive.version} from the cache (SHA-256 verified)`);
-  else {
-    say.line(`Downloading ${vendor.title} ${archive.version}`);
-    await fetchArchive(path, archive, request);
-    say.line(`SHA-256 ${archive.sha256} verified`);
-  }
-  remember(cacheDir, archive);
+  const archive = await provideArchive(request);
   rmSync(into, { recursive: true, force: true });
   mkdirSync(into, { recursive: true });
-  await unpackArchive(Bun.file(path).stream() as unknown as AsyncIterable<Uint8Array>, {
+  const file = Bun.file(join(cacheDir, archive.sha256));
+  await unpackArchive(file.stream() as unknown as AsyncIterable<Uint8Array>, {
     ...{ folder: into, userId: process.getuid?.() ?? 0, strip: archive.strip },
     maxBytes: maxRuntimeBytes,
   });
   return archive.version;
 }
 
+/** All that a vendor has for this machine. */
+export function listRuntimes(
+  { vendor, address, say }: Pick<InstallRequest, "vendor" | "address" | "say">,
+  range: string,
+): Promise<RuntimeArchive[]> {
+  return vendor.list(address, { range, architecture }, say);
+}
+
+const architecture = process.arch === "arm64" ? "arm64" : "x64";
+
 /** What the vendor has now; what the cache has when nobody answers. */
-async function chooseArchive(request: InstallRequest): Promise<RuntimeArchive> {
-  const { vendor, address, range, cacheDir, say } = request;
-  const architecture = process.arch === "arm64" ? "arm64" : "x64";
+async function provideArchive(request: InstallRequest): Promise<CachedArchive> {
+  const { vendor, range, cacheDir, say } = request;
+  const cached = await readCache(cacheDir);
   let offered: RuntimeArchive[];
   try {
-    offered = await vendor.list(address, { range, architecture }, say);
+    offered = await listRuntimes(request, range);
   } catch (error) {
-    const cached = newestInRange(recorded(cacheDir), range);
     const reason = `The list of ${vendor.title} versions can't be read (${(error as Error).message})`;
-    if (!cached) throw new ToolFailure(`${reason}.\n${wayOut(vendor)}`, { cause: error });
+    const usable = cached && newestInRange([cached], range);
+    if (!usable) throw new ToolFailure(`${reason}.\n${wayOut(vendor)}`, { cause: error });
     say.warn(`${reason}: using the cache.`);
+    return usable;
+  }
+  const chosen = newestInRange(offered, range);
+  if (!chosen) throw noneInRange(request, offered);
+  if (cached?.version === chosen.version) {
+    say.line(`Using ${vendor.title} ${chosen.version} from the cache (SHA-256 verified).`);
     return cached;
   }
-  const found = newestInRange(offered, range);
-  if (found) return found;
+  return fetchArchive(chosen, request);
+}
+
+function noneInRange({ vendor, range }: InstallRequest, offered: RuntimeArchive[]): ToolFailure {
   const lines = [...new Set(offered.map(({ version }) => /^\d+\.\d+/.exec(version)?.[0]))];
-  throw new ToolFailure(
-    `No ${vendor.title} for linux-${architecture} is in the range "${range}". There are: ${lines.join(", ") || "none"}.`,
+  return new ToolFailure(
+    `No version of ${vendor.title} for linux-${architecture} is in the range "${range}". There are: ${lines.join(", ") || "none"}.`,
   );
 }
 
 async function fetchArchive(
-  path: string,
-  { address, sha256, version }: RuntimeArchive,
-  { vendor, say }: InstallRequest,
-): Promise<void> {
+  { address, version, strip, checksum }: RuntimeArchive,
+  { vendor, say, cacheDir }: InstallRequest,
+): Promise<CachedArchive> {
   try {
+    const sha256 = await checksum();
+    if (sha256 === undefined) throw new NotFound(`there is no checksum of ${address}`);
+    say.line(`Downloading ${address}`);
+    const path = join(cacheDir, sha256);
     await download(address, { path, sha256 }, { ...say, maxBytes: maxRuntimeBytes });
+    say.line(`SHA-256 ${sha256} verified.`);
+    remember(cacheDir, { version, sha256, strip });
+    return { version, sha256, strip };
   } catch (error) {
     if (error instanceof ToolFailure) throw error;
     const reason = (error as Error).message;
@@ -83,23 +106,25 @@ async function fetchArchive(
 }
 
 function wayOut({ title }: Vendor): string {
-  return `Try again later. An operator without access to it can set STATOR_${title.toUpperCase()}_MIRROR, or install ${title} on the machine.`;
+  const setting = `STATOR_${title.replace(/\W.*/, "").toUpperCase()}_MIRROR`;
+  return `Try again later. An operator without access to it can set ${setting}, or install ${title} on the machine.`;
 }
 
-/** One runtime is kept for each cache: the one that was used last. */
-function remember(cacheDir: string, archive: RuntimeArchive): void {
+/** One runtime is kept in each cache: the one that was fetched last. */
+function remember(cacheDir: string, archive: CachedArchive): void {
   for (const name of readdirSync(cacheDir))
     if (name !== archive.sha256) rmSync(join(cacheDir, name), { recursive: true, force: true });
   writeFileSync(join(cacheDir, "archive.json"), JSON.stringify(archive));
 }
 
-function recorded(cacheDir: string): RuntimeArchive[] {
-  try {
-    const text = readFileSync(join(cacheDir, "archive.json"), "utf8");
-    return [JSON.parse(text) as RuntimeArchive];
-  } catch {
-    return [];
-  }
+/** The archive of the cache, if it still is what was verified. */
+async function readCache(cacheDir: string): Promise<CachedArchive | undefined> {
+  const record = Bun.file(join(cacheDir, "archive.json"));
+  if (!(await record.exists())) return undefined;
+  const archive = (await record.json().catch(() => undefined)) as CachedArchive | undefined;
+  if (!archive || !/^[0-9a-f]{64}$/.test(archive.sha256)) return undefined;
+  const path = join(cacheDir, archive.sha256);
+  return existsSync(path) && (await sha256Of(path)) === archive.sha256 ? archive : undefined;
 }
 
 async function sha256Of(path: string): Promise<string> {

@@ -4,9 +4,10 @@ import { UnsafeArchive, unpackArchive } from "../lib/archive.ts";
 import type { ToolboxSettings } from "../settings.ts";
 import { download } from "./download.ts";
 import { archiveCommit, resolveRef } from "./git-archive.ts";
-import { installRuntime } from "./install-runtime.ts";
+import { installRuntime, listRuntimes } from "./install-runtime.ts";
 import { ToolFailure } from "./tool-failure.ts";
 import { isInRange } from "./version-range.ts";
+import type { Vendor } from "./vendors/vendor.ts";
 import { vendors } from "./vendors/vendors.ts";
 
 /** What a tool answers goes to standard output; what it says on the way to standard error, as builds say it. */
@@ -23,6 +24,15 @@ const tools: Record<string, Tool> = {
   /** `satisfies VERSION RANGE`: status 0 or 1. */
   satisfies: ([version = "", range = ""]) => (isInRange(version, range) ? 0 : 1),
 
+  /** `versions NAME`: prints all that are to be had, a line each. */
+  async versions([name = ""], { mirror }) {
+    const vendor = vendorOf(name);
+    const address = mirror(name) ?? vendor.address;
+    const archives = await listRuntimes({ vendor, address, say }, "*");
+    process.stdout.write(archives.map(({ version }) => `${version}\n`).join(""));
+    return 0;
+  },
+
   /** `runtime NAME RANGE --cache DIR --into DIR`: prints the version that is now in the folder. */
   async runtime(args, { mirror }) {
     const { positionals, values } = parseArgs({
@@ -31,8 +41,8 @@ const tools: Record<string, Tool> = {
       options: { cache: { type: "string" }, into: { type: "string" } },
     });
     const [name = "", range = "*"] = positionals;
-    const vendor = Object.hasOwn(vendors, name) ? vendors[name] : undefined;
-    if (!vendor || !values.cache || !values.into)
+    const vendor = vendorOf(name);
+    if (!values.cache || !values.into)
       throw new ToolFailure("Usage: stator toolbox runtime NAME RANGE --cache DIR --into DIR");
     const version = await installRuntime({
       ...{ vendor, range, say, address: mirror(name) ?? vendor.address },
@@ -74,6 +84,12 @@ const tools: Record<string, Tool> = {
     return 0;
   },
 };
+
+function vendorOf(name: string): Vendor {
+  const vendor = Object.hasOwn(vendors, name) ? vendors[name] : undefined;
+  if (vendor) return vendor;
+  throw new ToolFailure(`No runtime is called ${name}: ${Object.keys(vendors).join(", ")} are.`);
+}
 
 /** `stator toolbox TOOL …`: what the bash of buildpacks calls inside a build. Returns the exit status. */
 export async function runToolbox(

@@ -66,7 +66,7 @@ test("a line of versions is resolved to its newest, verified, unpacked, and take
   expect((await run([join(root, "into/bin/python3")])).stdout).toBe("3.13.10\n");
   asked = [];
   const again = await install("3.13");
-  expect(again.stderr).toContain("Using Python 3.13.10 from the cache (SHA-256 verified)");
+  expect(again.stderr).toContain("Using Python 3.13.10 from the cache (SHA-256 verified).");
   expect(asked).toEqual(["/SHA256SUMS"]);
 });
 
@@ -127,13 +127,13 @@ test("a cache that the disk has changed is downloaded again", async () => {
     sha256: string;
   };
   writeFileSync(join(root, "cache", sha256), "rot");
-  expect((await install("3.14")).stderr).toContain("Downloading Python 3.14.0");
+  expect((await install("3.14")).stderr).toContain("Downloading http");
 });
 
 test("what the toolbox does not have is told with what it has", async () => {
   const { status, stderr } = await toolbox("nonsense");
   expect(status).toBe(2);
   expect(stderr).toContain(
-    "it has satisfies, runtime, download, git-resolve, git-archive, unpack.",
+    "it has satisfies, versions, runtime, download, git-resolve, git-archive, unpack.",
   );
 });

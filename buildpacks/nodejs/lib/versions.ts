@@ -17,10 +17,6 @@ export function isRange(text: string): boolean {
     .every((alternative) => alternative.trim() === "" || range.test(alternative));
 }
 
-export function isExact(text: string): boolean {
-  return /^\s*[=v]*\s*\d+\.\d+\.\d+\s*$/.test(text);
-}
-
 export function satisfies(candidate: string, wanted: string): boolean {
   return isRange(wanted) && Bun.semver.satisfies(candidate, wanted.trim() || "*");
 }

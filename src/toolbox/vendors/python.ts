@@ -13,7 +13,8 @@ export const python: Vendor = {
       const [sha256 = "", file = ""] = row.trim().split(/\s+\*?/);
       const version = /^cpython-([^+]+)\+\d+/.exec(file)?.[1];
       if (!version || !file.endsWith(end) || !/^[0-9a-f]{64}$/.test(sha256)) return [];
-      return [{ version, sha256, strip: 1, address: `${address}/${encodeURIComponent(file)}` }];
+      const checksum = () => Promise.resolve(sha256);
+      return [{ version, checksum, strip: 1, address: `${address}/${encodeURIComponent(file)}` }];
     });
   },
 };

@@ -4,7 +4,8 @@ import type { DownloadOptions } from "../download.ts";
 export interface RuntimeArchive {
   version: string;
   address: string;
-  sha256: string;
+  /** Its SHA-256 in hex; nothing when the vendor does not tell it. */
+  checksum: () => Promise<string | undefined>;
   /** So many outer folders the archive has. */
   strip: number;
 }
