@@ -7,7 +7,15 @@ beforeAll(() => {
 });
 afterAll(() => served.stop());
 
-const open = new Set(["GET /log-streams/:key", "GET /release-outputs/:app/:release/:signature"]);
+const open = new Set([
+  "GET /log-streams/:key",
+  "GET /release-outputs/:app/:release/:signature",
+  "GET /build-outputs/:app/:build/:signature",
+  ...["GET", "PUT"].flatMap((method) => [
+    `${method} /source-blobs/:id/:signature`,
+    `${method} /slug-blobs/:app/:slug/:signature`,
+  ]),
+]);
 const routes = () =>
   served.api.routes
     .filter(({ method, path }) => method !== "ALL" && !open.has(`${method} ${path}`))
@@ -43,8 +51,16 @@ test("every route but those with a key in their address refuses all who have no 
 test("what is not a route refuses strangers too, and tells its owner", async () => {
   for (const path of ["/", "/nope", "/log-streams", "/log-streams/a/b", "/apps/../.."])
     expect((await fetch(served.url + path)).status).toBe(401);
-  for (const path of ["/log-streams/guess", "/release-outputs/shop/v1/guess"])
+  for (const path of [
+    "/log-streams/guess",
+    "/release-outputs/shop/v1/guess",
+    "/build-outputs/shop/1/guess",
+    "/source-blobs/1/guess",
+    "/slug-blobs/shop/1/guess",
+  ])
     expect((await fetch(served.url + path)).status).toBe(404);
+  for (const path of ["/source-blobs/1/guess", "/slug-blobs/shop/1/guess"])
+    expect((await fetch(served.url + path, { method: "PUT", body: "x" })).status).toBe(404);
   const response = await served.ask("/nope");
   expect(response.status).toBe(404);
   expect(await response.json()).toEqual({
