@@ -42,13 +42,16 @@ export function buildSteps(
     if (!choice) return detectOne();
     const { buildpacks: chosen, origin } = choice;
     await announce(chosen, origin);
+    // All of them before the first one runs: from then on the folders are the app's to change, and the
+    // server writes no more into what may be a link to somewhere else.
+    const brought: [Chosen, BroughtBuildpack][] = [];
+    for (const buildpack of chosen) brought.push([buildpack, await bring(buildpack)]);
     let last: LastBuildpack | undefined;
-    for (const buildpack of chosen) {
-      const brought = await bring(buildpack);
-      const description = await detect(brought, nameOf(buildpack));
+    for (const [buildpack, one] of brought) {
+      const description = await detect(one, nameOf(buildpack));
       await print.step(`${description} app detected`);
-      await compile(brought, description);
-      last = { folderName: brought.folderName, description, detected: null };
+      await compile(one, description);
+      last = { folderName: one.folderName, description, detected: null };
     }
     return last as LastBuildpack;
   }

@@ -1,4 +1,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { exec } from "../../src/lib/exec.ts";
 import { type OutsideServer, startOutsideServer } from "../helpers/outside-server.ts";
 import { startStator, type StatorApp, type StatorServer } from "../helpers/stator-server.ts";
@@ -211,6 +214,23 @@ test("a compile that dies, a detect that refuses and a release that prints nothi
   );
   await set(app, `${outside.address}/silent.git`);
   expect((await app.push()).text).toContain("Verifying deploy... done.");
+});
+
+test("a buildpack that puts a link in the place of the buildpacks' folder leads nobody out of the build", async () => {
+  const trap = mkdtempSync(join(tmpdir(), "stator-trap-"));
+  const stranger = await outside.commit(
+    "trap",
+    wordPack("trap", {
+      "bin/compile": `#!/bin/sh\nrm -rf /tmp/codon/tmp/buildpacks\nln -s ${trap} /tmp/codon/tmp/buildpacks\n`,
+    }),
+  );
+  const app = await freshApp();
+  await set(app, `${outside.address}/trap.git#${stranger}`, `${outside.address}/one.git`);
+  const { text, exitCode } = await app.push();
+  expect(text).toContain("-----> trap pack app detected");
+  expect(readdirSync(trap)).toEqual([]);
+  expect(exitCode).not.toBe(0);
+  rmSync(trap, { recursive: true });
 });
 
 test("config vars are masked in what buildpacks say", async () => {
