@@ -10,7 +10,13 @@ import { selfSignedCertificate } from "./certs/self-signed.ts";
 import { changeConfig } from "./deploy/change-config.ts";
 import { makeApp } from "./deploy/make-app.ts";
 import { DeployLock } from "./deploy/deploy-lock.ts";
-import { cancelBuild, deploy, type DeployContext, type DeployRequest } from "./deploy/deploy.ts";
+import {
+  cancelBuild,
+  deploy,
+  type DeployContext,
+  type DeployRequest,
+  stopBuilds,
+} from "./deploy/deploy.ts";
 import { goLive } from "./deploy/go-live.ts";
 import { createBuildQueue } from "./deploy/build-queue.ts";
 import { createKeptOutputs } from "./deploy/kept-outputs.ts";
@@ -387,6 +393,7 @@ export async function createPlatform(
     },
     async close() {
       wakes.close();
+      await stopBuilds(deploys);
       await supervisor.close();
       // Builds hang on this server's clients, and end with it.
       for (const id of (await runtime.list()).keys())
@@ -397,6 +404,7 @@ export async function createPlatform(
     },
     async tearDown() {
       wakes.close();
+      await stopBuilds(deploys);
       await supervisor.stopAll();
       for (const id of (await runtime.list()).keys()) await runtime.destroy(id);
       host.close();

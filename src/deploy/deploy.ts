@@ -112,6 +112,17 @@ export function cancelBuild(context: DeployContext, app: App, build: Build, user
   way.cancel.abort(new Error(`The build was canceled by ${user.email}.`));
 }
 
+const stopTimeoutMs = 10_000;
+
+/** Ends all builds and waits for that: nobody holds them when the server has gone. */
+export async function stopBuilds({ underWay }: Pick<DeployContext, "underWay">): Promise<void> {
+  const building = () => [...underWay.values()].filter(({ state }) => state === "building");
+  for (const { cancel } of building())
+    cancel.abort(new Error("The build was ended: the server of the platform stops."));
+  for (const end = Date.now() + stopTimeoutMs; building().length > 0 && Date.now() < end;)
+    await Bun.sleep(20);
+}
+
 type Deploy = DeployRequest & { build: Build };
 
 /** One deploy of an app at a time, and so many builds of all. */

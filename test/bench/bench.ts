@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createOciRuntime } from "../../src/runtime/oci-runtime.ts";
 import { type BenchPlatform, benchDynos } from "./dynos.ts";
+import { benchLanguages } from "./languages.ts";
 import { benchNeighbours } from "./neighbours.ts";
 import { findPids, pssMegabytes, sum } from "./processes.ts";
 import { measureLogs } from "./logs.ts";
@@ -59,6 +60,7 @@ try {
     seconds(median(await times(5, () => plain.rollBack()))),
     "under 1 s",
   ]);
+  await benchLanguages(seenBy(stator), (fixture, label) => prepareApp(stator, fixture, label));
   await measureContainerStart();
   await measureReleasesUnderLoad(stator, plain);
   await benchNeighbours(seenBy(stator), { quiet: plain.name, bad: express.name });
@@ -127,10 +129,11 @@ async function prepareApp(stator: Stator, fixture: string, label = fixture) {
   await run(["git", "init", "--quiet", "--initial-branch=main"], work);
   await run(["git", "remote", "add", "stator", `${stator.git}/${name}.git`], work);
   await commit(work);
-  await run(["git", "push", "stator", "main"], work);
+  const coldMs = await timed(() => run(["git", "push", "stator", "main"], work));
   return {
     name,
     work,
+    coldMs,
     async push() {
       await commit(work);
       return timed(async () => {
