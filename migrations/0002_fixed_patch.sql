@@ -3,7 +3,7 @@ CREATE TABLE `buildpack_installations` (
 	`appId` text NOT NULL,
 	`ordinal` integer NOT NULL,
 	`buildpack` text NOT NULL,
-	`sealedCredentials` blob,
+	`sealedSecrets` blob,
 	FOREIGN KEY (`appId`) REFERENCES `apps`(`id`) ON UPDATE no action ON DELETE cascade
 );
 --> statement-breakpoint

@@ -1,5 +1,6 @@
 import { accessSync, constants, statSync } from "node:fs";
 import { z } from "zod";
+import { readSecrets } from "./lib/address-secrets.ts";
 
 /** `oci`: containers; `process`: plain processes of the server's own user, without any walls. */
 export type RuntimeKind = "oci" | "process";
@@ -295,8 +296,9 @@ export function readCliSettings(variables: Variables = process.env): CliSettings
 export interface ToolboxSettings {
   /** STATOR_NAME_MIRROR, without a slash at its end. */
   mirror: (name: string) => string | undefined;
-  /** `user:password` of the address that is fetched. */
+  /** Of the address that is fetched: `user:password`, and `?…`. */
   credentials: string | undefined;
+  query: string;
   /** What programs need to get out: proxy and certificates. */
   network: Record<string, string>;
 }
@@ -307,7 +309,7 @@ export function readToolboxSettings(variables: Variables = process.env): Toolbox
   return {
     mirror: (name) =>
       variables[`STATOR_${name.toUpperCase()}_MIRROR`]?.replace(/\/+$/, "") || undefined,
-    credentials: variables.STATOR_FETCH_CREDENTIALS || undefined,
+    ...readSecrets(variables.STATOR_FETCH_SECRETS),
     network: Object.fromEntries(
       Object.entries(variables).flatMap(([name, value]) =>
         value !== undefined && networkName.test(name) ? [[name, value]] : [],

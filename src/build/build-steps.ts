@@ -125,7 +125,7 @@ export function buildSteps(
     for (const name of builtIn) {
       // A site of files is what is left when it is nothing else.
       if (name === "static" && found.length > 0) continue;
-      const buildpack = { text: `heroku/${name}`, credentials: null };
+      const buildpack = { text: `heroku/${name}`, secrets: null };
       const brought = await buildpackStore.bring(workshop, buildpack);
       const { status, said } = await ask(brought);
       if (status === 0) found.push({ name, brought, description: firstLine(said) || name });

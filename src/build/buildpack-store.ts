@@ -53,7 +53,7 @@ export function createBuildpackStore({ archivesDir, registry, official }: Buildp
   ): Promise<BroughtBuildpack> {
     if (buildpack === "inline") return bringInline(workshop);
     const source = buildpackSource(buildpack.text);
-    const { credentials } = buildpack;
+    const { secrets } = buildpack;
     switch (source.kind) {
       case "named": {
         const { namespace, name } = source;
@@ -64,9 +64,9 @@ export function createBuildpackStore({ archivesDir, registry, official }: Buildp
         return bringArchive(workshop, url, null);
       }
       case "archive":
-        return bringArchive(workshop, source.url, credentials);
+        return bringArchive(workshop, source.url, secrets);
       case "git":
-        return bringCommit(workshop, source, credentials);
+        return bringCommit(workshop, source, secrets);
       case "inline":
         return bringInline(workshop);
     }
@@ -75,13 +75,13 @@ export function createBuildpackStore({ archivesDir, registry, official }: Buildp
   async function bringCommit(
     workshop: Workshop,
     { url, ref }: { url: string; ref: string | null },
-    credentials: string | null,
+    secrets: string | null,
   ): Promise<BroughtBuildpack> {
-    const from = repositoryDoor(workshop, { url, ref, credentials });
+    const from = repositoryDoor(workshop, { url, ref, secrets });
     const commit = await from.resolve();
     // Who may not read the repository does not get its code from here either.
     const key = createHash("sha256")
-      .update(`${url}\0${credentials ?? ""}`)
+      .update(`${url}\0${secrets ?? ""}`)
       .digest("hex");
     const folder = join(archivesDir, key.slice(0, 32));
     const archive = join(folder, `${commit}.tar`);
@@ -123,9 +123,9 @@ async function bringInline(workshop: Workshop): Promise<BroughtBuildpack> {
 async function bringArchive(
   workshop: Workshop,
   url: string,
-  credentials: string | null,
+  secrets: string | null,
 ): Promise<BroughtBuildpack> {
-  const sha256 = await fetchInside(workshop, ["download", url, fetchedInside], credentials);
+  const sha256 = await fetchInside(workshop, ["download", url, fetchedInside], secrets);
   await unpackInto(workshop, sha256, openFetched(workshop));
   return { folderName: sha256, version: sha256 };
 }
@@ -133,22 +133,22 @@ async function bringArchive(
 interface Repository {
   url: string;
   ref: string | null;
-  credentials: string | null;
+  secrets: string | null;
 }
 
 /** The two steps of having a commit: which one it is, and its files as a tar. */
-function repositoryDoor(workshop: Workshop, { url, ref, credentials }: Repository) {
+function repositoryDoor(workshop: Workshop, { url, ref, secrets }: Repository) {
   const github = githubRepository(url);
   return {
     resolve: () =>
       github
-        ? resolveOnGithub(github, { ref, credentials })
-        : fetchInside(workshop, ["git-resolve", url, ref ?? ""], credentials),
+        ? resolveOnGithub(github, { ref, secrets })
+        : fetchInside(workshop, ["git-resolve", url, ref ?? ""], secrets),
     async fetch(commit: string, path: string) {
       if (github) {
-        const archive = githubArchive(github, { commit, credentials });
-        await fetchInside(workshop, ["download", archive.url, fetchedInside], archive.credentials);
-      } else await fetchInside(workshop, ["git-archive", url, commit, fetchedInside], credentials);
+        const archive = githubArchive(github, { commit, secrets });
+        await fetchInside(workshop, ["download", archive.url, fetchedInside], archive.secrets);
+      } else await fetchInside(workshop, ["git-archive", url, commit, fetchedInside], secrets);
       await pipeline(openFetched(workshop), createWriteStream(path, { mode: 0o600 }));
     },
   };

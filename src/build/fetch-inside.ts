@@ -11,18 +11,18 @@ export const fetchedInside = "/tmp/fetched";
 
 /**
  * Lets the toolbox fetch something inside of the build, where an address leads no further than the
- * build itself may go. Returns its answer, the last line: a hash.
+ * build itself may go. The address is without its secrets, which nobody sees in a command line. Returns its answer, the last line: a hash.
  */
 export async function fetchInside(
   workshop: Workshop,
   args: [string, ...string[]],
-  credentials: string | null,
+  secrets: string | null,
 ): Promise<string> {
   const said = keptText(65_536);
   const status = await workshop.run(["toolbox", ...args], {
     output: said,
     network: true,
-    ...(credentials !== null && { environment: { STATOR_FETCH_CREDENTIALS: credentials } }),
+    ...(secrets !== null && { environment: { STATOR_FETCH_SECRETS: secrets } }),
   });
   if (status === 0) return said.text().trim().split("\n").at(-1)?.trim() ?? "";
   const reason = said

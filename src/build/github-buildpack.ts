@@ -1,4 +1,5 @@
 import { Octokit } from "@octokit/rest";
+import { readSecrets } from "../lib/address-secrets.ts";
 import { FetchFailed } from "./fetch-inside.ts";
 
 export interface GithubRepository {
@@ -16,9 +17,9 @@ export function githubRepository(url: string): GithubRepository | undefined {
 /** Which commit a branch, a tag or the default branch is now, by GitHub's API. */
 export async function resolveOnGithub(
   { owner, repo }: GithubRepository,
-  { ref, credentials }: { ref: string | null; credentials: string | null },
+  { ref, secrets }: { ref: string | null; secrets: string | null },
 ): Promise<string> {
-  const token = tokenOf(credentials);
+  const token = tokenOf(secrets);
   const github = new Octokit(token === undefined ? {} : { auth: token });
   try {
     const answer = await github.rest.repos.getCommit({ owner, repo, ref: ref ?? "HEAD" });
@@ -31,19 +32,19 @@ export async function resolveOnGithub(
 /** Where GitHub has a commit as an archive; its outer folder is left off when it is unpacked. */
 export function githubArchive(
   { owner, repo }: GithubRepository,
-  { commit, credentials }: { commit: string; credentials: string | null },
-): { url: string; credentials: string | null } {
-  const token = tokenOf(credentials);
+  { commit, secrets }: { commit: string; secrets: string | null },
+): { url: string; secrets: string | null } {
+  const token = tokenOf(secrets);
   return {
     url: `https://api.github.com/repos/${owner}/${repo}/tarball/${commit}`,
-    credentials: token === undefined ? null : `x-access-token:${token}`,
+    secrets: token === undefined ? null : `x-access-token:${encodeURIComponent(token)}`,
   };
 }
 
 /** `TOKEN@`, `TOKEN:x-oauth-basic@` and `x-access-token:TOKEN@` are all usual. */
-function tokenOf(credentials: string | null): string | undefined {
-  return credentials
-    ?.split(":")
+function tokenOf(secrets: string | null): string | undefined {
+  return readSecrets(secrets)
+    .credentials?.split(":")
     .filter((part) => part && !/^x-(?:oauth-basic|access-token)$/.test(part))
     .at(-1);
 }

@@ -6,6 +6,7 @@ import { BuildFailed } from "../build/build-failed.ts";
 import { fetchedInside, fetchInside, FetchFailed, openFetched } from "../build/fetch-inside.ts";
 import type { Workshop } from "../build/workshop.ts";
 import { hashed, UnsafeArchive, unpackArchive } from "../lib/archive.ts";
+import { takeSecrets } from "../lib/address-secrets.ts";
 import { asUser } from "../lib/as-user.ts";
 import { execOk } from "../lib/exec.ts";
 import type { SourceBlob } from "../model/build.ts";
@@ -58,13 +59,8 @@ async function fetchArchive(
     throw new FetchFailed("nothing was uploaded to its address, or it is too long ago");
   }
   const plain = new URL(url);
-  const credentials = [plain.username, plain.password].map(decodeURIComponent).join(":");
-  plain.username = plain.password = "";
-  await fetchInside(
-    workshop,
-    ["download", plain.href, fetchedInside],
-    credentials === ":" ? null : credentials,
-  );
+  const secrets = takeSecrets(plain);
+  await fetchInside(workshop, ["download", plain.href, fetchedInside], secrets);
   return openFetched(workshop);
 }
 

@@ -4,6 +4,7 @@ import { BuildFailed } from "../build/build-failed.ts";
 import { fetchedInside, fetchInside, FetchFailed, openFetched } from "../build/fetch-inside.ts";
 import type { BuildPrinter } from "../build/output.ts";
 import type { Workshop } from "../build/workshop.ts";
+import { takeSecrets } from "../lib/address-secrets.ts";
 import { UnsafeArchive, unpackArchive } from "../lib/archive.ts";
 import type { Submodule } from "../repository/repository.ts";
 
@@ -20,9 +21,9 @@ export async function installSubmodules(
   for (const submodule of submodules) {
     const { path, commit } = submodule;
     try {
-      const { url, credentials } = addressOf(submodule);
+      const { url, secrets } = addressOf(submodule);
       await print.detail(`${JSON.stringify(path)} from ${url}, at ${commit}`);
-      await fetchInside(workshop, ["git-archive", url, commit, fetchedInside], credentials);
+      await fetchInside(workshop, ["git-archive", url, commit, fetchedInside], secrets);
       const folder = folderOf(workshop, path);
       await unpackArchive(openFetched(workshop), {
         ...{ folder, userId: workshop.userId, maxBytes },
@@ -39,7 +40,7 @@ export async function installSubmodules(
   }
 }
 
-function addressOf({ url: said, path }: Submodule): { url: string; credentials: string | null } {
+function addressOf({ url: said, path }: Submodule): { url: string; secrets: string | null } {
   if (said === undefined)
     throw new FetchFailed(`.gitmodules does not say where ${path} comes from`);
   const url = URL.parse(said);
@@ -47,9 +48,8 @@ function addressOf({ url: said, path }: Submodule): { url: string; credentials: 
     throw new FetchFailed(
       "its address in .gitmodules must begin with https://, and have its own user name and password if it needs them",
     );
-  const credentials = [url.username, url.password].map(decodeURIComponent).join(":");
-  url.username = url.password = "";
-  return { url: url.href, credentials: credentials === ":" ? null : credentials };
+  const secrets = takeSecrets(url);
+  return { url: url.href, secrets };
 }
 
 /** The empty folder that the check-out has left for it, if no link leads elsewhere. */

@@ -17,8 +17,8 @@ export const buildpackInstallations = sqliteTable(
     ordinal: integer().notNull(),
     /** Its name or address, without secrets. */
     buildpack: text().notNull(),
-    /** Name and password of its address. */
-    sealedCredentials: blob({ mode: "buffer" }),
+    /** What was taken out of its address. */
+    sealedSecrets: blob({ mode: "buffer" }),
   },
   (table) => [unique().on(table.appId, table.ordinal)],
 );
@@ -32,9 +32,9 @@ export function listBuildpacks(database: Database, app: App): string[] {
 
 /** In their order, with what a build needs to fetch them. */
 export function readBuildpacks(database: Database, vault: Vault, app: App): BuildpackName[] {
-  return rows(database, app).map(({ buildpack, sealedCredentials }) => ({
+  return rows(database, app).map(({ buildpack, sealedSecrets }) => ({
     text: buildpack,
-    credentials: sealedCredentials && (vault.open(sealedCredentials).credentials ?? null),
+    secrets: sealedSecrets && (vault.open(sealedSecrets).secrets ?? null),
   }));
 }
 
@@ -48,9 +48,9 @@ export function setBuildpacks(
   { app, buildpacks }: { app: App; buildpacks: string[] },
 ): void {
   const before = readBuildpacks(database, vault, app);
-  const names = buildpacks.map(readBuildpackName).map(({ text, credentials }) => ({
+  const names = buildpacks.map(readBuildpackName).map(({ text, secrets }) => ({
     text,
-    credentials: credentials ?? before.find((one) => one.text === text)?.credentials ?? null,
+    secrets: secrets ?? before.find((one) => one.text === text)?.secrets ?? null,
   }));
   if (names.length > maxBuildpacks)
     throw new PlatformError("invalid_params", `An app has at most ${maxBuildpacks} buildpacks.`);
@@ -67,14 +67,13 @@ export function setBuildpacks(
       .delete(buildpackInstallations)
       .where(eq(buildpackInstallations.appId, app.id))
       .run();
-    names.forEach(({ text, credentials }, ordinal) => {
-      const sealedCredentials =
-        credentials === null ? null : Buffer.from(vault.seal({ credentials }));
+    names.forEach(({ text, secrets }, ordinal) => {
+      const sealedSecrets = secrets === null ? null : Buffer.from(vault.seal({ secrets }));
       transaction
         .insert(buildpackInstallations)
         .values({
           ...{ id: crypto.randomUUID(), appId: app.id },
-          ...{ ordinal, buildpack: text, sealedCredentials },
+          ...{ ordinal, buildpack: text, sealedSecrets },
         })
         .run();
     });

@@ -1,3 +1,4 @@
+import { readSecrets, takeSecrets } from "../lib/address-secrets.ts";
 import { PlatformError } from "../lib/platform-error.ts";
 
 /** Where a buildpack comes from. */
@@ -13,8 +14,8 @@ export type BuildpackSource =
 /** A buildpack as an app names it: the text without secrets, and the secrets of its address. */
 export interface BuildpackName {
   text: string;
-  /** `user:password` of the address. */
-  credentials: string | null;
+  /** What was taken out of the address (lib/address-secrets.ts). */
+  secrets: string | null;
 }
 
 const named = /^(?:urn:buildpack:)?([a-z0-9][a-z0-9-]{0,63})\/([a-z0-9][a-z0-9._-]{0,63})$/i;
@@ -24,16 +25,17 @@ const refPattern = /^[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}$/;
 export function readBuildpackName(text: string): BuildpackName {
   const trimmed = text.trim();
   const [, namespace, name] = named.exec(trimmed) ?? [];
-  if (namespace && name) return { text: `${namespace}/${name}`.toLowerCase(), credentials: null };
+  if (namespace && name) return { text: `${namespace}/${name}`.toLowerCase(), secrets: null };
   const url = URL.parse(trimmed);
   if (!url || !["https:", "http:"].includes(url.protocol) || !url.hostname)
     throw refusal(trimmed, "is neither a name (heroku/nodejs) nor an address with https://");
-  const credentials = [url.username, url.password].map(decodeURIComponent).join(":");
-  url.username = url.password = "";
+  const secrets = takeSecrets(url);
   const ref = url.hash.slice(1);
   if (ref && (!refPattern.test(ref) || ref.includes("..")))
     throw refusal(trimmed, "names no branch, tag or commit after its #");
-  return { text: url.href, credentials: credentials === ":" ? null : credentials };
+  if (buildpackSource(url.href).kind === "git" && readSecrets(secrets).query)
+    throw refusal(trimmed, "is an address of git, which has no ? in it");
+  return { text: url.href, secrets };
 }
 
 /** What a name that was read stands for. */
@@ -55,6 +57,9 @@ export function isPinned(text: string): boolean {
 
 function refusal(text: string, why: string): PlatformError {
   // Half an address may still have its password in it.
-  const shown = text.replace(/\/\/[^/]*@/, "//").slice(0, 200);
+  const shown = text
+    .replace(/\/\/[^/]*@/, "//")
+    .replace(/\?[^#]*/, "")
+    .slice(0, 200);
   return new PlatformError("invalid_params", `Buildpack ${JSON.stringify(shown)} ${why}.`);
 }

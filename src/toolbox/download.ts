@@ -13,6 +13,8 @@ export interface DownloadOptions {
   maxBytes?: number;
   /** `user:password` for the server. */
   credentials?: string | undefined;
+  /** The rest of the address, which is not shown. */
+  query?: string;
   /** An attempt that receives nothing for so long is given up. */
   stallTimeoutMs?: number;
 }
@@ -82,10 +84,10 @@ async function save(
 async function request(
   address: string,
   signal: AbortSignal,
-  { credentials }: DownloadOptions,
+  { credentials, query = "" }: DownloadOptions,
 ): Promise<Response> {
   const authorization = credentials && `Basic ${Buffer.from(credentials).toString("base64")}`;
-  const response = await fetch(address, {
+  const response = await fetch(address + query, {
     signal,
     ...(authorization && { headers: { authorization } }),
   });

@@ -53,10 +53,10 @@ const tools: Record<string, Tool> = {
   },
 
   /** `download ADDRESS FILE [SHA256]`: prints the file's SHA-256. */
-  async download([address = "", path = "", sha256], { credentials }) {
+  async download([address = "", path = "", sha256], { credentials, query }) {
     const to = { path, ...(sha256 && { sha256 }) };
     const maxBytes = maxDownloadBytes;
-    const said = await download(address, to, { ...say, credentials, maxBytes });
+    const said = await download(address, to, { ...say, credentials, query, maxBytes });
     process.stdout.write(`${said}\n`);
     return 0;
   },

@@ -15,12 +15,12 @@ test("addresses of GitHub are known, and of no other host", () => {
 });
 
 test("a token is known in each of the usual ways, and goes to GitHub alone", () => {
-  for (const credentials of ["t0ken:", "t0ken:x-oauth-basic", "x-access-token:t0ken"])
-    expect(githubArchive({ owner: "o", repo: "r" }, { commit: "c", credentials })).toEqual({
+  for (const secrets of ["t0ken:", "t0ken:x-oauth-basic", "x-access-token:t0ken"])
+    expect(githubArchive({ owner: "o", repo: "r" }, { commit: "c", secrets })).toEqual({
       url: "https://api.github.com/repos/o/r/tarball/c",
-      credentials: "x-access-token:t0ken",
+      secrets: "x-access-token:t0ken",
     });
   expect(
-    githubArchive({ owner: "o", repo: "r" }, { commit: "c", credentials: null }).credentials,
+    githubArchive({ owner: "o", repo: "r" }, { commit: "c", secrets: null }).secrets,
   ).toBeNull();
 });

@@ -137,11 +137,14 @@ test("an archive is a buildpack too, with or without an outer folder", async () 
   await exec(["tar", "-C", outside.path("archived"), "-czf", outside.path("flat.tar.gz"), "."]);
   const app = await freshApp();
   for (const name of ["folder.tgz", "flat.tar.gz"]) {
-    await set(app, `${outside.address}/${name}`);
+    const [shown] = await set(app, `${outside.address}/${name}?signature=opensesame`);
+    expect(shown?.buildpack.name).toBe(`${outside.address}/${name}`);
     await app.commit();
     const { text } = await app.push();
     expect(text).toContain("-----> archived pack app detected");
     expect(text).toMatch(/ is at [0-9a-f]{64}\n/);
+    expect(text).not.toContain("opensesame");
+    expect(await outside.asked()).toContain(`GET /${name}?signature=opensesame`);
   }
 });
 
@@ -231,6 +234,28 @@ test("a buildpack that puts a link in the place of the buildpacks' folder leads 
   expect(readdirSync(trap)).toEqual([]);
   expect(exitCode).not.toBe(0);
   rmSync(trap, { recursive: true });
+});
+
+test("a source at a signed address is built from, and its signature is not shown", async () => {
+  const app = await freshApp({ "hello.txt": "from an address" });
+  await set(app, `${outside.address}/one.git`);
+  await app.git("archive", "--format=tar.gz", "--output", outside.path("source.tar.gz"), "HEAD");
+  for (const [file, word] of [
+    ["source.tar.gz", "Verifying deploy... done."],
+    ["gone.tar.gz", "gone.tar.gz does not exist"],
+  ]) {
+    const url = `${outside.address}/${file}?signature=opensesame`;
+    const build = await app.api<{ id: string; output_stream_url: string }>("POST", "/builds", {
+      source_blob: { url },
+    });
+    const output = await (
+      await stator.ask("api", new URL(build.output_stream_url).pathname)
+    ).text();
+    expect(output).toContain(word as string);
+    expect(output).not.toContain("opensesame");
+    expect(JSON.stringify(await app.api("GET", `/builds/${build.id}`))).not.toContain("opensesame");
+  }
+  expect(await (await app.get("/hello.txt")).text()).toBe("from an address");
 });
 
 test("config vars are masked in what buildpacks say", async () => {

@@ -3,7 +3,7 @@ import { buildpackSource, isPinned, readBuildpackName } from "../../src/model/bu
 
 test("names, repositories and archives are told apart, and secrets are taken out", () => {
   const commit = "0123456789abcdef0123456789abcdef01234567";
-  const rows: [given: string, text: string, credentials: string | null, source: object][] = [
+  const rows: [given: string, text: string, secrets: string | null, source: object][] = [
     [
       "heroku/nodejs",
       "heroku/nodejs",
@@ -24,17 +24,17 @@ test("names, repositories and archives are told apart, and secrets are taken out
       "t0ken:",
       { kind: "git", ref: "feature/x" },
     ],
-    ["https://u:p%40ss@git.example/p", "https://git.example/p", "u:p@ss", { kind: "git" }],
+    ["https://u:p%40ss@git.example/p", "https://git.example/p", "u:p%40ss", { kind: "git" }],
     ["https://e.example/x.tgz", "https://e.example/x.tgz", null, { kind: "archive" }],
     [
       "http://e.example/x.tar.gz?sig=1",
-      "http://e.example/x.tar.gz?sig=1",
-      null,
+      "http://e.example/x.tar.gz",
+      ":?sig=1",
       { kind: "archive" },
     ],
   ];
-  for (const [given, text, credentials, source] of rows) {
-    expect(readBuildpackName(given)).toEqual({ text, credentials });
+  for (const [given, text, secrets, source] of rows) {
+    expect(readBuildpackName(given)).toEqual({ text, secrets });
     expect(buildpackSource(text)).toMatchObject(source);
   }
   expect(isPinned(`https://github.com/o/r#${commit}`)).toBe(true);
@@ -54,5 +54,12 @@ test("what is neither is refused, without the secrets that it has", () => {
     "https://u:opensesame@h/p#a b",
   ])
     expect(() => readBuildpackName(text)).toThrow("Buildpack ");
-  expect(() => readBuildpackName("ftp://u:opensesame@h/p")).not.toThrow("opensesame");
+  for (const text of ["ftp://u:opensesame@h/p", "https://h/p.git?token=opensesame"])
+    try {
+      readBuildpackName(text);
+      expect.unreachable();
+    } catch (error) {
+      expect((error as Error).message).toContain('Buildpack "');
+      expect((error as Error).message).not.toContain("opensesame");
+    }
 });
