@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { openBench, type Bench } from "../helpers/buildpack-bench.ts";
+import { run } from "../helpers/run.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(240_000);
 let bench: Bench;
 beforeEach(async () => {
   bench = await openBench("python");
@@ -107,4 +108,60 @@ test("a hook that fails ends the build, one that leaves something running does n
   const failed = await build({ "app/bin/pre_compile": "echo no >&2\nexit 3\n" });
   expect(failed.stdout).toContain("       no\n !     `pre_compile ` failed with status 3.\n");
   expect(failed.status).toBe(1);
+});
+
+/** A mirror on loopback that has one Python: this machine's own, packed as the vendor packs it. */
+async function openMirror(version: string) {
+  const work = bench.path("mirror");
+  const script = `mkdir -p ${work}/python/bin ${work}/python/lib
+cp /usr/bin/python3.11 ${work}/python/bin/python3
+cp -r /usr/lib/python3.11 ${work}/python/lib/
+mkdir -p ${work}/python/lib/python3/dist-packages
+cp -r /usr/lib/python3/dist-packages/pip* ${work}/python/lib/python3/dist-packages/
+rm -rf ${work}/python/lib/python3.11/{test,EXTERNALLY-MANAGED}
+tar -C ${work} -czf ${work}/python.tar.gz python`;
+  expect((await run(["bash", "-ec", script])).stderr).toBe("");
+  const archive = await Bun.file(`${work}/python.tar.gz`).bytes();
+  const machine = process.arch === "arm64" ? "aarch64" : "x86_64";
+  const name = `cpython-${version}+20260101-${machine}-unknown-linux-gnu-install_only_stripped.tar.gz`;
+  const sum = new Bun.CryptoHasher("sha256").update(archive).digest("hex");
+  let downloads = 0;
+  const server = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch(request) {
+      const path = decodeURIComponent(new URL(request.url).pathname);
+      if (path === "/SHA256SUMS") return new Response(`${sum}  ${name}\n`);
+      if (path !== `/${name}`) return new Response("none", { status: 404 });
+      downloads++;
+      return new Response(archive);
+    },
+  });
+  return { address: server.url.origin, downloads: () => downloads, stop: () => server.stop(true) };
+}
+
+test("a Python that the stack does not have is downloaded into the slug, and comes from the cache next time", async () => {
+  const mirror = await openMirror("3.13.7");
+  try {
+    bench.env["STATOR_PYTHON_MIRROR"] = mirror.address;
+    const first = await build({ "app/.python-version": "3.13\n" });
+    expect(first.stderr).toMatch(/SHA-256 [0-9a-f]{64} verified\.\n$/);
+    expect(first.stdout).toContain("       Using Python 3.13.7\n");
+    expect([first.status, first.status === 0 ? "" : first.stdout]).toEqual([0, ""]);
+    const dyno = { PATH: "/usr/bin:/bin", HOME: bench.path("app") };
+    const shown =
+      '. "$HOME/.profile.d/python.sh"; python -c "import sys; print(sys.prefix, sys.executable)"';
+    const home = bench.path("app/.heroku/python");
+    expect((await run(["bash", "-c", shown], { env: dyno })).stdout).toBe(
+      `${home} ${home}/bin/python\n`,
+    );
+    await run(["rm", "-rf", bench.path("app/.heroku")]);
+    const again = await build({});
+    expect(again.stdout).toContain("Restored .heroku/python from the cache");
+    expect(again.stdout + again.stderr).toContain("from the cache (SHA-256 verified)");
+    expect(again.status).toBe(0);
+    expect(mirror.downloads()).toBe(1);
+  } finally {
+    await mirror.stop();
+  }
 });

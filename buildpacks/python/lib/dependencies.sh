@@ -43,7 +43,9 @@ install_dependencies() {
 }
 
 provide_pip() {
-  python -m pip --version >/dev/null 2>&1 || python -m ensurepip --default-pip >/dev/null
+  python -m pip --version >/dev/null 2>&1 ||
+    python -m ensurepip --default-pip >/dev/null ||
+    fail "This Python has no pip, and cannot install it: what it says of it stands above."
 }
 
 run_hook() {
