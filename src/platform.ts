@@ -1,22 +1,29 @@
 import { createHash } from "node:crypto";
 import { statfsSync } from "node:fs";
-import { totalmem } from "node:os";
+import { networkInterfaces, totalmem } from "node:os";
 import { join } from "node:path";
 import { createBuilder } from "./build/build.ts";
 import { installBuildpacks } from "./build/buildpacks.ts";
 import { hostStack } from "./build/stack.ts";
+import { createAutomaticCertificates } from "./certs/automatic-certificates.ts";
+import { openCertificateFolder } from "./certs/certificate-files.ts";
 import { selfSignedCertificate } from "./certs/self-signed.ts";
+import { createCertificateStore } from "./deploy/automatic-certificates.ts";
+import { type Certificates, openCertificates, routedCertificates } from "./deploy/certificates.ts";
 import { changeConfig } from "./deploy/change-config.ts";
+import { type Domains, openDomains } from "./deploy/domains.ts";
 import { makeApp } from "./deploy/make-app.ts";
 import { DeployLock } from "./deploy/deploy-lock.ts";
 import { deploy, type DeployRequest } from "./deploy/deploy.ts";
 import { goLive } from "./deploy/go-live.ts";
 import { createReleaseOutputs } from "./deploy/release-outputs.ts";
 import { putIdleToSleep, wakeUp } from "./deploy/idle-apps.ts";
+import { tell } from "./deploy/release-context.ts";
 import { rollBack } from "./deploy/rollback.ts";
 import { createRoutePublisher, routeTable } from "./deploy/routes.ts";
 import { type FormationUpdate, scale } from "./deploy/scale.ts";
 import { sweepReleaseOutputs, sweepSlugs } from "./deploy/sweep.ts";
+import { changeVisitorRules, type VisitorRulesChange } from "./deploy/visitor-rules.ts";
 import type { AttachedDyno, AttachedProgram } from "./dyno/attached-dyno.ts";
 import type { InsideOrder, OneOffOrder } from "./dyno/one-offs.ts";
 import { Supervisor } from "./dyno/supervisor.ts";
@@ -34,8 +41,10 @@ import { type DynoSizes, readDynoSizes } from "./model/dyno-size.ts";
 import type { Formation } from "./model/formation.ts";
 import { findRelease, type Release, settleInterruptedReleases } from "./model/release.ts";
 import { openVault, type Vault } from "./model/vault.ts";
+import type { VisitorRules } from "./model/visitor-rules.ts";
 import { type PublicUrls, publicUrls } from "./public-urls.ts";
 import { createRepositories, type Repositories } from "./repository/repository.ts";
+import { isPublicAddress } from "./router/addresses.ts";
 import type { RouterClient } from "./router/router-client.ts";
 import { dynosDir, openRuntime } from "./runtime/open-runtime.ts";
 import type { TerminalSize } from "./runtime/runtime.ts";
@@ -71,7 +80,16 @@ export interface Platform {
   scale(app: App, options: { updates: FormationUpdate[]; user: Account }): Formation[];
   /** The sizes that dynos can have. */
   sizes: DynoSizes;
-  setFeature(app: App, name: string, enabled: boolean): App;
+  setFeature(app: App, name: string, enabled: boolean): Promise<App>;
+  domains: Domains;
+  certificates: Certificates;
+  /** Who may visit the app, and how. */
+  changeVisitorRules(
+    app: App,
+    options: { change: VisitorRulesChange; user: Account },
+  ): Promise<VisitorRules>;
+  /** Where the internet finds this machine, as far as its network cards know. */
+  publicAddresses(): string[];
   /** After so long without a request the app's dynos sleep; `null`: never, but for the size Eco. */
   setSleep(app: App, afterMs: number | null): Promise<App>;
   /** Starts an attached one-off dyno in the current release. */
@@ -142,7 +160,11 @@ export async function createPlatform(
     program,
   });
   const stack = await hostStack();
-  const certificates =
+  const { acme } = settings;
+  const certificateFolder = openCertificateFolder(join(dataDir, "router", "certificates"));
+  const names = { domain, hasDnsHook: acme?.dnsHook !== undefined };
+  const challenges: Record<string, string> = {};
+  const selfSigned =
     surroundings.httpsPort === null
       ? []
       : [await selfSignedCertificate(join(dataDir, "certificates"), domain)];
@@ -168,12 +190,41 @@ export async function createPlatform(
     },
   });
 
-  const routes = createRoutePublisher(router, () =>
-    routeTable({
-      ...{ database, domain, platformSocket, certificates },
-      liveDynos: supervisor.liveDynos(),
-    }),
+  const routes = createRoutePublisher(
+    router,
+    () =>
+      routeTable({
+        ...{ database, vault, domain, platformSocket, challenges },
+        certificates: [
+          ...selfSigned,
+          ...routedCertificates({ database, vault, names, folder: certificateFolder }),
+        ],
+        liveDynos: supervisor.liveDynos(),
+      }),
+    (table) => certificateFolder.retain(table.certificates),
   );
+  const store = createCertificateStore({
+    ...{ database, vault, names, directoryUrl: acme?.directoryUrl ?? "" },
+    tell: (app, message) => tell({ logs }, app, message),
+  });
+  const automatic =
+    acme &&
+    createAutomaticCertificates({
+      ...{ store, authority: acme, httpPort: acme.httpPort, dnsServers: acme.dnsServers },
+      dnsHook: acme.dnsHook === undefined ? undefined : [acme.dnsHook],
+      isReachable: acme.isPublic ? isPublicAddress : undefined,
+      http01: {
+        async put(token, value) {
+          challenges[token] = value;
+          await routes.publish();
+        },
+        async remove(token) {
+          delete challenges[token];
+          await routes.publish();
+        },
+      },
+      onIssued: () => routes.publish(),
+    });
   const builder = createBuilder({
     runtime,
     slugs,
@@ -190,12 +241,26 @@ export async function createPlatform(
   const urls = publicUrls(domain, surroundings);
   const outputs = createReleaseOutputs(join(dataDir, "release-outputs"));
   const release = { database, vault, logs, supervisor, outputs, inOrder: createSerializer() };
+  const ofDomains = {
+    ...{ database, vault, logs, platformDomain: domain, hasAuthority: automatic !== null },
+    async routesChanged() {
+      await routes.publish();
+      seeToCertificates();
+    },
+  };
   const lock = new DeployLock();
   const openPorts = [surroundings.httpPort, surroundings.httpsPort].filter((port) => port !== null);
 
   async function sweep(): Promise<void> {
     await sweepSlugs(database, slugs, supervisor.liveDynos());
     sweepReleaseOutputs(database, outputs);
+  }
+
+  /** In the background: authorities take their time, and no other work waits for them. */
+  function seeToCertificates(): void {
+    automatic?.reconcile().catch((error: Error) => {
+      process.stderr.write(`certificates: ${error.stack}\n`);
+    });
   }
 
   failInterruptedBuilds(database);
@@ -242,7 +307,12 @@ export async function createPlatform(
       await logs.remove(app.id);
       await sweep();
     },
-    changeConfig: async (app, options) => changeConfig(release, app, options),
+    async changeConfig(app, options) {
+      const changed = changeConfig(release, app, options);
+      // Pages of its own for errors are the router's, and hold at once.
+      await routes.publish();
+      return changed;
+    },
     rollBack: async (app, options) => rollBack(release, app, options),
     listDynos: (app) => supervisor.list(app),
     restartDynos: (app, name) => supervisor.restart(app, name),
@@ -250,8 +320,20 @@ export async function createPlatform(
     scale: (app, options) =>
       scale({ database, logs, supervisor, sizes, machineBytes: totalmem() }, app, options),
     sizes,
-    setFeature: (app, name, enabled) =>
-      updateApp(database, app, { features: { ...app.features, [name]: enabled } }),
+    async setFeature(app, name, enabled) {
+      const features = { ...app.features, [name]: enabled };
+      const changed = updateApp(database, app, { features });
+      await routes.publish();
+      return changed;
+    },
+    domains: openDomains(ofDomains),
+    certificates: openCertificates(ofDomains),
+    changeVisitorRules: (app, options) =>
+      changeVisitorRules({ ...ofDomains, hasHttps: surroundings.httpsPort !== null }, app, options),
+    publicAddresses: () =>
+      Object.values(networkInterfaces()).flatMap((cards) =>
+        (cards ?? []).map(({ address }) => address).filter(isPublicAddress),
+      ),
     async setSleep(app, afterMs) {
       const changed = updateApp(database, app, { sleepAfterMs: afterMs });
       if (afterMs === null) await supervisor.wake(changed);
@@ -286,10 +368,12 @@ export async function createPlatform(
       if (routerIsNew) routes.forget();
       await host.reconcile({ openPorts });
       await routes.publish();
+      seeToCertificates();
       supervisor.tick();
       await putIdleToSleep({ database, supervisor, router });
     },
     async close() {
+      store.close();
       wakes.close();
       await supervisor.close();
       // Builds hang on this server's clients, and end with it.
@@ -300,6 +384,7 @@ export async function createPlatform(
       closeDatabase(database);
     },
     async tearDown() {
+      store.close();
       wakes.close();
       await supervisor.stopAll();
       for (const id of (await runtime.list()).keys()) await runtime.destroy(id);

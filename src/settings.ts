@@ -21,6 +21,23 @@ export interface ServerSettings {
   dynoDiskBytes: number;
   /** How much of each app's log is kept: whichever is less. */
   logs: { maxBytes: number; maxAgeMs: number };
+  /** Who signs certificates by ACME; `null`: nobody does. */
+  acme: AcmeSettings | null;
+}
+
+export interface AcmeSettings {
+  directoryUrl: string;
+  email: string | undefined;
+  /** Certificates to trust for an authority of one's own. */
+  caBundlePath: string | undefined;
+  /** The authority is on the public internet, and gets to no other addresses. */
+  isPublic: boolean;
+  /** Where it asks for the answer of HTTP-01. */
+  httpPort: number;
+  /** A command that sets and removes TXT records. */
+  dnsHook: string | undefined;
+  /** DNS servers to ask before the authority is; the system's, if there is none. */
+  dnsServers: string[] | undefined;
 }
 
 /** What `stator server --help` prints. */
@@ -47,6 +64,15 @@ export const serverHelp = `Run the platform: the API, git, builds and dynos, unt
   STATOR_NODE_MIRROR=URL         where Node.js is fetched from
   STATOR_BUILD_TIMEOUT=SECONDS   [900]
   STATOR_BOOT_TIMEOUT=SECONDS    until a web dyno must listen on $PORT [60]
+
+=== For certificates (docs/domains.md)
+
+  STATOR_ACME_DIRECTORY=URL      an ACME authority, or none [Let's Encrypt when the domain is a public one]
+  STATOR_ACME_EMAIL=ADDRESS      for its account
+  STATOR_ACME_CA_BUNDLE=FILE     certificates to trust for an authority of your own
+  STATOR_ACME_DNS_HOOK=FILE      command that sets TXT records: for wildcards
+  STATOR_ACME_DNS_SERVERS=LIST   ADDRESS or ADDRESS:PORT of DNS servers, with commas [the system's]
+  STATOR_ACME_HTTP_PORT=PORT     where the authority asks for an answer [80]
 
 === For logs (of each app, whichever is less)
 
@@ -92,12 +118,25 @@ const megabytes = z
 
 /** Less than this would be taken by the file system itself. */
 const diskMegabytes = megabytes.refine((bytes) => bytes >= 16 * 1024 * 1024);
-const readableFile = z.string().refine(isReadableFile);
+const noAuthority = "none";
+const letsEncrypt = "https://acme-v02.api.letsencrypt.org/directory";
+/** Ends of names that no public authority signs (RFC 6761, RFC 8375, RFC 9476, ICANN's `internal`). */
+const privateEnding =
+  /(^|\.)(localhost|local|test|example|invalid|internal|lan|home|corp|alt|arpa)$/;
+
+const dnsServers = z
+  .string()
+  .transform((text) => text.split(",").map((one) => one.trim()))
+  .pipe(
+    z.array(z.string().regex(/^(\d{1,3}(\.\d{1,3}){3}(:\d{1,5})?|\[[0-9a-f:]+\](:\d{1,5})?)$/i)),
+  );
+const executableFile = z.string().refine((path) => isAccessible(path, constants.X_OK));
+const readableFile = z.string().refine((path) => isAccessible(path, constants.R_OK));
 const webAddress = z.url({ protocol: /^https?$/ });
 
-function isReadableFile(path: string): boolean {
+function isAccessible(path: string, mode: number): boolean {
   try {
-    accessSync(path, constants.R_OK);
+    accessSync(path, mode);
     return path.startsWith("/") && statSync(path).isFile();
   } catch {
     return false;
@@ -148,6 +187,29 @@ export function readServerSettings(
     "a port from 0 (none) to 65535",
     local ? 0 : 443,
   );
+  const acmeDirectory = read(
+    null,
+    "STATOR_ACME_DIRECTORY",
+    z.union([z.literal(noAuthority), z.url({ protocol: /^https$/ })]),
+    `an address that begins with https://, or ${noAuthority}`,
+    privateEnding.test(domain) || !domain.includes(".") ? noAuthority : letsEncrypt,
+  );
+  const optional = <T>(name: string, schema: z.ZodType<T, string>, rule: string) =>
+    read<T | undefined>(null, name, schema, rule, undefined);
+  const file = "the whole path of a file that can be";
+  const acme: AcmeSettings = {
+    directoryUrl: acmeDirectory,
+    email: optional("STATOR_ACME_EMAIL", z.email(), "an e-mail address"),
+    caBundlePath: optional("STATOR_ACME_CA_BUNDLE", readableFile, `${file} read`),
+    isPublic: acmeDirectory === letsEncrypt,
+    httpPort: read(null, "STATOR_ACME_HTTP_PORT", port, "a port from 1 to 65535", 80),
+    dnsHook: optional("STATOR_ACME_DNS_HOOK", executableFile, `${file} executed`),
+    dnsServers: optional(
+      "STATOR_ACME_DNS_SERVERS",
+      dnsServers,
+      "addresses with commas between them, as in 9.9.9.9,[2620:fe::fe]:53",
+    ),
+  };
   return {
     dataDir: read("data", "STATOR_DATA", absolute, "a folder", defaultDataDir(variables)),
     domain,
@@ -182,6 +244,8 @@ export function readServerSettings(
         7 * 86_400_000,
       ),
     },
+    // Without a port for HTTPS there is nothing to show them with.
+    acme: acmeDirectory === noAuthority || https === 0 ? null : acme,
   };
 }
 

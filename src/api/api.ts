@@ -5,15 +5,19 @@ import type { Platform } from "../platform.ts";
 import { type ApiEnvironment, authenticate } from "./authenticate.ts";
 import { requireVersion } from "./require-version.ts";
 import { accountApi } from "./resources/account.ts";
+import { acmApi } from "./resources/acm.ts";
 import { appsApi } from "./resources/apps.ts";
 import { buildsApi } from "./resources/builds.ts";
 import { configVarsApi } from "./resources/config-vars.ts";
 import { attachApi, dynosApi, waitingDynos } from "./resources/dynos.ts";
+import { domainsApi } from "./resources/domains.ts";
 import { dynoSizesApi } from "./resources/dyno-sizes.ts";
 import { featuresApi } from "./resources/features.ts";
 import { formationApi } from "./resources/formation.ts";
 import { logSessionsApi, logStreamsApi, openLogSessions } from "./resources/log-sessions.ts";
 import { releaseOutputsApi, releasesApi } from "./resources/releases.ts";
+import { sniEndpointsApi } from "./resources/sni-endpoints.ts";
+import { visitorRulesApi } from "./resources/visitor-rules.ts";
 import { respondToError, respondToUnknownRoute } from "./respond-to-error.ts";
 
 export type Api = ReturnType<typeof createApi>;
@@ -46,13 +50,17 @@ export function createApi(platform: Platform, options: { attachLimitMs?: number 
       .route("/account", accountApi())
       .route("/dyno-sizes", dynoSizesApi(platform))
       .route("/apps", appsApi(platform))
+      .route("/apps", acmApi(platform))
       .route("/apps", buildsApi(platform))
       .route("/apps", configVarsApi(platform))
+      .route("/apps", domainsApi(platform))
       .route("/apps", dynosApi(platform, waiting))
       .route("/apps", featuresApi(platform))
       .route("/apps", formationApi(platform))
       .route("/apps", logSessionsApi(platform, sessions))
       .route("/apps", releasesApi(platform))
+      .route("/apps", sniEndpointsApi(platform))
+      .route("/apps", visitorRulesApi(platform))
   );
 }
 

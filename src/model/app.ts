@@ -23,6 +23,8 @@ export const apps = sqliteTable("apps", {
   sleepAfterMs: integer(),
   /** Its formation is stopped until the next request. */
   asleep: integer({ mode: "boolean" }).notNull().default(false),
+  /** Its domains get certificates by themselves, where the server has an authority for them. */
+  acm: integer({ mode: "boolean" }).notNull().default(true),
   createdAt: integer({ mode: "timestamp_ms" }).notNull(),
   updatedAt: integer({ mode: "timestamp_ms" }).notNull(),
 });
@@ -86,7 +88,7 @@ export function updateApp(
   database: Database,
   app: App,
   change: Partial<
-    Pick<App, "name" | "maintenance" | "buildpack" | "features" | "sleepAfterMs" | "asleep">
+    Pick<App, "name" | "maintenance" | "buildpack" | "features" | "sleepAfterMs" | "asleep" | "acm">
   >,
 ): App {
   if (change.name !== undefined && change.name !== app.name) checkName(database, change.name);

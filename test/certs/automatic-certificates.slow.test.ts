@@ -62,7 +62,7 @@ function connectToRouter(router: RouterProcess, store: MemoryStore, port: number
       .flatMap(({ host, certificateChain, privateKey }) =>
         certificateChain === null || privateKey === null
           ? []
-          : [folder.put({ hosts: [host], certificateChain, privateKey })],
+          : [folder.put({ hosts: [host], certificateChain, privateKey: () => privateKey })],
       );
     // Of all the app's rules none may keep the CA away.
     const app = { httpsRedirect: true, maintenance: false, allowedAddresses: ["127.0.0.0/8"] };

@@ -3,7 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createApi } from "../../src/api/api.ts";
 import { type AttachSession, websocket } from "../../src/api/attach-socket.ts";
+import { openCertificates } from "../../src/deploy/certificates.ts";
+import { openDomains } from "../../src/deploy/domains.ts";
 import { scaledFormation } from "../../src/deploy/scale.ts";
+import { changeVisitorRules } from "../../src/deploy/visitor-rules.ts";
 import type { AttachedDyno } from "../../src/dyno/attached-dyno.ts";
 import { hostEnvironment, spawn } from "../../src/lib/exec.ts";
 import { PlatformError } from "../../src/lib/platform-error.ts";
@@ -62,6 +65,10 @@ function localPlatform(urls: { api: string; git: string; domain: string }) {
     });
   };
   let runNumber = 1000;
+  const ofDomains = {
+    ...{ database, vault, logs, platformDomain: new URL(`http://${urls.domain}`).hostname },
+    ...{ hasAuthority: true, hasHttps: true, routesChanged: () => Promise.resolve() },
+  };
 
   const platform = {
     database,
@@ -116,7 +123,11 @@ function localPlatform(urls: { api: string; git: string; domain: string }) {
       return after;
     },
     setFeature: (app, name, enabled) =>
-      updateApp(database, app, { features: { ...app.features, [name]: enabled } }),
+      Promise.resolve(updateApp(database, app, { features: { ...app.features, [name]: enabled } })),
+    domains: openDomains(ofDomains),
+    certificates: openCertificates(ofDomains),
+    changeVisitorRules: (app, options) => changeVisitorRules(ofDomains, app, options),
+    publicAddresses: () => ["203.0.113.7"],
     setSleep: (app, sleepAfterMs) => Promise.resolve(updateApp(database, app, { sleepAfterMs })),
     runInside: (app, { dyno, command, environment, terminal }) =>
       attachedProcess(app, dyno, {

@@ -12,7 +12,7 @@ async function startTlsRouter() {
   const router = await startTestRouter({ https: true });
   const folder = openCertificateFolder(`${router.dir}/certificates`);
   const certificate = folder.put({
-    ...{ hosts: ["demo.test", "other.test"], privateKey: made.privateKey },
+    ...{ hosts: ["demo.test", "other.test"], privateKey: () => made.privateKey },
     certificateChain: made.certificate,
   });
   return { router, certificate };

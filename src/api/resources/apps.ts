@@ -60,12 +60,12 @@ export const appsApi = (platform: Platform) => {
     });
 };
 
-function presentApp({ database, urls }: Platform, app: App) {
+export function presentApp({ database, urls, certificates }: Platform, app: App) {
   const release = currentRelease(database, app);
   const slug = release?.slugId ? findSlug(database, release.slugId) : undefined;
   const stack = { id: stableId("stack", app.stack), name: app.stack };
   return {
-    acm: false,
+    acm: app.acm && certificates.hasAuthority,
     archived_at: null,
     build_stack: stack,
     buildpack_provided_description: slug?.buildpackDescription ?? null,

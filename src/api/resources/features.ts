@@ -22,10 +22,10 @@ export const featuresApi = (platform: Platform) =>
       const app = findApp(platform.database, c.req.param("app"));
       return c.json(presentFeature(app, findFeature(c.req.param("feature"))));
     })
-    .patch("/:app/features/:feature", body(change), (c) => {
+    .patch("/:app/features/:feature", body(change), async (c) => {
       const app = findApp(platform.database, c.req.param("app"));
       const feature = findFeature(c.req.param("feature"));
-      const changed = platform.setFeature(app, feature.name, c.req.valid("json").enabled);
+      const changed = await platform.setFeature(app, feature.name, c.req.valid("json").enabled);
       return c.json(presentFeature(changed, feature));
     });
 
