@@ -231,7 +231,9 @@ export function createAutomaticCertificates(
     const { certificateChain, privateKey, issuer, notBeforeMs, notAfterMs } = issued;
     const now: AutomaticCertificate = {
       ...{ host: certificate.host, status: "issued", reason: null, failures: 0 },
-      ...{ nextAttemptAtMs: 0, certificateChain, privateKey, issuer, notBeforeMs, notAfterMs },
+      ...{ certificateChain, privateKey, issuer, notBeforeMs, notAfterMs },
+      // Whatever the clocks here and there say, none is renewed more than three times in its life.
+      nextAttemptAtMs: nowMs() + (notAfterMs - notBeforeMs) / 3,
     };
     store.save(now);
     // What keeps it from the router is no failure of the name, and is tried again with the next table.

@@ -80,10 +80,12 @@ export function createCertificateStore(options: {
         const row = rows.get(host);
         if (!row) return pendingCertificate(host);
         const certificate = asCertificate(vault, row);
+        if (row.directoryUrl === null || row.directoryUrl === directoryUrl) return certificate;
         // Another authority was chosen: what there is serves on until it has signed too.
-        return row.directoryUrl === null || row.directoryUrl === directoryUrl
-          ? certificate
-          : { ...certificate, notBeforeMs: null, notAfterMs: null };
+        const undated = { notBeforeMs: null, notAfterMs: null };
+        return certificate.status === "issued"
+          ? { ...certificate, ...undated, nextAttemptAtMs: 0 }
+          : { ...certificate, ...undated };
       });
     },
     save(certificate) {

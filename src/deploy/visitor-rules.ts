@@ -58,10 +58,7 @@ export async function changeVisitorRules(
 }
 
 /** The rules after a change; a wrong one is refused with all of it. */
-export function changedVisitorRules(
-  before: VisitorRules,
-  change: VisitorRulesChange,
-): VisitorRules {
+function changedVisitorRules(before: VisitorRules, change: VisitorRulesChange): VisitorRules {
   const { passwords, ...others } = change;
   const given = Object.entries(others).filter(([, value]) => value !== undefined);
   const after: VisitorRules = { ...before, ...Object.fromEntries(given) };

@@ -1,5 +1,6 @@
 import { Hono } from "hono";
 import { z } from "zod";
+import { isAutomatic } from "../../deploy/automatic-certificates.ts";
 import { PlatformError } from "../../lib/platform-error.ts";
 import { type App, findApp } from "../../model/app.ts";
 import {
@@ -86,7 +87,7 @@ function presentDomain(platform: Platform, app: App, domain: Domain) {
   const { id, hostname, sniEndpointId } = domain;
   const endpoint = sniEndpointId === null ? null : findSniEndpoint(database, app, sniEndpointId);
   const automatic =
-    app.acm && endpoint === null && platform.certificates.hasAuthority
+    platform.certificates.hasAuthority && isAutomatic(app, domain)
       ? (lookUpAutomaticCertificate(database, hostname) ?? "pending")
       : null;
   return {

@@ -13,10 +13,9 @@ import { body } from "../body.ts";
 const limit = z
   .object({
     requests: z.int().min(1).max(1_000_000),
-    seconds: z.int().min(1).max(86_400).default(1),
+    seconds: z.int().min(1).max(86_400).optional(),
     burst: z.int().min(1).max(1_000_000).optional(),
   })
-  .transform(({ burst, ...rate }): RequestLimit => ({ ...rate, burst: burst ?? rate.requests }))
   .nullish();
 const change = z.strictObject({
   /** By user name; `null` takes one away. */
@@ -60,14 +59,20 @@ export const visitorRulesApi = (platform: Platform) => {
             includeSubDomains: given.hsts.include_sub_domains,
             preload: given.hsts.preload,
           },
-          appLimit: given.rate_limits?.app,
-          clientLimit: given.rate_limits?.client,
+          appLimit: limitOf(given.rate_limits?.app),
+          clientLimit: limitOf(given.rate_limits?.client),
         },
         user: c.var.account,
       });
       return c.json(presentRules(app, rules));
     });
 };
+
+function limitOf(given: z.output<typeof limit>): RequestLimit | null | undefined {
+  if (!given) return given;
+  const { requests, seconds = 1, burst = requests } = given;
+  return { requests, seconds, burst };
+}
 
 /** Passwords never come out, not even as what is kept of them. */
 function presentRules(app: App, rules: VisitorRules) {
