@@ -16,6 +16,7 @@ import {
 import type { Database } from "../model/database.ts";
 import { type Domain, listDomains } from "../model/domain.ts";
 import { currentRelease } from "../model/release.ts";
+import { privateKeyOf } from "../model/sni-endpoint.ts";
 import type { Vault } from "../model/vault.ts";
 
 /** What decides which hosts get a certificate by themselves. */
@@ -118,14 +119,24 @@ function sentenceOf(
 }
 
 function asCertificate(vault: Vault, row: AutomaticCertificateRow): AutomaticCertificate {
-  const { host, status, reason, failures, certificateChain, sealedKey, issuer } = row;
+  const { host, status, reason, failures } = row;
+  const state = { host, status, reason, failures, nextAttemptAtMs: row.nextAttemptAt.getTime() };
+  const privateKey = openedKey(vault, row);
+  // A key that cannot be read is no certificate; it takes no other name with it.
+  if (privateKey === null) return { ...pendingCertificate(host), ...state };
   return {
-    ...{ host, status, reason, failures, certificateChain, issuer },
-    nextAttemptAtMs: row.nextAttemptAt.getTime(),
-    privateKey: sealedKey && (vault.open(sealedKey).privateKey ?? null),
+    ...{ ...state, privateKey, certificateChain: row.certificateChain, issuer: row.issuer },
     notBeforeMs: row.startsAt?.getTime() ?? null,
     notAfterMs: row.expiresAt?.getTime() ?? null,
   };
+}
+
+function openedKey(vault: Vault, { sealedKey }: AutomaticCertificateRow): string | null {
+  try {
+    return sealedKey && privateKeyOf(vault, { sealedKey });
+  } catch {
+    return null;
+  }
 }
 
 function asRow(vault: Vault, certificate: AutomaticCertificate) {

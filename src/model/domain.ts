@@ -93,6 +93,11 @@ export function createDomain(
       "invalid_params",
       `${hostname} belongs to this server itself (${platformDomain}): an app gets such a name by stator apps:rename, or choose a domain of your own.`,
     );
+  if (isBelow(platformDomain, hostname))
+    throw new PlatformError(
+      "invalid_params",
+      `${hostname} cannot be added: ${platformDomain}, below which are this server's own names, would be a part of it.`,
+    );
   return database.transaction((transaction) => {
     const all = transaction.select().from(domains).all();
     if (all.filter(({ appId }) => appId === app.id).length >= mostDomainsOfApp)
