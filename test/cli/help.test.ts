@@ -32,7 +32,7 @@ test("every topic and every command explains itself, with all of its flags", asy
 });
 
 test("lists and infos all take --json", () => {
-  for (const name of "apps info ps logs config config:get releases releases:info maintenance auth:whoami".split(
+  for (const name of "apps info ps logs config config:get releases releases:info maintenance auth:whoami domains domains:info certs certs:info certs:auto visitors".split(
     " ",
   ))
     expect(Object.keys(commands.get(name)?.flags ?? {})).toContain("json");
