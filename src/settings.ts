@@ -202,7 +202,13 @@ export function readServerSettings(
     email: optional("STATOR_ACME_EMAIL", z.email(), "an e-mail address"),
     caBundlePath: optional("STATOR_ACME_CA_BUNDLE", readableFile, `${file} read`),
     isPublic: acmeDirectory === letsEncrypt,
-    httpPort: read(null, "STATOR_ACME_HTTP_PORT", port, "a port from 1 to 65535", 80),
+    httpPort: read(
+      null,
+      "STATOR_ACME_HTTP_PORT",
+      port.refine((number) => number > 0),
+      "a port from 1 to 65535",
+      80,
+    ),
     dnsHook: optional("STATOR_ACME_DNS_HOOK", executableFile, `${file} executed`),
     dnsServers: optional(
       "STATOR_ACME_DNS_SERVERS",
