@@ -205,7 +205,8 @@ export async function createPlatform(
   );
   const store = createCertificateStore({
     ...{ database, vault, names, directoryUrl: acme?.directoryUrl ?? "" },
-    tell: (app, message) => tell({ logs }, app, message),
+    tell: (app, message) =>
+      app ? tell({ logs }, app, message) : void process.stderr.write(`${message}\n`),
   });
   const automatic =
     acme &&

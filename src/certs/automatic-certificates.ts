@@ -64,6 +64,8 @@ export interface AutomaticCertificateOptions {
   /** A certificate has come: bring it to the router. */
   onIssued: (certificate: AutomaticCertificate) => Promise<void>;
   backOff?: BackOff;
+  /** So many certificates at most are ordered in an hour for names that have none yet. */
+  newOrdersPerHour?: number;
   nowMs?: () => number;
 }
 
@@ -76,6 +78,12 @@ export interface AutomaticCertificates {
 }
 
 const atOnce = 4;
+/**
+ * Let's Encrypt takes 300 orders of an account in three hours: whoever adds names by the hundred must
+ * not use up what renewals need.
+ */
+const usualNewOrdersPerHour = 80;
+const hourMs = 3_600_000;
 /** An order whose server has died is begun anew after so long. */
 const takenUpAfterMs = 30_000;
 
@@ -95,6 +103,10 @@ export function pendingCertificate(host: string): AutomaticCertificate {
   };
 }
 
+function isNew({ certificateChain }: AutomaticCertificate): boolean {
+  return certificateChain === null;
+}
+
 /** Whether the CA is to be asked for a name now. */
 function isDue(certificate: AutomaticCertificate, nowMs: number): boolean {
   const { notBeforeMs, notAfterMs, nextAttemptAtMs } = certificate;
@@ -109,7 +121,9 @@ export function createAutomaticCertificates(
 ): AutomaticCertificates {
   const { store, authority } = options;
   const { backOff = usualBackOff, nowMs = Date.now, isReachable = () => true } = options;
+  const { newOrdersPerHour = usualNewOrdersPerHour } = options;
   const underWay = new Set<string>();
+  let newOrdersAtMs: number[] = [];
   let preparing = false;
 
   /** One for each pass: it remembers what it was told, and an owner may just have put it right. */
@@ -132,12 +146,15 @@ export function createAutomaticCertificates(
 
   /** Renewals first, then those that have failed least: nobody gets before others by failing. */
   function listDue(): AutomaticCertificate[] {
-    const rank = ({ certificateChain }: AutomaticCertificate) =>
-      certificateChain === null ? 1 : 0;
+    newOrdersAtMs = newOrdersAtMs.filter((atMs) => atMs > nowMs() - hourMs);
+    const takesNew = newOrdersAtMs.length + underWay.size < newOrdersPerHour;
     return store
       .list()
       .filter((one) => !underWay.has(one.host) && isDue(one, nowMs()))
-      .toSorted((one, other) => rank(one) - rank(other) || one.failures - other.failures);
+      .filter((one) => takesNew || !isNew(one))
+      .toSorted(
+        (one, other) => Number(isNew(one)) - Number(isNew(other)) || one.failures - other.failures,
+      );
   }
 
   async function prepare(): Promise<Pass | undefined> {
@@ -171,11 +188,11 @@ export function createAutomaticCertificates(
       const checked = await precheck(host, responder, pass);
       if (!checked.ok) return fail(certificate, checked.reason);
       // First, so that neither a crash nor a full disk has the CA asked again and again.
-      const isFirst = certificate.certificateChain === null;
       store.save({
         ...{ ...certificate, nextAttemptAtMs: nowMs() + takenUpAfterMs },
-        ...(isFirst ? { status: "dns-verified", reason: null } : {}),
+        ...(isNew(certificate) ? { status: "dns-verified", reason: null } : {}),
       });
+      if (isNew(certificate)) newOrdersAtMs.push(nowMs());
       const ordered = await orderCertificate(host, { authority, account, responder });
       const { names, ...issued } = checkCertificate(
         ordered.certificateChain,

@@ -65,7 +65,8 @@ export function createCertificateStore(options: {
   vault: Vault;
   names: AutomaticNames;
   directoryUrl: string;
-  tell: (app: App, message: string) => void;
+  /** To the app, or to the operator where it is a name of the platform's. */
+  tell: (app: App | null, message: string) => void;
 }): CertificateStore & { close(): void } {
   const { database, vault, names, directoryUrl, tell } = options;
   let closed = false;
@@ -92,7 +93,7 @@ export function createCertificateStore(options: {
     save(certificate) {
       const wanted = closed ? undefined : automaticHosts(database, names);
       if (!wanted?.has(certificate.host)) return;
-      const app = wanted.get(certificate.host);
+      const app = wanted.get(certificate.host) ?? null;
       const before = lookUpAutomaticCertificate(database, certificate.host);
       const isNew = certificate.certificateChain !== before?.certificateChain;
       saveAutomaticCertificate(database, {
@@ -100,7 +101,7 @@ export function createCertificateStore(options: {
         directoryUrl: isNew ? directoryUrl : (before?.directoryUrl ?? null),
       });
       const said = sentenceOf(before, certificate);
-      if (app && said !== undefined) tell(app, said);
+      if (said !== undefined) tell(app, said);
     },
     close: () => void (closed = true),
   };

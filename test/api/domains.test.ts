@@ -69,7 +69,13 @@ test("clause 96: a domain has Heroku's shape, and the cname is in the answer", a
 
 test("an app's own name is listed, and can be looked at, but not changed", async () => {
   const own = `${app.name}.localhost`;
+  saveAutomaticCertificate(served.platform.database, {
+    ...{ host: "*.localhost", status: "failing", reason: "No hook.", failures: 1 },
+    ...{ nextAttemptAt: new Date(0), certificateChain: null, sealedKey: null },
+    ...{ directoryUrl: null, issuer: null, startsAt: null, expiresAt: null },
+  });
   const { status, body } = await send("GET", `/domains/${own}`);
+  expect([body.acm_status, body.acm_status_reason]).toEqual(["failing", "No hook."]);
   expect([status, body.hostname, body.kind]).toEqual([200, own, "heroku"]);
   for (const word of [own, body.id]) {
     const refused = await send("DELETE", `/domains/${word}`);

@@ -109,9 +109,14 @@ function presentDomain(platform: Platform, app: App, domain: Domain) {
 
 /** The name that each app has from the platform. */
 function presentOwnName(platform: Platform, app: App): ReturnType<typeof presentDomain> {
+  const { database, certificates } = platform;
   const hostname = ownNameOf(platform, app);
+  const automatic = certificates.hasAuthority
+    ? (lookUpAutomaticCertificate(database, hostname) ??
+      lookUpAutomaticCertificate(database, hostname.replace(app.name, "*")))
+    : undefined;
   return {
-    ...presentAutomatic(null),
+    ...presentAutomatic(automatic ?? null),
     app: { id: app.id, name: app.name },
     cname: null,
     created_at: app.createdAt.toISOString(),
