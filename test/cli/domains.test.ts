@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { writeFileSync } from "node:fs";
+import { statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { execOk } from "../../src/lib/exec.ts";
 import {
   type AutomaticCertificateRow,
   saveAutomaticCertificate,
@@ -160,6 +161,34 @@ test("a certificate of one's own goes to the domains that it is for and that hav
   );
   expect(await refused("certs:add", "absent.crt", "two.key", "-a", app)).toContain(
     "absent.crt can't be read",
+  );
+});
+
+test("a key and a request are made here, and take no file's place", async () => {
+  const app = await makeApp();
+  const made = await ok(
+    ...["certs:generate", "*.made.test", "--owner", "A/B=C", "--country", "DE", "-a", app],
+  );
+  expect(made.err).toBe(
+    "Your key and certificate signing request have been generated.\nSubmit the CSR in 'wildcard.made.test.csr' to your preferred certificate authority.\nWhen you've received your certificate, run:\n$ stator certs:add CERTFILE wildcard.made.test.key\n",
+  );
+  const keyPath = join(person.cwd, "wildcard.made.test.key");
+  expect(statSync(keyPath).mode & 0o777).toBe(0o600);
+  const request = await execOk([
+    ...(["openssl", "req", "-noout", "-verify", "-text", "-in"] as const),
+    join(person.cwd, "wildcard.made.test.csr"),
+  ]);
+  expect(request).toContain("DNS:*.made.test");
+  expect(request).toMatch(/Subject: C ?= ?DE, O ?= ?A\/B=C, CN ?= ?\*\.made\.test/);
+  expect(await refused("certs:generate", "*.made.test", "-a", app)).toContain(
+    "wildcard.made.test.key is there already",
+  );
+  const own = await ok("certs:generate", "own.made.test", "--selfsigned", "-a", app);
+  expect(own.err).toEndWith("$ stator certs:add own.made.test.crt own.made.test.key\n");
+  await ok("certs:add", "own.made.test.crt", "own.made.test.key", "-a", app);
+  expect(await refused("certs:generate", "../x", "-a", app)).toContain("is not a domain");
+  expect(await refused("certs:generate", "x.test", "--keysize", "512", "-a", app)).toContain(
+    "must be 2048, 3072 or 4096",
   );
 });
 
