@@ -20,7 +20,10 @@ let options: StatorOptions = {};
 const startAgain = () => stator.restart(options);
 
 /** The server with a certificate authority, which asks where the router listens. */
-async function chooseAuthority(authority: Awaited<ReturnType<typeof startPebble>>) {
+async function chooseAuthority(
+  authority: Awaited<ReturnType<typeof startPebble>>,
+  variables: Record<string, string> = {},
+) {
   options = {
     flags: ["--stop-dynos", "--https", String(httpsPort)],
     variables: {
@@ -28,6 +31,7 @@ async function chooseAuthority(authority: Awaited<ReturnType<typeof startPebble>
       STATOR_ACME_CA_BUNDLE: authority.caBundlePath,
       STATOR_ACME_DNS_SERVERS: authority.dnsServer,
       STATOR_ACME_HTTP_PORT: String(stator.port),
+      ...variables,
     },
   };
   // Not in order: it would take the dynos and the router with it.
@@ -267,6 +271,36 @@ test("another authority with short-lived certificates: both take over without a 
   expect(first).toBe(old.issuer);
   expect(second).not.toBe(first);
   expect(third).toBe(second);
+  await chooseAuthority(pebble);
+});
+
+test("with a hook for DNS, wildcards of apps and of the platform itself get certificates", async () => {
+  const hook = join(person.cwd, "hook");
+  const record = '{\\"host\\":\\"$2.\\",\\"value\\":\\"$3\\"}';
+  writeFileSync(
+    hook,
+    `#!/bin/sh
+case $1 in present) verb=set-txt ;; remove) verb=clear-txt ;; esac
+exec curl -fsS -d "${record}" ${pebble.dnsManagementUrl}/$verb
+`,
+    { mode: 0o700 },
+  );
+  await ok("domains:add", "*.wild.test", "-a", "shop");
+  await until("it needs the hook", async () =>
+    (await ok("certs:auto", "-a", "shop")).out.includes("*.wild.test needs DNS-01"),
+  );
+  await chooseAuthority(pebble, { STATOR_ACME_DNS_HOOK: hook });
+  await ok("certs:auto:refresh", "-a", "shop");
+  await ok("domains:wait", "*.wild.test", "-a", "shop");
+  const answer = await tls("any.wild.test");
+  expect([answer.body, answer.certificate.subjectAltName]).toEqual([
+    ...["version one", "DNS:*.wild.test"],
+  ]);
+  expect(tls("a.b.wild.test")).rejects.toThrow();
+  for (const host of ["empty.localhost", "api.localhost"])
+    await until(`${host} has the platform's`, async () =>
+      (await tls(host)).certificate.subjectAltName!.startsWith("DNS:*.localhost"),
+    );
   await chooseAuthority(pebble);
 });
 
