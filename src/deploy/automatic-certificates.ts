@@ -97,8 +97,15 @@ export function createCertificateStore(options: {
       const before = lookUpAutomaticCertificate(database, certificate.host);
       const isNew = certificate.certificateChain !== before?.certificateChain;
       saveAutomaticCertificate(database, {
-        ...asRow(vault, certificate),
-        directoryUrl: isNew ? directoryUrl : (before?.directoryUrl ?? null),
+        ...{ ...asRow(vault, certificate), directoryUrl },
+        // What is said of the one that serves on stays as it is.
+        ...(before && !isNew
+          ? {
+              directoryUrl: before.directoryUrl,
+              startsAt: before.startsAt,
+              expiresAt: before.expiresAt,
+            }
+          : {}),
       });
       const said = sentenceOf(before, certificate);
       if (said !== undefined) tell(app, said);

@@ -99,23 +99,17 @@ export function createDomain(
       `${hostname} cannot be added: ${platformDomain}, below which are this server's own names, would be a part of it.`,
     );
   return database.transaction((transaction) => {
-    const all = transaction.select().from(domains).all();
+    const all = transaction
+      .select({ hostname: domains.hostname, appId: apps.id, ownerId: apps.ownerId })
+      .from(domains)
+      .innerJoin(apps, eq(apps.id, domains.appId))
+      .all();
     if (all.filter(({ appId }) => appId === app.id).length >= mostDomainsOfApp)
       throw new PlatformError(
         "invalid_params",
         `${app.name} has ${mostDomainsOfApp} domains, and may not have more. One for many names: *.example.com`,
       );
-    const owners = new Map(
-      transaction
-        .select()
-        .from(apps)
-        .all()
-        .map((one) => [one.id, one]),
-    );
-    refuseTaken(hostname, {
-      app,
-      all: all.map((domain) => ({ ...domain, ownerId: owners.get(domain.appId)?.ownerId })),
-    });
+    refuseTaken(hostname, { app, all });
     const now = new Date();
     return transaction
       .insert(domains)
@@ -134,13 +128,7 @@ export function createDomain(
  */
 function refuseTaken(
   hostname: string,
-  {
-    app,
-    all,
-  }: {
-    app: App;
-    all: Pick<Domain & { ownerId: string | undefined }, "hostname" | "appId" | "ownerId">[];
-  },
+  { app, all }: { app: App; all: { hostname: string; appId: string; ownerId: string }[] },
 ): void {
   const same = all.find((domain) => domain.hostname === hostname);
   if (same)

@@ -27,7 +27,10 @@ export const domainsApi = (platform: Platform) => {
   return new Hono<ApiEnvironment>()
     .get("/:app/domains", (c) => {
       const app = findApp(database, c.req.param("app"));
-      const custom = listDomains(database, app).map((one) => presentDomain(platform, app, one));
+      const addresses = platform.publicAddresses();
+      const custom = listDomains(database, app).map((one) =>
+        presentDomain(platform, app, one, addresses),
+      );
       return c.json(
         pageOf(c, [presentOwnName(platform, app), ...custom], {
           hostname: (one) => one.hostname,
@@ -82,7 +85,12 @@ function findCustom(platform: Platform, app: App, idOrHostname: string): Domain 
   );
 }
 
-function presentDomain(platform: Platform, app: App, domain: Domain) {
+function presentDomain(
+  platform: Platform,
+  app: App,
+  domain: Domain,
+  addresses: string[] = platform.publicAddresses(),
+) {
   const { database } = platform;
   const { id, hostname, sniEndpointId } = domain;
   const endpoint = sniEndpointId === null ? null : findSniEndpoint(database, app, sniEndpointId);
@@ -96,7 +104,7 @@ function presentDomain(platform: Platform, app: App, domain: Domain) {
     cname: ownNameOf(platform, app) as string | null,
     created_at: domain.createdAt.toISOString(),
     /** Ours: where a name that cannot have a CNAME is pointed to. */
-    dns_addresses: platform.publicAddresses(),
+    dns_addresses: addresses,
     hostname,
     id,
     kind: "custom" as "custom" | "heroku",
