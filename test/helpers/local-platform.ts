@@ -234,7 +234,7 @@ function attachedProcess(
     await child.exited;
   };
   return {
-    ...{ app, dyno, ended: child.exited, stop },
+    ...{ app, dyno, ended: child.exited, stop, watchMemory: () => {} },
     attach(newClient) {
       client = newClient;
       for (const bytes of waiting.splice(0)) void client.output(bytes);
