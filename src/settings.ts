@@ -216,6 +216,10 @@ export interface CliSettings {
   api: string | undefined;
   token: string | undefined;
   terminal: { term: string; colour: boolean };
+  /** The person's shell, as `/bin/bash`. */
+  shell: string;
+  /** All of it, for a program of the person's own that is run in his name. */
+  inherited: Record<string, string>;
 }
 
 export function readCliSettings(variables: Variables = process.env): CliSettings {
@@ -231,6 +235,12 @@ export function readCliSettings(variables: Variables = process.env): CliSettings
       term: variables.TERM ?? "dumb",
       colour: Boolean(process.stdout.isTTY) && variables.NO_COLOR === undefined,
     },
+    shell: variables.SHELL ?? "/bin/sh",
+    inherited: Object.fromEntries(
+      Object.entries(variables).filter(
+        (entry): entry is [string, string] => entry[1] !== undefined,
+      ),
+    ),
   };
 }
 
