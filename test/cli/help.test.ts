@@ -1,6 +1,8 @@
 import { afterAll, expect, test } from "bun:test";
+import { join } from "node:path";
 import packageJson from "../../package.json";
 import { commands, topics } from "../../src/cli/commands/registry.ts";
+import { commandReference } from "../../src/cli/reference.ts";
 import { version } from "../../src/cli/version.ts";
 import { commandLine } from "../helpers/command-line.ts";
 
@@ -29,6 +31,11 @@ test("every topic and every command explains itself, with all of its flags", asy
     expect(out).toStartWith(command.summary);
     for (const flag of Object.keys(command.flags)) expect(out).toContain(`--${flag}`);
   }
+});
+
+test("docs/commands.md says what the program says: bun run docs", async () => {
+  const path = join(import.meta.dir, "../../docs/commands.md");
+  expect(await Bun.file(path).text()).toBe(commandReference(topics));
 });
 
 test("lists and infos all take --json", () => {
