@@ -49,10 +49,10 @@ test("what was mistyped is told, with the nearest word, and status 2", async () 
   expect(await stator("relases")).toMatchObject({
     status: 2,
     out: "",
-    err: " ▸    relases is not a stator command.\n ▸    Perhaps you meant releases.\n ▸    See all: stator help\n",
+    err: " ▸    relases is not a stator command.\n ▸    Did you mean releases?\n ▸    See all: stator help\n",
   });
   expect((await stator("zzzzzzzz")).err).not.toContain("Perhaps");
-  expect((await stator("help", "confg")).err).toContain("Perhaps you meant config");
+  expect((await stator("help", "confg")).err).toContain("Did you mean config?");
   const flag = await stator("apps", "--nope");
   expect(flag.status).toBe(2);
   expect(flag.err).toContain("'--nope'");
