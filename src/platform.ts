@@ -71,6 +71,8 @@ export interface Platform {
   scale(app: App, options: { updates: FormationUpdate[]; user: Account }): Formation[];
   /** The sizes that dynos can have. */
   sizes: DynoSizes;
+  /** What apps are built for and run on: `heroku-24`. */
+  stack: string;
   setFeature(app: App, name: string, enabled: boolean): App;
   /** After so long without a request the app's dynos sleep; `null`: never, but for the size Eco. */
   setSleep(app: App, afterMs: number | null): Promise<App>;
@@ -250,6 +252,7 @@ export async function createPlatform(
     scale: (app, options) =>
       scale({ database, logs, supervisor, sizes, machineBytes: totalmem() }, app, options),
     sizes,
+    stack,
     setFeature: (app, name, enabled) =>
       updateApp(database, app, { features: { ...app.features, [name]: enabled } }),
     async setSleep(app, afterMs) {

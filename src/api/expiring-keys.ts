@@ -22,6 +22,10 @@ export class ExpiringKeys<Thing> {
     return key;
   }
 
+  get size(): number {
+    return this.#things.size;
+  }
+
   find(key: string): Thing | undefined {
     return this.#things.get(key)?.thing;
   }

@@ -6,17 +6,23 @@ const statusOf = {
   bad_request: 400,
   unauthorized: 401,
   forbidden: 403,
+  two_factor: 403,
   not_found: 404,
   not_acceptable: 406,
   conflict: 409,
   gone: 410,
+  precondition_failed: 412,
   invalid_params: 422,
+  rate_limit: 429,
+  not_implemented: 501,
   unavailable: 503,
 } as const satisfies Record<ErrorId, number>;
 
 export const respondToError: ErrorHandler = (error, c) => {
-  if (error instanceof PlatformError)
-    return c.json({ id: error.id, message: error.message }, statusOf[error.id]);
+  if (error instanceof PlatformError) {
+    const { id, message, resource } = error;
+    return c.json({ id, message, ...(resource && { resource }) }, statusOf[id]);
+  }
   if (error instanceof HTTPException)
     return c.json({ id: "bad_request", message: error.message }, error.status);
   console.error(`${c.req.method} ${new URL(c.req.url).pathname}`, error);
@@ -29,11 +35,11 @@ export const respondToError: ErrorHandler = (error, c) => {
   );
 };
 
-export const respondToUnknownRoute: NotFoundHandler = (c) =>
-  c.json(
-    {
-      id: "not_found",
-      message: `The API has no ${c.req.method} ${c.req.path.slice(0, 200)}.`,
-    },
-    404,
-  );
+/** What there is stands in `/openapi.json`. */
+export function unknownRoute(method: string, path: string): PlatformError {
+  return new PlatformError("not_found", `The API has no ${method} ${path.slice(0, 200)}.`);
+}
+
+export const respondToUnknownRoute: NotFoundHandler = (c) => {
+  throw unknownRoute(c.req.method, c.req.path);
+};

@@ -109,6 +109,7 @@ function localPlatform(urls: { api: string; git: string; domain: string }) {
       stopped.push(name);
     },
     sizes,
+    stack: "heroku-24",
     noDiskQuota: null,
     scale(app, { updates }) {
       const after = scaledFormation(listFormation(database, app), updates, { app, sizes });

@@ -1,19 +1,18 @@
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import { PlatformError } from "../../lib/platform-error.ts";
 import type { DynoSize } from "../../model/dyno-size.ts";
 import type { Platform } from "../../platform.ts";
-import type { ApiEnvironment } from "../authenticate.ts";
 import { pageOf } from "../list-range.ts";
+import { account, type ApiEnvironment, member } from "../policy.ts";
 import { stableId } from "../stable-id.ts";
 
-export const dynoSizesApi = ({ sizes }: Platform) =>
-  new Hono<ApiEnvironment>()
-    .get("/", (c) =>
-      c.json(
-        pageOf(c, sizes.list.map(presentSize), { name: (one) => one.name, id: (one) => one.id }),
-      ),
-    )
-    .get("/:size", (c) => {
+export const dynoSizesApi = ({ sizes }: Platform) => {
+  const list = (c: Context) =>
+    pageOf(c, sizes.list.map(presentSize), { name: (one) => one.name, id: (one) => one.id });
+  return new Hono<ApiEnvironment>()
+    .get("/dyno-sizes", account("read"), (c) => c.json(list(c)))
+    .get("/apps/:app/available-dyno-sizes", member("read"), (c) => c.json(list(c)))
+    .get("/dyno-sizes/:size", account("read"), (c) => {
       const wanted = c.req.param("size");
       const found = sizes.find(wanted) ?? sizes.list.find(({ name }) => idOf(name) === wanted);
       if (!found)
@@ -23,6 +22,7 @@ export const dynoSizesApi = ({ sizes }: Platform) =>
         );
       return c.json(presentSize(found));
     });
+};
 
 function idOf(name: string): string {
   return stableId("dyno-size", name);

@@ -3,16 +3,16 @@ import { z } from "zod";
 import type { AttachedProgram } from "../../dyno/attached-dyno.ts";
 import { PlatformError } from "../../lib/platform-error.ts";
 import { logTime } from "../../logs/log-line.ts";
-import { type App, findApp } from "../../model/app.ts";
+import type { App } from "../../model/app.ts";
 import { type Dyno, dynoName } from "../../model/dyno.ts";
 import { listFormation } from "../../model/formation.ts";
 import { findRelease, listReleases, type Release } from "../../model/release.ts";
 import type { Platform } from "../../platform.ts";
 import { AttachSession } from "../attach-socket.ts";
-import type { ApiEnvironment } from "../authenticate.ts";
 import { body } from "../body.ts";
 import { ExpiringKeys } from "../expiring-keys.ts";
 import { pageOf } from "../list-range.ts";
+import { account, type ApiEnvironment, member } from "../policy.ts";
 
 const environment = z.record(
   z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "is not a name of an environment variable"),
@@ -75,14 +75,14 @@ export const dynosApi = (platform: Platform, waiting: ExpiringKeys<WaitingDyno>)
   const attachUrlOf = (one: WaitingDyno) =>
     `${platform.urls.api.replace(/^http/, "ws")}/attach/${waiting.add(one)}`;
   return new Hono<ApiEnvironment>()
-    .get("/:app/dynos", (c) => {
-      const app = findApp(database, c.req.param("app"));
+    .get("/:app/dynos", member("read"), (c) => {
+      const { app } = c.var;
       const releases = new Map(listReleases(database, app).map((release) => [release.id, release]));
       const dynos = pageOf(c, platform.listDynos(app), { name: dynoName, id: (dyno) => dyno.id });
       return c.json(dynos.map((dyno) => presentDyno(app, dyno, releases.get(dyno.releaseId))));
     })
-    .post("/:app/dynos", body(oneOff), async (c) => {
-      const app = findApp(database, c.req.param("app"));
+    .post("/:app/dynos", member("write-protected"), body(oneOff), async (c) => {
+      const { app } = c.var;
       const wanted = c.req.valid("json");
       if (wanted.size && !platform.sizes.find(wanted.size)) throw noSuchSize(platform, wanted.size);
       if (wanted.type && listFormation(database, app).some(({ type }) => type === wanted.type))
@@ -109,17 +109,17 @@ export const dynosApi = (platform: Platform, waiting: ExpiringKeys<WaitingDyno>)
       const release = findRelease(database, app, dyno.releaseId);
       return c.json(presentDyno(app, dyno, release, attachUrl), 201);
     })
-    .delete("/:app/dynos", async (c) => {
-      await platform.restartDynos(findApp(database, c.req.param("app")));
+    .delete("/:app/dynos", member("write"), async (c) => {
+      await platform.restartDynos(c.var.app);
       return c.json({}, 202);
     })
-    .get("/:app/dynos/:dyno", (c) => {
-      const app = findApp(database, c.req.param("app"));
+    .get("/:app/dynos/:dyno", member("read"), (c) => {
+      const { app } = c.var;
       const dyno = findDyno(platform, app, c.req.param("dyno"));
       return c.json(presentDyno(app, dyno, findRelease(database, app, dyno.releaseId)));
     })
-    .post("/:app/dynos/:dyno", body(program), (c) => {
-      const app = findApp(database, c.req.param("app"));
+    .post("/:app/dynos/:dyno", member("write-protected"), body(program), (c) => {
+      const { app } = c.var;
       const dyno = findDyno(platform, app, c.req.param("dyno"));
       const { command, env, force_no_tty: noTty } = c.req.valid("json");
       const attached = platform.runInside(app, {
@@ -130,26 +130,26 @@ export const dynosApi = (platform: Platform, waiting: ExpiringKeys<WaitingDyno>)
       const release = findRelease(database, app, dyno.releaseId);
       return c.json(presentDyno(app, dyno, release, attachUrl), 201);
     })
-    .delete("/:app/dynos/:dyno", async (c) => {
-      const app = findApp(database, c.req.param("app"));
+    .delete("/:app/dynos/:dyno", member("write"), async (c) => {
+      const { app } = c.var;
       const dyno = findDyno(platform, app, c.req.param("dyno"));
       // A one-off is not started again: to restart it is to end it.
       if (dyno.kind === "formation") await platform.restartDynos(app, dynoName(dyno));
       else platform.stopDynos(app, dynoName(dyno));
       return c.json({}, 202);
     })
-    .post("/:app/dynos/:dyno/actions/stop", (c) => {
-      const app = findApp(database, c.req.param("app"));
+    .post("/:app/dynos/:dyno/actions/stop", member("write"), (c) => {
+      const { app } = c.var;
       platform.stopDynos(app, dynoName(findDyno(platform, app, c.req.param("dyno"))));
       return c.json({}, 202);
     })
-    .delete("/:app/formations/:type", async (c) => {
-      const app = findApp(database, c.req.param("app"));
+    .delete("/:app/formations/:type", member("write"), async (c) => {
+      const { app } = c.var;
       await platform.restartDynos(app, findType(platform, app, c.req.param("type")));
       return c.json({}, 202);
     })
-    .post("/:app/formations/:type/actions/stop", (c) => {
-      const app = findApp(database, c.req.param("app"));
+    .post("/:app/formations/:type/actions/stop", member("write"), (c) => {
+      const { app } = c.var;
       platform.stopDynos(app, findType(platform, app, c.req.param("type")));
       return c.json({}, 202);
     });
@@ -157,7 +157,7 @@ export const dynosApi = (platform: Platform, waiting: ExpiringKeys<WaitingDyno>)
 
 /** The other end of `attach_url`: turns the request into a WebSocket with the dyno behind it. */
 export const attachApi = (waiting: ExpiringKeys<WaitingDyno>) =>
-  new Hono<ApiEnvironment>().get("/:key", (c) => {
+  new Hono<ApiEnvironment>().get("/:key", account("write-protected", { anyVersion: true }), (c) => {
     const { server } = c.env;
     if (c.req.header("Upgrade")?.toLowerCase() !== "websocket" || !server)
       throw new PlatformError("bad_request", "This address speaks WebSocket only.");

@@ -1,31 +1,28 @@
 import { Hono } from "hono";
 import { z } from "zod";
 import { PlatformError } from "../../lib/platform-error.ts";
-import { type App, findApp } from "../../model/app.ts";
+import type { App } from "../../model/app.ts";
 import { type Feature, features, isFeatureEnabled } from "../../model/feature.ts";
 import type { Platform } from "../../platform.ts";
-import type { ApiEnvironment } from "../authenticate.ts";
 import { body } from "../body.ts";
 import { pageOf } from "../list-range.ts";
+import { type ApiEnvironment, member } from "../policy.ts";
 import { stableId } from "../stable-id.ts";
 
 const change = z.object({ enabled: z.boolean("must be true or false") });
 
 export const featuresApi = (platform: Platform) =>
   new Hono<ApiEnvironment>()
-    .get("/:app/features", (c) => {
-      const app = findApp(platform.database, c.req.param("app"));
-      const all = features.map((feature) => presentFeature(app, feature));
+    .get("/:app/features", member("read"), (c) => {
+      const all = features.map((feature) => presentFeature(c.var.app, feature));
       return c.json(pageOf(c, all, { name: (one) => one.name, id: (one) => one.id }));
     })
-    .get("/:app/features/:feature", (c) => {
-      const app = findApp(platform.database, c.req.param("app"));
-      return c.json(presentFeature(app, findFeature(c.req.param("feature"))));
+    .get("/:app/features/:feature", member("read"), (c) => {
+      return c.json(presentFeature(c.var.app, findFeature(c.req.param("feature"))));
     })
-    .patch("/:app/features/:feature", body(change), (c) => {
-      const app = findApp(platform.database, c.req.param("app"));
+    .patch("/:app/features/:feature", member("write"), body(change), (c) => {
       const feature = findFeature(c.req.param("feature"));
-      const changed = platform.setFeature(app, feature.name, c.req.valid("json").enabled);
+      const changed = platform.setFeature(c.var.app, feature.name, c.req.valid("json").enabled);
       return c.json(presentFeature(changed, feature));
     });
 

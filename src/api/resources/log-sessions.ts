@@ -2,12 +2,11 @@ import { Hono } from "hono";
 import { z } from "zod";
 import { PlatformError } from "../../lib/platform-error.ts";
 import { logTime } from "../../logs/log-line.ts";
-import { findApp } from "../../model/app.ts";
 import type { Platform } from "../../platform.ts";
-import type { ApiEnvironment } from "../authenticate.ts";
 import { body } from "../body.ts";
 import { ExpiringKeys } from "../expiring-keys.ts";
 import { type LogSession, logStream } from "../log-stream.ts";
+import { anyone, type ApiEnvironment, member } from "../policy.ts";
 
 const defaultLines = 100;
 const mostLines = 1500;
@@ -66,8 +65,8 @@ export function openLogSessions(): ExpiringKeys<LogSession> {
 }
 
 export const logSessionsApi = (platform: Platform, sessions: ExpiringKeys<LogSession>) =>
-  new Hono<ApiEnvironment>().post("/:app/log-sessions", body(newSession), (c) => {
-    const app = findApp(platform.database, c.req.param("app"));
+  new Hono<ApiEnvironment>().post("/:app/log-sessions", member("read"), body(newSession), (c) => {
+    const { app } = c.var;
     const wanted = c.req.valid("json");
     const since = wanted.since ? timeOf(wanted.since, Date.now()) : undefined;
     const key = sessions.add({
@@ -98,7 +97,7 @@ export const logSessionsApi = (platform: Platform, sessions: ExpiringKeys<LogSes
 
 /** The other end of `logplex_url`: the key in the address is the permission (contract §7.1). */
 export const logStreamsApi = ({ logs }: Platform, sessions: ExpiringKeys<LogSession>) =>
-  new Hono<ApiEnvironment>().get("/:key", (c) => {
+  new Hono<ApiEnvironment>().get("/:key", anyone(), (c) => {
     const session = sessions.find(c.req.param("key"));
     if (!session)
       throw new PlatformError(

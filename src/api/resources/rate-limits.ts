@@ -1,0 +1,8 @@
+import { Hono } from "hono";
+import { account, type ApiEnvironment } from "../policy.ts";
+import type { RequestBudgets } from "../request-budgets.ts";
+
+export const rateLimitsApi = (budgets: RequestBudgets) =>
+  new Hono<ApiEnvironment>().get("/account/rate-limits", account("identity"), (c) =>
+    c.json({ remaining: budgets.left(c.var.account.id) }),
+  );
