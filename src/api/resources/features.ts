@@ -43,10 +43,10 @@ function presentFeature(app: App, { name, description, state }: Feature) {
   return {
     created_at: app.createdAt.toISOString(),
     description,
-    display_name: null,
+    display_name: name,
     doc_url: "",
     enabled: isFeatureEnabled(app, name),
-    feedback_email: null,
+    feedback_email: "",
     id: idOf(name),
     name,
     state,
