@@ -96,7 +96,10 @@ export function createApi(platform: Platform, options: ApiOptions = {}) {
     .route("/apps", formationApi(platform))
     .route("/apps", logSessionsApi(platform, sessions))
     .route("/apps", releasesApi(platform))
-    .route("/", openApiApi(platform, () => (own as OwnApi).routes))
+    .route(
+      "/",
+      openApiApi(platform, () => (own as OwnApi).routes),
+    )
     .route("/", absentApi());
   own = api;
   return api;

@@ -24,8 +24,7 @@ interface AppEnvironment extends ApiEnvironment {
  */
 
 /** Everyone: what opens it is in its address or its body. */
-export const anyone = () =>
-  passing({ who: "anyone", scope: null, anyVersion: true });
+export const anyone = () => passing({ who: "anyone", scope: null, anyVersion: true });
 
 /** Who has a token, or email address and password (with the second factor where there is one). */
 export const tokenOrPassword = (scope: Scope) =>

@@ -50,5 +50,7 @@ export function openPasswordReset(database: Database, secret: string): PasswordR
 
 /** Takes one away; false when another has been quicker. */
 export function takePasswordReset(database: Database, { id }: PasswordReset): boolean {
-  return database.delete(passwordResets).where(eq(passwordResets.id, id)).returning().all().length > 0;
+  return (
+    database.delete(passwordResets).where(eq(passwordResets.id, id)).returning().all().length > 0
+  );
 }

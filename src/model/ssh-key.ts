@@ -27,7 +27,9 @@ const keyTypes =
   /^(?:ssh-(?:rsa|ed25519)|ecdsa-sha2-nistp(?:256|384|521)|sk-(?:ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com)$/;
 
 /** Reads a line of an `id_….pub`; throws what is wrong with it. Pure. */
-export function parsePublicKey(text: string): Pick<SshKey, "publicKey" | "fingerprint" | "comment"> {
+export function parsePublicKey(
+  text: string,
+): Pick<SshKey, "publicKey" | "fingerprint" | "comment"> {
   const [, type = "", data = "", comment = ""] =
     /^(\S+)[ \t]+([A-Za-z0-9+/]+={0,2})(?:[ \t]+([^\r\n]*))?\s*$/.exec(text.trim()) ?? [];
   const bytes = Buffer.from(data, "base64");

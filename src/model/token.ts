@@ -158,8 +158,7 @@ export function openToken(
     .innerJoin(accounts, eq(tokens.accountId, accounts.id))
     .where(eq(tokens.sha256, hash))
     .get();
-  if (!found || !isSameSecret(found.token.sha256, hash))
-    return undefined;
+  if (!found || !isSameSecret(found.token.sha256, hash)) return undefined;
   const { token, account } = found;
   const now = Date.now();
   if (account.closedAt || (token.expiresAt && token.expiresAt.getTime() <= now)) return undefined;

@@ -170,8 +170,8 @@ async function walker() {
 }
 
 test("every published link answers as the schema says, or stands in the list of what is not here", async () => {
-  const { working, problems, ofPublic } = await walkPublishedLinks(await walker());
+  const { problems, ofPublic } = await walkPublishedLinks(await walker());
   expect(problems).toEqual([]);
-  console.log(`${ofPublic} of the 305 public links work, ${working.length} with those of clients`);
+  expect(ofPublic).toBeGreaterThanOrEqual(102);
   expect(firstAccount(served.platform.database)?.id).toBe(served.account.id);
 });

@@ -39,7 +39,9 @@ for (const path of [mainPath, ...morePaths]) {
     }
 }
 const rows = (entries: Iterable<[string, unknown]>) =>
-  [...entries].map(([key, value]) => `  ${JSON.stringify(key)}: ${JSON.stringify(value)}`).join(",\n");
+  [...entries]
+    .map(([key, value]) => `  ${JSON.stringify(key)}: ${JSON.stringify(value)}`)
+    .join(",\n");
 const text = `{\n"shapes": {\n${rows(Object.entries(shapes))}\n},\n"links": {\n${rows(links)}\n}\n}\n`;
 await Bun.write(new URL("../api/published-links.json", import.meta.url), text);
 
@@ -92,7 +94,7 @@ function shapeOf(published: Published, schema: Schema): unknown {
             ]),
           ),
         ];
-      if (Array.isArray(value) && /Of$/.test(key))
+      if (Array.isArray(value) && key.endsWith("Of"))
         return [key, value.map((one) => shapeOf(published, one as Schema))];
       if (key === "items") return [key, shapeOf(published, value as Schema)];
       return [key, value];

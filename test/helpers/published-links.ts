@@ -29,7 +29,7 @@ export interface Visit {
 }
 
 export interface Walker {
-  ask(path: string, init: RequestInit): Promise<Response>;
+  ask: (path: string, init: RequestInit) => Promise<Response>;
   /** What stands for `{app}`, `{release}` and so on, in all links. */
   values: Record<string, string>;
   /** Links that need more than that. */
@@ -46,27 +46,32 @@ export async function walkPublishedLinks(walker: Walker) {
   const problems: string[] = [];
   for (const [name, link] of Object.entries(links)) {
     const { status, text } = await follow(walker, name);
-    const isListed = reasons.has(name);
-    if (isListed && status < 300) problems.push(`${name} works: take it off links-not-here.json`);
-    else if (isListed && !isError(text)) problems.push(`${name}: ${status}, no error form: ${text}`);
-    else if (isListed) continue;
-    else if (status >= 300) problems.push(`${name}: ${status} ${text.slice(0, 300)}`);
-    else {
-      const wrong = link.answer === null ? [] : wrongIn(link.answer, JSON.parse(text));
-      if (wrong.length === 0) working.push(name);
-      else problems.push(`${name}: ${wrong.join("; ")}: ${text.slice(0, 300)}`);
-    }
+    const problem = problemOf(link, status, text);
+    if (problem === undefined) working.push(name);
+    if (reasons.has(name) && problem === undefined)
+      problems.push(`${name} works: take it off links-not-here.json`);
+    else if (!reasons.has(name) && problem !== undefined) problems.push(`${name}: ${problem}`);
+    else if (problem !== undefined && status >= 300 && !isError(text))
+      problems.push(`${name}: ${status}, but not as errors are: ${text.slice(0, 300)}`);
   }
   for (const name of reasons.keys())
     if (!(name in links)) problems.push(`${name} is no published link`);
-  return { working, problems, ofPublic: working.filter((name) => links[name]?.public).length };
+  return { problems, ofPublic: working.filter((name) => links[name]?.public).length };
+}
+
+function problemOf(link: PublishedLink, status: number, text: string): string | undefined {
+  if (status >= 300) return `${status} ${text.slice(0, 300)}`;
+  const wrong = link.answer === null ? [] : wrongIn(link.answer, JSON.parse(text));
+  return wrong.length === 0 ? undefined : `${wrong.join("; ")}: ${text.slice(0, 300)}`;
 }
 
 async function follow({ ask, values, visits }: Walker, name: string) {
   const visit = (await visits[name]?.()) ?? {};
   const [method = "", path = ""] = name.replace(/ \(.*\)$/, "").split(" ");
   const filled = path.replaceAll(/\{([\w.-]+)\}/g, (_, key: string) =>
-    encodeURIComponent(visit.values?.[key] ?? values[key] ?? "11111111-1111-4111-8111-111111111111"),
+    encodeURIComponent(
+      visit.values?.[key] ?? values[key] ?? "11111111-1111-4111-8111-111111111111",
+    ),
   );
   const body = method === "GET" ? undefined : JSON.stringify(visit.body ?? {});
   const headers = visit.token ? { Authorization: `Bearer ${visit.token}` } : {};

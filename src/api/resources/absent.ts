@@ -41,11 +41,7 @@ const absent: Absent[] = [
   {
     noun: "webhook",
     wayOut: "Poll the releases: GET /apps/APP/releases with If-None-Match",
-    lists: [
-      "/apps/:app/webhooks",
-      "/apps/:app/webhook-deliveries",
-      "/apps/:app/webhook-events",
-    ],
+    lists: ["/apps/:app/webhooks", "/apps/:app/webhook-deliveries", "/apps/:app/webhook-events"],
     others: [
       "/apps/:app/webhooks/*",
       "/apps/:app/webhook-deliveries/*",
@@ -85,7 +81,8 @@ const absent: Absent[] = [
   },
   {
     noun: "log drain",
-    wayOut: "Read the log as it comes: POST /apps/APP/log-sessions with tail, or stator logs --tail",
+    wayOut:
+      "Read the log as it comes: POST /apps/APP/log-sessions with tail, or stator logs --tail",
     lists: ["/apps/:app/log-drains"],
     others: ["/apps/:app/log-drains/*"],
   },

@@ -50,30 +50,34 @@ export const accountApi = (platform: Platform, { logins }: { logins: Logins }) =
     shutAccount(database, c.var.account);
     return gone;
   };
-  return new Hono<ApiEnvironment>()
-    .get("/account", account("identity"), (c) => c.json(presentAccount(c.var.account)))
-    .patch("/account", account("global"), body(change), async (c) =>
-      c.json(await update(c, c.req.valid("json"))),
-    )
-    .delete("/account", account("global"), (c) => c.json(close(c)))
-    .get("/users/:user", self("identity"), (c) => c.json(presentAccount(c.var.account)))
-    .patch("/users/:user", self("global"), body(change), async (c) =>
-      c.json(await update(c, c.req.valid("json"))),
-    )
-    .delete("/users/:user", self("global"), (c) => c.json(close(c)))
-    .get("/users/:user/preferences", self("identity"), (c) =>
-      c.json(presentPreferences(c.var.account)),
-    )
-    .patch("/users/:user/preferences", self("global"), body(preferences), (c) => {
-      const { account: before } = c.var;
-      const changed = { ...before.preferences, ...c.req.valid("json") };
-      return c.json(presentPreferences(updateAccount(database, before, { preferences: changed })));
-    })
-    .get("/users/:user/sms-number", self("identity"), (c) => c.json({ sms_number: null }))
-    // Nobody pays here.
-    .get("/account/delinquency", account("identity"), (c) =>
-      c.json({ scheduled_suspension_time: null, scheduled_deletion_time: null }),
-    );
+  return (
+    new Hono<ApiEnvironment>()
+      .get("/account", account("identity"), (c) => c.json(presentAccount(c.var.account)))
+      .patch("/account", account("global"), body(change), async (c) =>
+        c.json(await update(c, c.req.valid("json"))),
+      )
+      .delete("/account", account("global"), (c) => c.json(close(c)))
+      .get("/users/:user", self("identity"), (c) => c.json(presentAccount(c.var.account)))
+      .patch("/users/:user", self("global"), body(change), async (c) =>
+        c.json(await update(c, c.req.valid("json"))),
+      )
+      .delete("/users/:user", self("global"), (c) => c.json(close(c)))
+      .get("/users/:user/preferences", self("identity"), (c) =>
+        c.json(presentPreferences(c.var.account)),
+      )
+      .patch("/users/:user/preferences", self("global"), body(preferences), (c) => {
+        const { account: before } = c.var;
+        const changed = { ...before.preferences, ...c.req.valid("json") };
+        return c.json(
+          presentPreferences(updateAccount(database, before, { preferences: changed })),
+        );
+      })
+      .get("/users/:user/sms-number", self("identity"), (c) => c.json({ sms_number: null }))
+      // Nobody pays here.
+      .get("/account/delinquency", account("identity"), (c) =>
+        c.json({ scheduled_suspension_time: null, scheduled_deletion_time: null }),
+      )
+  );
 };
 
 async function changeAccount(

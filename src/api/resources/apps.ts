@@ -25,7 +25,9 @@ const appChange = z.object({
 });
 const filter = z.object({
   in: z
-    .object({ id: z.array(z.string("must be an id")).max(1000, "has more than 1000 ids").nullish() })
+    .object({
+      id: z.array(z.string("must be an id")).max(1000, "has more than 1000 ids").nullish(),
+    })
     .nullish(),
 });
 

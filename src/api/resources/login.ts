@@ -73,12 +73,13 @@ export const loginApi = (platform: Platform, { logins }: { logins: Logins }) => 
         c.env?.server?.timeout(c.req.raw, 0);
         return c.body(spacesUntil(one.result.promise), 200, { "Content-Type": "application/json" });
       })
-      .get("/login/:key", anyone(), (c) => c.html(loginPage(find(c.req.param("key"))), 200, pageHeaders))
+      .get("/login/:key", anyone(), (c) =>
+        c.html(loginPage(find(c.req.param("key"))), 200, pageHeaders),
+      )
       .post("/login/:key", anyone(), async (c) => {
         const one = find(c.req.param("key"));
         const account = await enter(c).catch(toProblem);
-        if ("problem" in account)
-          return c.html(loginPage(one, account.problem), 401, pageHeaders);
+        if ("problem" in account) return c.html(loginPage(one, account.problem), 401, pageHeaders);
         // Someone may have been quicker while the password was looked at.
         pending.take(c.req.param("key"));
         const { secret } = issueToken(database, {
@@ -105,9 +106,10 @@ export const loginApi = (platform: Platform, { logins }: { logins: Logins }) => 
           );
         if (password !== again)
           return c.html(passwordPage("These are two different passwords."), 422, pageHeaders);
-        const done = await choosePassword(platform, c.req.param("secret"), password).catch(toProblem);
-        if ("problem" in done)
-          return c.html(wordsPage("No such link", lostLink), 404, pageHeaders);
+        const done = await choosePassword(platform, c.req.param("secret"), password).catch(
+          toProblem,
+        );
+        if ("problem" in done) return c.html(wordsPage("No such link", lostLink), 404, pageHeaders);
         return c.html(wordsPage("The password is set", "Log in with it."), 200, pageHeaders);
       })
       // A client's request to act for someone (RFC 6749 §4.1).

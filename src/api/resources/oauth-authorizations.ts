@@ -141,9 +141,7 @@ function presentAuthorization({ database }: Platform, token: Token, secrets: Sec
           id: accessTokenId(token),
           token: secrets.secret ?? hidden(token),
         },
-    client: client
-      ? { id: client.id, name: client.name, redirect_uri: client.redirectUri }
-      : null,
+    client: client ? { id: client.id, name: client.name, redirect_uri: client.redirectUri } : null,
     created_at: token.createdAt.toISOString(),
     description: token.description,
     grant: token.grantSha256

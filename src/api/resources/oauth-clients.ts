@@ -22,14 +22,11 @@ const name = z.string("must be a string").min(1, "must not be empty").max(100, "
 const redirectUri = z
   .string("must be an address")
   .max(2000, "is too long")
-  .refine(
-    (text) => {
-      const url = URL.parse(text);
-      const isLocal = ["localhost", "127.0.0.1", "[::1]"].includes(url?.hostname ?? "");
-      return url?.protocol === "https:" || (url?.protocol === "http:" && isLocal);
-    },
-    "must be an address with https:// (or http://localhost)",
-  );
+  .refine((text) => {
+    const url = URL.parse(text);
+    const isLocal = ["localhost", "127.0.0.1", "[::1]"].includes(url?.hostname ?? "");
+    return url?.protocol === "https:" || (url?.protocol === "http:" && isLocal);
+  }, "must be an address with https:// (or http://localhost)");
 const newClient = z.object({ name, redirect_uri: redirectUri });
 const change = z.object({ name: name.optional(), redirect_uri: redirectUri.optional() });
 

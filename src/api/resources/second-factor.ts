@@ -32,33 +32,28 @@ export const secondFactorApi = (platform: Platform, { logins }: { logins: Logins
       const host = new URL(platform.urls.api).hostname;
       return c.json({ secret, url: codeAddress(secret, { issuer: host, name: one.email }) }, 201);
     })
-    .post(
-      "/account/second-factor/actions/confirm",
-      account("global"),
-      body(confirmation),
-      (c) => {
-        const { account: one } = c.var;
-        if (one.secondFactorAt || !one.sealedCodeSecret)
-          throw new PlatformError(
-            "invalid_params",
-            "No second factor waits to be confirmed. Begin with POST /account/second-factor",
-          );
-        const { secret = "" } = vault.open(one.sealedCodeSecret);
-        const moment = { nowMs: Date.now(), lastStep: one.lastCodeStep };
-        const step = stepOfCode(secret, c.req.valid("json").code, moment);
-        if (step === undefined)
-          throw new PlatformError(
-            "invalid_params",
-            "code: is not the one of now. Is the clock of the authenticator right?",
-          );
-        const codes = Array.from({ length: recoveryCodeCount }, newRecoveryCode);
-        updateAccount(database, one, {
-          ...{ secondFactorAt: new Date(), lastCodeStep: step },
-          recoveryCodes: codes.map(secretHash),
-        });
-        return c.json({ recovery_codes: codes }, 201);
-      },
-    )
+    .post("/account/second-factor/actions/confirm", account("global"), body(confirmation), (c) => {
+      const { account: one } = c.var;
+      if (one.secondFactorAt || !one.sealedCodeSecret)
+        throw new PlatformError(
+          "invalid_params",
+          "No second factor waits to be confirmed. Begin with POST /account/second-factor",
+        );
+      const { secret = "" } = vault.open(one.sealedCodeSecret);
+      const moment = { nowMs: Date.now(), lastStep: one.lastCodeStep };
+      const step = stepOfCode(secret, c.req.valid("json").code, moment);
+      if (step === undefined)
+        throw new PlatformError(
+          "invalid_params",
+          "code: is not the one of now. Is the clock of the authenticator right?",
+        );
+      const codes = Array.from({ length: recoveryCodeCount }, newRecoveryCode);
+      updateAccount(database, one, {
+        ...{ secondFactorAt: new Date(), lastCodeStep: step },
+        recoveryCodes: codes.map(secretHash),
+      });
+      return c.json({ recovery_codes: codes }, 201);
+    })
     .delete("/account/second-factor", account("global"), body(proof), async (c) => {
       const { account: one } = c.var;
       const code = c.req.header("Heroku-Two-Factor-Code");
