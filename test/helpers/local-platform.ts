@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createApi } from "../../src/api/api.ts";
+import { type ApiOptions, createApi } from "../../src/api/api.ts";
 import { type AttachSession, websocket } from "../../src/api/attach-socket.ts";
 import { scaledFormation } from "../../src/deploy/scale.ts";
 import type { AttachedDyno } from "../../src/dyno/attached-dyno.ts";
@@ -261,7 +261,7 @@ function attachedProcess(
 }
 
 /** The platform behind a real server on loopback, with addresses below `localhost`. */
-export function serveLocalPlatform(options: { attachLimitMs?: number } = {}) {
+export function serveLocalPlatform(options: ApiOptions = {}) {
   let handle: (request: Request, server: Bun.Server<AttachSession>) => Response | Promise<Response>;
   const serve = (port: number) =>
     Bun.serve<AttachSession>({
