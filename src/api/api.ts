@@ -16,7 +16,7 @@ import { appsApi } from "./resources/apps.ts";
 import { buildsApi } from "./resources/builds.ts";
 import { collaboratorsApi } from "./resources/collaborators.ts";
 import { configVarsApi } from "./resources/config-vars.ts";
-import { attachApi, dynosApi, waitingDynos } from "./resources/dynos.ts";
+import { attachApi, dynosApi, type MeetingPlaces, waitingDynos } from "./resources/dynos.ts";
 import { dynoSizesApi } from "./resources/dyno-sizes.ts";
 import { featuresApi } from "./resources/features.ts";
 import { formationApi } from "./resources/formation.ts";
@@ -40,6 +40,8 @@ export type Api = ReturnType<typeof createApi>;
 const maxBodyBytes = 1024 * 1024;
 
 export interface ApiOptions {
+  /** Where the clients of attached dynos come; only our own can, when left out. */
+  places?: MeetingPlaces;
   attachLimitMs?: number;
   /** What each account may ask in an hour; Heroku's 4500 when left out. */
   requestsPerHour?: number | undefined;
@@ -51,7 +53,10 @@ export interface ApiOptions {
  */
 export function createApi(platform: Platform, options: ApiOptions = {}) {
   const sessions = openLogSessions();
-  const waiting = waitingDynos(platform, options.attachLimitMs);
+  const places = options.places ?? {
+    waiting: waitingDynos(platform, options.attachLimitMs),
+    rendezvousOf: () => undefined,
+  };
   const budgets = createRequestBudgets(options.requestsPerHour);
   const logins = createLogins(platform);
   let own: OwnApi | undefined;
@@ -70,7 +75,7 @@ export function createApi(platform: Platform, options: ApiOptions = {}) {
     .use(door(platform, { budgets, logins }))
     .route("/log-streams", logStreamsApi(platform, sessions))
     .route("/release-outputs", releaseOutputsApi(platform))
-    .route("/attach", attachApi(waiting))
+    .route("/attach", attachApi(places.waiting))
     .use(bodyLimit({ maxSize: maxBodyBytes, onError: refuseLargeBody }))
     .route("/", loginApi(platform, { logins }))
     .use(conditional(again))
@@ -91,7 +96,7 @@ export function createApi(platform: Platform, options: ApiOptions = {}) {
     .route("/", teamPermissionsApi())
     .route("/apps", buildsApi(platform))
     .route("/apps", configVarsApi(platform))
-    .route("/apps", dynosApi(platform, waiting))
+    .route("/apps", dynosApi(platform, places))
     .route("/apps", featuresApi(platform))
     .route("/apps", formationApi(platform))
     .route("/apps", logSessionsApi(platform, sessions))

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { waitingDynos } from "../../src/api/resources/dynos.ts";
 import { createAccount, firstAccount } from "../../src/model/account.ts";
 import { createBuild, finishBuild } from "../../src/model/build.ts";
 import { createToken } from "../../src/model/token.ts";
@@ -7,7 +8,12 @@ import { type Visit, walkPublishedLinks } from "../helpers/published-links.ts";
 
 let served: ReturnType<typeof serveLocalPlatform>;
 beforeAll(() => {
-  served = serveLocalPlatform();
+  served = serveLocalPlatform({}, (platform) => ({
+    places: {
+      waiting: waitingDynos(platform),
+      rendezvousOf: (secret) => `rendezvous://api.localhost:5000/${secret}`,
+    },
+  }));
 });
 afterAll(() => served.stop());
 

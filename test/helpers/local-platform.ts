@@ -150,7 +150,13 @@ function localPlatform(urls: { api: string; git: string; domain: string }) {
     },
   } satisfies Omit<
     Platform,
-    "deploy" | "repositories" | "freeDiskBytes" | "reconcile" | "close" | "tearDown"
+    | "deploy"
+    | "ownCertificate"
+    | "repositories"
+    | "freeDiskBytes"
+    | "reconcile"
+    | "close"
+    | "tearDown"
   >;
 
   return {
@@ -261,7 +267,10 @@ function attachedProcess(
 }
 
 /** The platform behind a real server on loopback, with addresses below `localhost`. */
-export function serveLocalPlatform(options: ApiOptions = {}) {
+export function serveLocalPlatform(
+  given: ApiOptions = {},
+  more: (platform: Platform) => ApiOptions = () => ({}),
+) {
   let handle: (request: Request, server: Bun.Server<AttachSession>) => Response | Promise<Response>;
   const serve = (port: number) =>
     Bun.serve<AttachSession>({
@@ -277,6 +286,7 @@ export function serveLocalPlatform(options: ApiOptions = {}) {
     git: `http://git.localhost:${port}`,
     domain: `localhost:${port}`,
   });
+  const options = { ...given, ...more(local.platform) };
   const api = createApi(local.platform, options);
   handle = (request, server) => api.fetch(request, { server });
   return {

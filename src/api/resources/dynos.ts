@@ -1,4 +1,4 @@
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import { z } from "zod";
 import type { AttachedProgram } from "../../dyno/attached-dyno.ts";
 import { PlatformError } from "../../lib/platform-error.ts";
@@ -13,6 +13,7 @@ import { body } from "../body.ts";
 import { ExpiringKeys } from "../expiring-keys.ts";
 import { pageOf } from "../list-range.ts";
 import { account, type ApiEnvironment, member } from "../policy.ts";
+import { variantOf } from "../require-version.ts";
 
 const environment = z.record(
   z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "is not a name of an environment variable"),
@@ -44,8 +45,9 @@ const oneOff = program.extend({
     .nullish(),
 });
 
-interface WaitingDyno {
+export interface WaitingDyno {
   attached: AttachedProgram;
+  hasTerminal: boolean;
   dyno: Dyno;
   app: App;
   accountId: string;
@@ -70,10 +72,30 @@ export function waitingDynos(
   });
 }
 
-export const dynosApi = (platform: Platform, waiting: ExpiringKeys<WaitingDyno>) => {
+/** Where clients find the dynos that wait for them. */
+export interface MeetingPlaces {
+  waiting: ExpiringKeys<WaitingDyno>;
+  /** `rendezvous://…` for a secret, which Heroku's clients understand; nothing while nobody listens. */
+  rendezvousOf(this: void, secret: string): string | undefined;
+}
+
+/** Our own command line speaks WebSocket, and says so by its variant of the version. */
+export const ownVariant = "stator";
+
+export const dynosApi = (platform: Platform, { waiting, rendezvousOf }: MeetingPlaces) => {
   const { database } = platform;
-  const attachUrlOf = (one: WaitingDyno) =>
-    `${platform.urls.api.replace(/^http/, "ws")}/attach/${waiting.add(one)}`;
+  const checkMeetingPlace = (c: Context) => {
+    if (variantOf(c) !== ownVariant && rendezvousOf("") === undefined)
+      throw new PlatformError(
+        "unavailable",
+        "Nobody listens for attached dynos: start the server with --rendezvous PORT, or use stator run.",
+      );
+  };
+  const attachUrlOf = (c: Context, one: WaitingDyno): string => {
+    const secret = waiting.add(one);
+    const webSocket = `${platform.urls.api.replace(/^http/, "ws")}/attach/${secret}`;
+    return variantOf(c) === ownVariant ? webSocket : (rendezvousOf(secret) ?? webSocket);
+  };
   return new Hono<ApiEnvironment>()
     .get("/:app/dynos", member("read"), (c) => {
       const { app } = c.var;
@@ -84,6 +106,7 @@ export const dynosApi = (platform: Platform, waiting: ExpiringKeys<WaitingDyno>)
     .post("/:app/dynos", member("write-protected"), body(oneOff), async (c) => {
       const { app } = c.var;
       const wanted = c.req.valid("json");
+      if (wanted.attach) checkMeetingPlace(c);
       if (wanted.size && !platform.sizes.find(wanted.size)) throw noSuchSize(platform, wanted.size);
       if (wanted.type && listFormation(database, app).some(({ type }) => type === wanted.type))
         throw new PlatformError(
@@ -105,7 +128,10 @@ export const dynosApi = (platform: Platform, waiting: ExpiringKeys<WaitingDyno>)
       const terminal = wanted.force_no_tty ? null : terminalSize(order.environment);
       const attached = await platform.runAttached(app, { ...order, terminal });
       const { dyno } = attached;
-      const attachUrl = attachUrlOf({ attached, dyno, app, accountId: c.var.account.id });
+      const attachUrl = attachUrlOf(c, {
+        ...{ attached, hasTerminal: terminal !== null, dyno, app },
+        accountId: c.var.account.id,
+      });
       const release = findRelease(database, app, dyno.releaseId);
       return c.json(presentDyno(app, dyno, release, attachUrl), 201);
     })
@@ -122,11 +148,15 @@ export const dynosApi = (platform: Platform, waiting: ExpiringKeys<WaitingDyno>)
       const { app } = c.var;
       const dyno = findDyno(platform, app, c.req.param("dyno"));
       const { command, env, force_no_tty: noTty } = c.req.valid("json");
+      checkMeetingPlace(c);
       const attached = platform.runInside(app, {
         ...{ dyno, command, environment: env ?? {}, user: c.var.account },
         terminal: noTty ? null : terminalSize(env ?? {}),
       });
-      const attachUrl = attachUrlOf({ attached, dyno, app, accountId: c.var.account.id });
+      const attachUrl = attachUrlOf(c, {
+        ...{ attached, hasTerminal: !noTty, dyno, app },
+        accountId: c.var.account.id,
+      });
       const release = findRelease(database, app, dyno.releaseId);
       return c.json(presentDyno(app, dyno, release, attachUrl), 201);
     })
