@@ -229,7 +229,9 @@ function openRendezvous(
     return { ensure: () => Promise.resolve(), addressOf: () => undefined, close: () => {} };
   let told = "";
   const rendezvous = createRendezvous({
-    ...{ host, port: rendezvousPort, hostname: `api.${domain}` },
+    ...{ host, port: rendezvousPort },
+    // Few resolvers know names below `localhost` (RFC 6761), and this one needs no name for a router.
+    hostname: domain === "localhost" ? domain : `api.${domain}`,
     certificate: () => platform.ownCertificate(),
     take: (secret) => waiting.take(secret),
   });

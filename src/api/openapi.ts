@@ -24,7 +24,7 @@ const errorSchema = {
 };
 
 /** OpenAPI 3.1 of some routes. Pure. */
-export function openApiDocument(routes: Route[], server: string) {
+function openApiDocument(routes: Route[], server: string) {
   const paths: Record<string, Record<string, object>> = {};
   for (const route of routes) {
     const path = route.path.replaceAll(/:(\w+)/g, "{$1}").replace("*", "{rest}");

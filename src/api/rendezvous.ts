@@ -24,7 +24,7 @@ export interface RendezvousOptions {
   /** The certificate of that name; asked for again and again, for it is renewed. */
   certificate(): Promise<{ certificatePath: string; privateKeyPath: string }>;
   /** The program that waits for this secret, once. */
-  take(secret: string): { attached: AttachedProgram; hasTerminal: boolean } | undefined;
+  take: (secret: string) => { attached: AttachedProgram; hasTerminal: boolean } | undefined;
 }
 
 export type Rendezvous = ReturnType<typeof createRendezvous>;
@@ -50,7 +50,7 @@ export function createRendezvous(options: RendezvousOptions) {
     /** Listens, with the certificate of now. Throws when the port cannot be had. */
     ensure,
     /** Where a client goes for a secret; nothing while nobody listens. */
-    addressOf(secret: string): string | undefined {
+    addressOf: (secret: string): string | undefined => {
       const address = server?.address();
       if (!address || typeof address === "string") return undefined;
       return `rendezvous://${options.hostname}:${address.port}/${secret}`;

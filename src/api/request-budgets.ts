@@ -1,7 +1,7 @@
 import { PlatformError } from "../lib/platform-error.ts";
 
 /** 4500 requests an hour for each account, and 75 come back each minute (contract §9.1, clause 86). */
-export const herokusRequestsPerHour = 4500;
+const herokusRequestsPerHour = 4500;
 
 const hourMs = 60 * 60_000;
 

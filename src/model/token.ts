@@ -63,6 +63,7 @@ export function issueToken(
   database: Database,
   { account, description, scope, expiresAt, isSession }: NewToken,
 ): { token: Token; secret: string } {
+  sweepTokens(database);
   const secret = newSecret();
   const now = new Date();
   const token = database
@@ -85,6 +86,7 @@ export function issueGrant(
   database: Database,
   { account, client, description, scope }: NewToken & { client: { id: string } },
 ): { token: Token; code: string } {
+  sweepTokens(database);
   const code = newSecret();
   const now = new Date();
   const token = database
@@ -173,11 +175,6 @@ export function openToken(
   return found;
 }
 
-/** The account that a token belongs to; nothing for a token that we did not make. */
-export function accountOfToken(database: Database, secret: string): Account | undefined {
-  return openToken(database, secret)?.account;
-}
-
 /** Whether a token lets do what a scope covers (contract §9.6). Pure. */
 export function isAllowed({ scope: granted }: Pick<Token, "scope">, wanted: Scope): boolean {
   const covering: Record<Scope, Scope[]> = {
@@ -246,7 +243,8 @@ export function deleteTokensOfClient(database: Database, clientId: string): void
 }
 
 /** Sessions and codes that have expired; what else has expired stays to be seen. */
-export function sweepTokens(database: Database, now = new Date()): void {
+function sweepTokens(database: Database): void {
+  const now = new Date();
   database
     .delete(tokens)
     .where(

@@ -17,7 +17,10 @@ import { variantOf } from "../require-version.ts";
 
 const environment = z.record(
   z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "is not a name of an environment variable"),
-  z.string("must be a string").refine((value) => !value.includes("\0"), "has a NUL byte"),
+  // Heroku's command line sends the size of a terminal in numbers.
+  z
+    .union([z.string(), z.number().transform(String)], "must be a string")
+    .refine((value) => !value.includes("\0"), "has a NUL byte"),
 );
 
 const program = z.object({
@@ -80,7 +83,7 @@ export interface MeetingPlaces {
 }
 
 /** Our own command line speaks WebSocket, and says so by its variant of the version. */
-export const ownVariant = "stator";
+const ownVariant = "stator";
 
 export const dynosApi = (platform: Platform, { waiting, rendezvousOf }: MeetingPlaces) => {
   const { database } = platform;
