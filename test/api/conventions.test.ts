@@ -104,7 +104,18 @@ test("the document of the API has every route, with the body that it takes", asy
   const response = await fetch(`${served.url}/openapi.json`);
   const document = (await response.json()) as {
     openapi: string;
-    paths: Record<string, Record<string, { requestBody?: unknown; security?: unknown[] }>>;
+    paths: Record<
+      string,
+      Record<
+        string,
+        {
+          operationId: string;
+          requestBody?: unknown;
+          responses?: Record<string, object>;
+          security?: unknown[];
+        }
+      >
+    >;
   };
   expect(document.openapi).toBe("3.1.0");
   expect(Object.keys(document.paths).length).toBeGreaterThan(80);
@@ -117,4 +128,14 @@ test("the document of the API has every route, with the body that it takes", asy
     },
   });
   expect(document.paths["/oauth/tokens"]?.post?.security).toEqual([]);
+  const found = Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({
+      name: `${method} ${path}`,
+      operation,
+    })),
+  );
+  // Nothing is refused, and not all are said: pages, streams, and what is not here.
+  const said = found.filter(({ operation }) => "content" in (operation.responses?.["2XX"] ?? {}));
+  expect(said.length).toBeGreaterThan(90);
+  expect(new Set(found.map(({ operation }) => operation.operationId)).size).toBe(found.length);
 });

@@ -1,5 +1,7 @@
 import { Hono, type MiddlewareHandler } from "hono";
+import { z } from "zod";
 import { PlatformError } from "../../lib/platform-error.ts";
+import { answers } from "../answers.ts";
 import { account, type ApiEnvironment, member, self } from "../policy.ts";
 
 /** Something of Heroku's that is not here: what is listed is empty, and what would be made is refused. */
@@ -153,7 +155,7 @@ export function absentApi(): Hono<ApiEnvironment> {
       );
     };
     for (const path of lists) {
-      api.get(path, policyOf(path, "read"), (c) => c.json([]));
+      api.get(path, policyOf(path, "read"), answers(z.array(z.unknown())), (c) => c.json([]));
       for (const method of changes) api.on(method, path, policyOf(path, "write"), refuse);
     }
     for (const path of others) {

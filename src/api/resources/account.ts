@@ -11,6 +11,7 @@ import {
 import { listAppsOf, removeCollaborations } from "../../model/collaborator.ts";
 import { deleteTokensOf, endOtherSessions } from "../../model/token.ts";
 import type { Platform } from "../../platform.ts";
+import { answers, born, never, time } from "../answers.ts";
 import { body } from "../body.ts";
 import type { Logins } from "../logins.ts";
 import { newPassword } from "../password-rules.ts";
@@ -41,6 +42,25 @@ const preferences = z.object({
   "dismissed-sms-banner": z.boolean().nullish(),
 });
 
+export const accountAnswer = z.object({
+  ...born,
+  allow_tracking: z.boolean(),
+  beta: z.boolean(),
+  country_of_residence: never,
+  default_organization: never,
+  default_team: never,
+  delinquent_at: never,
+  email: z.string(),
+  federated: z.literal(false),
+  identity_provider: never,
+  last_login: time.nullable(),
+  name: z.string().nullable(),
+  sms_number: never,
+  suspended_at: never,
+  two_factor_authentication: z.boolean(),
+  verified: z.literal(true),
+});
+
 export const accountApi = (platform: Platform, { logins }: { logins: Logins }) => {
   const { database } = platform;
   const update = async (c: Context<ApiEnvironment>, wanted: Change) =>
@@ -52,30 +72,48 @@ export const accountApi = (platform: Platform, { logins }: { logins: Logins }) =
   };
   return (
     new Hono<ApiEnvironment>()
-      .get("/account", account("identity"), (c) => c.json(presentAccount(c.var.account)))
-      .patch("/account", account("global"), body(change), async (c) =>
+      .get("/account", account("identity"), answers(accountAnswer), (c) =>
+        c.json(presentAccount(c.var.account)),
+      )
+      .patch("/account", account("global"), answers(accountAnswer), body(change), async (c) =>
         c.json(await update(c, c.req.valid("json"))),
       )
-      .delete("/account", account("global"), (c) => c.json(close(c)))
-      .get("/users/:user", self("identity"), (c) => c.json(presentAccount(c.var.account)))
-      .patch("/users/:user", self("global"), body(change), async (c) =>
+      .delete("/account", account("global"), answers(accountAnswer), (c) => c.json(close(c)))
+      .get("/users/:user", self("identity"), answers(accountAnswer), (c) =>
+        c.json(presentAccount(c.var.account)),
+      )
+      .patch("/users/:user", self("global"), answers(accountAnswer), body(change), async (c) =>
         c.json(await update(c, c.req.valid("json"))),
       )
-      .delete("/users/:user", self("global"), (c) => c.json(close(c)))
-      .get("/users/:user/preferences", self("identity"), (c) =>
+      .delete("/users/:user", self("global"), answers(accountAnswer), (c) => c.json(close(c)))
+      .get("/users/:user/preferences", self("identity"), answers(preferences), (c) =>
         c.json(presentPreferences(c.var.account)),
       )
-      .patch("/users/:user/preferences", self("global"), body(preferences), (c) => {
-        const { account: before } = c.var;
-        const changed = { ...before.preferences, ...c.req.valid("json") };
-        return c.json(
-          presentPreferences(updateAccount(database, before, { preferences: changed })),
-        );
-      })
-      .get("/users/:user/sms-number", self("identity"), (c) => c.json({ sms_number: null }))
+      .patch(
+        "/users/:user/preferences",
+        self("global"),
+        answers(preferences),
+        body(preferences),
+        (c) => {
+          const { account: before } = c.var;
+          const changed = { ...before.preferences, ...c.req.valid("json") };
+          return c.json(
+            presentPreferences(updateAccount(database, before, { preferences: changed })),
+          );
+        },
+      )
+      .get(
+        "/users/:user/sms-number",
+        self("identity"),
+        answers(z.object({ sms_number: never })),
+        (c) => c.json({ sms_number: null }),
+      )
       // Nobody pays here.
-      .get("/account/delinquency", account("identity"), (c) =>
-        c.json({ scheduled_suspension_time: null, scheduled_deletion_time: null }),
+      .get(
+        "/account/delinquency",
+        account("identity"),
+        answers(z.object({ scheduled_suspension_time: never, scheduled_deletion_time: never })),
+        (c) => c.json({ scheduled_suspension_time: null, scheduled_deletion_time: null }),
       )
   );
 };
@@ -129,7 +167,7 @@ function presentPreferences({ preferences: set }: Account): z.input<typeof prefe
   return { ...Object.fromEntries(none), ...set };
 }
 
-export function presentAccount(account: Account) {
+export function presentAccount(account: Account): z.input<typeof accountAnswer> {
   const createdAt = account.createdAt.toISOString();
   return {
     allow_tracking: account.allowTracking,

@@ -5,6 +5,7 @@ import { listAppsOf } from "../../model/collaborator.ts";
 import { currentRelease } from "../../model/release.ts";
 import { findSlug } from "../../model/slug.ts";
 import type { Platform } from "../../platform.ts";
+import { answers, born, named, never, person, time } from "../answers.ts";
 import { body } from "../body.ts";
 import { pageOf } from "../list-range.ts";
 import { personOf } from "../person.ts";
@@ -31,6 +32,31 @@ const filter = z.object({
     .nullish(),
 });
 
+const appAnswer = z.object({
+  ...born,
+  acm: z.boolean(),
+  archived_at: never,
+  build_stack: named,
+  buildpack_provided_description: z.string().nullable(),
+  generation: named,
+  git_url: z.string(),
+  internal_routing: never,
+  maintenance: z.boolean(),
+  name: z.string(),
+  organization: never,
+  owner: person,
+  region: named,
+  released_at: time.nullable(),
+  repo_size: z.int().nullable(),
+  sleep_after: z.number().nullable(),
+  slug_size: z.int().nullable(),
+  space: never,
+  stack: named,
+  team: never,
+  web_url: z.string(),
+});
+const foundApp = appAnswer.extend({ joined: z.literal(true), locked: z.literal(false) });
+
 export const appsApi = (platform: Platform) => {
   const { database } = platform;
   const present = (app: App) => presentApp(platform, app);
@@ -41,22 +67,26 @@ export const appsApi = (platform: Platform) => {
       updated_at: (app) => app.updatedAt.toISOString(),
     });
   return new Hono<ApiEnvironment>()
-    .get("/apps", account("read"), (c) => c.json(listed(c).map(present)))
-    .get("/users/:user/apps", self("read"), (c) => c.json(listed(c).map(present)))
-    .post("/filters/apps", account("read"), body(filter), (c) => {
+    .get("/apps", account("read"), answers(z.array(appAnswer)), (c) =>
+      c.json(listed(c).map(present)),
+    )
+    .get("/users/:user/apps", self("read"), answers(z.array(appAnswer)), (c) =>
+      c.json(listed(c).map(present)),
+    )
+    .post("/filters/apps", account("read"), answers(z.array(foundApp)), body(filter), (c) => {
       const ids = c.req.valid("json").in?.id;
       const apps = listAppsOf(database, c.var.account);
       const wanted = ids ? apps.filter(({ id }) => ids.includes(id)) : apps;
-      const joined = { joined: true, locked: false };
+      const joined = { joined: true, locked: false } as const;
       return c.json(listed(c, wanted).map((app) => ({ ...present(app), ...joined })));
     })
-    .post("/apps", account("write"), body(newApp), async (c) => {
+    .post("/apps", account("write"), answers(appAnswer), body(newApp), async (c) => {
       const { name } = c.req.valid("json");
       const app = await platform.createApp({ name: name ?? undefined, user: c.var.account });
       return c.json(present(app), 201);
     })
-    .get("/apps/:app", member("read"), (c) => c.json(present(c.var.app)))
-    .patch("/apps/:app", member("write"), body(appChange), async (c) => {
+    .get("/apps/:app", member("read"), answers(appAnswer), (c) => c.json(present(c.var.app)))
+    .patch("/apps/:app", member("write"), answers(appAnswer), body(appChange), async (c) => {
       const { name, maintenance, sleep_after: sleepAfter } = c.req.valid("json");
       let { app } = c.var;
       if (name !== undefined && name !== app.name) app = await platform.renameApp(app, name);
@@ -66,14 +96,14 @@ export const appsApi = (platform: Platform) => {
         app = await platform.setSleep(app, sleepAfter === null ? null : sleepAfter * 1000);
       return c.json(present(findApp(database, app.id)));
     })
-    .delete("/apps/:app", owner("write"), async (c) => {
+    .delete("/apps/:app", owner("write"), answers(appAnswer), async (c) => {
       const answer = present(c.var.app);
       await platform.destroyApp(c.var.app);
       return c.json(answer);
     });
 };
 
-function presentApp({ database, urls }: Platform, app: App) {
+function presentApp({ database, urls }: Platform, app: App): z.input<typeof appAnswer> {
   const release = currentRelease(database, app);
   const slug = release?.slugId ? findSlug(database, release.slugId) : undefined;
   const stack = stackOf(app.stack);

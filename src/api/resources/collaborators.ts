@@ -16,6 +16,7 @@ import {
   removeCollaborator,
 } from "../../model/collaborator.ts";
 import type { Platform } from "../../platform.ts";
+import { answers, born, named, person } from "../answers.ts";
 import { body } from "../body.ts";
 import { pageOf } from "../list-range.ts";
 import { type ApiEnvironment, member, owner } from "../policy.ts";
@@ -37,6 +38,15 @@ export const permissions = [
   { name: "view", description: "Can see the app, its dynos and its log." },
 ];
 
+export const permissionAnswer = z.object({ name: z.string(), description: z.string() });
+const collaboratorAnswer = z.object({
+  ...born,
+  app: named,
+  permissions: z.array(permissionAnswer),
+  role: z.enum(["owner", "collaborator"]),
+  user: person.extend({ federated: z.literal(false) }),
+});
+
 export const collaboratorsApi = (platform: Platform) => {
   const { database } = platform;
   const list = (app: App) => everyoneOf(platform, app);
@@ -51,7 +61,7 @@ export const collaboratorsApi = (platform: Platform) => {
     });
   };
   return new Hono<ApiEnvironment>()
-    .get("/apps/:app/collaborators", member("read"), (c) =>
+    .get("/apps/:app/collaborators", member("read"), answers(z.array(collaboratorAnswer)), (c) =>
       c.json(
         pageOf(c, list(c.var.app), {
           email: (one) => one.user.email,
@@ -60,30 +70,44 @@ export const collaboratorsApi = (platform: Platform) => {
         }),
       ),
     )
-    .get("/apps/:app/collaborators/:collaborator", member("read"), (c) =>
-      c.json(find(c.var.app, c.req.param("collaborator"))),
+    .get(
+      "/apps/:app/collaborators/:collaborator",
+      member("read"),
+      answers(collaboratorAnswer),
+      (c) => c.json(find(c.var.app, c.req.param("collaborator"))),
     )
-    .post("/apps/:app/collaborators", owner("write"), body(newCollaborator), (c) => {
-      const { user } = c.req.valid("json");
-      const wanted = typeof user === "string" ? user : (user.email ?? user.id ?? "");
-      const someone = findOrInvite(c, platform, { asking: c.var.account, wanted });
-      if (someone.id !== c.var.app.ownerId) addCollaborator(database, c.var.app, someone);
-      return c.json(find(c.var.app, someone.id), 201);
-    })
-    .delete("/apps/:app/collaborators/:collaborator", member("write"), (c) => {
-      const { app, account } = c.var;
-      const found = find(app, c.req.param("collaborator"));
-      if (found.role === "owner")
-        throw new PlatformError(
-          "invalid_params",
-          `${found.user.email} owns ${app.name}, and cannot be removed. Transfer the app first.`,
-        );
-      // Who goes by himself may; others only the owner sends away.
-      if (account.id !== app.ownerId && account.id !== found.user.id)
-        throw new PlatformError("forbidden", `Only the owner of ${app.name} may do that.`);
-      removeCollaborator(database, app, found.user.id);
-      return c.json(found);
-    });
+    .post(
+      "/apps/:app/collaborators",
+      owner("write"),
+      answers(collaboratorAnswer),
+      body(newCollaborator),
+      (c) => {
+        const { user } = c.req.valid("json");
+        const wanted = typeof user === "string" ? user : (user.email ?? user.id ?? "");
+        const someone = findOrInvite(c, platform, { asking: c.var.account, wanted });
+        if (someone.id !== c.var.app.ownerId) addCollaborator(database, c.var.app, someone);
+        return c.json(find(c.var.app, someone.id), 201);
+      },
+    )
+    .delete(
+      "/apps/:app/collaborators/:collaborator",
+      member("write"),
+      answers(collaboratorAnswer),
+      (c) => {
+        const { app, account } = c.var;
+        const found = find(app, c.req.param("collaborator"));
+        if (found.role === "owner")
+          throw new PlatformError(
+            "invalid_params",
+            `${found.user.email} owns ${app.name}, and cannot be removed. Transfer the app first.`,
+          );
+        // Who goes by himself may; others only the owner sends away.
+        if (account.id !== app.ownerId && account.id !== found.user.id)
+          throw new PlatformError("forbidden", `Only the owner of ${app.name} may do that.`);
+        removeCollaborator(database, app, found.user.id);
+        return c.json(found);
+      },
+    );
 };
 
 /**
@@ -119,7 +143,7 @@ function everyoneOf({ database }: Platform, app: App) {
   const present = (
     { id, accountId, createdAt, updatedAt }: Omit<Collaborator, "appId">,
     role: "owner" | "collaborator",
-  ) => ({
+  ): z.input<typeof collaboratorAnswer> => ({
     app: { id: app.id, name: app.name },
     created_at: createdAt.toISOString(),
     id,

@@ -8,6 +8,7 @@ import { type Dyno, dynoName } from "../../model/dyno.ts";
 import { listFormation } from "../../model/formation.ts";
 import { findRelease, listReleases, type Release } from "../../model/release.ts";
 import type { Platform } from "../../platform.ts";
+import { answers, born, id, named } from "../answers.ts";
 import { AttachSession } from "../attach-socket.ts";
 import { body } from "../body.ts";
 import { ExpiringKeys } from "../expiring-keys.ts";
@@ -85,6 +86,19 @@ export interface MeetingPlaces {
 /** Our own command line speaks WebSocket, and says so by its variant of the version. */
 const ownVariant = "stator";
 
+const dynoAnswer = z.object({
+  ...born,
+  app: named,
+  attach_url: z.string().nullable(),
+  command: z.string(),
+  name: z.string(),
+  release: z.object({ id, version: z.int() }),
+  size: z.string(),
+  state: z.string(),
+  type: z.string(),
+});
+const nothing = z.object({});
+
 export const dynosApi = (platform: Platform, { waiting, rendezvousOf }: MeetingPlaces) => {
   const { database } = platform;
   const checkMeetingPlace = (c: Context) => {
@@ -100,70 +114,83 @@ export const dynosApi = (platform: Platform, { waiting, rendezvousOf }: MeetingP
     return variantOf(c) === ownVariant ? webSocket : (rendezvousOf(secret) ?? webSocket);
   };
   return new Hono<ApiEnvironment>()
-    .get("/:app/dynos", member("read"), (c) => {
+    .get("/:app/dynos", member("read"), answers(z.array(dynoAnswer)), (c) => {
       const { app } = c.var;
       const releases = new Map(listReleases(database, app).map((release) => [release.id, release]));
       const dynos = pageOf(c, platform.listDynos(app), { name: dynoName, id: (dyno) => dyno.id });
       return c.json(dynos.map((dyno) => presentDyno(app, dyno, releases.get(dyno.releaseId))));
     })
-    .post("/:app/dynos", member("write-protected"), body(oneOff), async (c) => {
-      const { app } = c.var;
-      const wanted = c.req.valid("json");
-      if (wanted.attach) checkMeetingPlace(c);
-      if (wanted.size && !platform.sizes.find(wanted.size)) throw noSuchSize(platform, wanted.size);
-      if (wanted.type && listFormation(database, app).some(({ type }) => type === wanted.type))
-        throw new PlatformError(
-          "invalid_params",
-          `type: ${wanted.type} is a process type of ${app.name}; a one-off dyno needs another word.`,
-        );
-      const order = {
-        command: wanted.command,
-        environment: wanted.env ?? {},
-        user: c.var.account,
-        size: wanted.size ?? undefined,
-        type: wanted.type ?? undefined,
-        timeToLiveMs: wanted.time_to_live ? wanted.time_to_live * 1000 : undefined,
-      };
-      if (!wanted.attach) {
-        const dyno = await platform.runDetached(app, order);
-        return c.json(presentDyno(app, dyno, findRelease(database, app, dyno.releaseId)), 201);
-      }
-      const terminal = wanted.force_no_tty ? null : terminalSize(order.environment);
-      const attached = await platform.runAttached(app, { ...order, terminal });
-      const { dyno } = attached;
-      const attachUrl = attachUrlOf(c, {
-        ...{ attached, hasTerminal: terminal !== null, dyno, app },
-        accountId: c.var.account.id,
-      });
-      const release = findRelease(database, app, dyno.releaseId);
-      return c.json(presentDyno(app, dyno, release, attachUrl), 201);
-    })
-    .delete("/:app/dynos", member("write"), async (c) => {
+    .post(
+      "/:app/dynos",
+      member("write-protected"),
+      answers(dynoAnswer),
+      body(oneOff),
+      async (c) => {
+        const { app } = c.var;
+        const wanted = c.req.valid("json");
+        if (wanted.attach) checkMeetingPlace(c);
+        if (wanted.size && !platform.sizes.find(wanted.size))
+          throw noSuchSize(platform, wanted.size);
+        if (wanted.type && listFormation(database, app).some(({ type }) => type === wanted.type))
+          throw new PlatformError(
+            "invalid_params",
+            `type: ${wanted.type} is a process type of ${app.name}; a one-off dyno needs another word.`,
+          );
+        const order = {
+          command: wanted.command,
+          environment: wanted.env ?? {},
+          user: c.var.account,
+          size: wanted.size ?? undefined,
+          type: wanted.type ?? undefined,
+          timeToLiveMs: wanted.time_to_live ? wanted.time_to_live * 1000 : undefined,
+        };
+        if (!wanted.attach) {
+          const dyno = await platform.runDetached(app, order);
+          return c.json(presentDyno(app, dyno, findRelease(database, app, dyno.releaseId)), 201);
+        }
+        const terminal = wanted.force_no_tty ? null : terminalSize(order.environment);
+        const attached = await platform.runAttached(app, { ...order, terminal });
+        const { dyno } = attached;
+        const attachUrl = attachUrlOf(c, {
+          ...{ attached, hasTerminal: terminal !== null, dyno, app },
+          accountId: c.var.account.id,
+        });
+        const release = findRelease(database, app, dyno.releaseId);
+        return c.json(presentDyno(app, dyno, release, attachUrl), 201);
+      },
+    )
+    .delete("/:app/dynos", member("write"), answers(nothing), async (c) => {
       await platform.restartDynos(c.var.app);
       return c.json({}, 202);
     })
-    .get("/:app/dynos/:dyno", member("read"), (c) => {
+    .get("/:app/dynos/:dyno", member("read"), answers(dynoAnswer), (c) => {
       const { app } = c.var;
       const dyno = findDyno(platform, app, c.req.param("dyno"));
       return c.json(presentDyno(app, dyno, findRelease(database, app, dyno.releaseId)));
     })
-    .post("/:app/dynos/:dyno", member("write-protected"), body(program), (c) => {
-      const { app } = c.var;
-      const dyno = findDyno(platform, app, c.req.param("dyno"));
-      const { command, env, force_no_tty: noTty } = c.req.valid("json");
-      checkMeetingPlace(c);
-      const attached = platform.runInside(app, {
-        ...{ dyno, command, environment: env ?? {}, user: c.var.account },
-        terminal: noTty ? null : terminalSize(env ?? {}),
-      });
-      const attachUrl = attachUrlOf(c, {
-        ...{ attached, hasTerminal: !noTty, dyno, app },
-        accountId: c.var.account.id,
-      });
-      const release = findRelease(database, app, dyno.releaseId);
-      return c.json(presentDyno(app, dyno, release, attachUrl), 201);
-    })
-    .delete("/:app/dynos/:dyno", member("write"), async (c) => {
+    .post(
+      "/:app/dynos/:dyno",
+      member("write-protected"),
+      answers(dynoAnswer),
+      body(program),
+      (c) => {
+        const { app } = c.var;
+        const dyno = findDyno(platform, app, c.req.param("dyno"));
+        const { command, env, force_no_tty: noTty } = c.req.valid("json");
+        checkMeetingPlace(c);
+        const attached = platform.runInside(app, {
+          ...{ dyno, command, environment: env ?? {}, user: c.var.account },
+          terminal: noTty ? null : terminalSize(env ?? {}),
+        });
+        const attachUrl = attachUrlOf(c, {
+          ...{ attached, hasTerminal: !noTty, dyno, app },
+          accountId: c.var.account.id,
+        });
+        const release = findRelease(database, app, dyno.releaseId);
+        return c.json(presentDyno(app, dyno, release, attachUrl), 201);
+      },
+    )
+    .delete("/:app/dynos/:dyno", member("write"), answers(nothing), async (c) => {
       const { app } = c.var;
       const dyno = findDyno(platform, app, c.req.param("dyno"));
       // A one-off is not started again: to restart it is to end it.
@@ -171,17 +198,17 @@ export const dynosApi = (platform: Platform, { waiting, rendezvousOf }: MeetingP
       else platform.stopDynos(app, dynoName(dyno));
       return c.json({}, 202);
     })
-    .post("/:app/dynos/:dyno/actions/stop", member("write"), (c) => {
+    .post("/:app/dynos/:dyno/actions/stop", member("write"), answers(nothing), (c) => {
       const { app } = c.var;
       platform.stopDynos(app, dynoName(findDyno(platform, app, c.req.param("dyno"))));
       return c.json({}, 202);
     })
-    .delete("/:app/formations/:type", member("write"), async (c) => {
+    .delete("/:app/formations/:type", member("write"), answers(nothing), async (c) => {
       const { app } = c.var;
       await platform.restartDynos(app, findType(platform, app, c.req.param("type")));
       return c.json({}, 202);
     })
-    .post("/:app/formations/:type/actions/stop", member("write"), (c) => {
+    .post("/:app/formations/:type/actions/stop", member("write"), answers(nothing), (c) => {
       const { app } = c.var;
       platform.stopDynos(app, findType(platform, app, c.req.param("type")));
       return c.json({}, 202);
@@ -255,7 +282,7 @@ function presentDyno(
   dyno: Dyno,
   release: Release | undefined,
   attachUrl: string | null = null,
-) {
+): z.input<typeof dynoAnswer> {
   return {
     app: { id: app.id, name: app.name },
     attach_url: attachUrl,

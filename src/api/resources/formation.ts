@@ -6,6 +6,7 @@ import { type Formation, listFormation } from "../../model/formation.ts";
 import { currentRelease } from "../../model/release.ts";
 import { findSlug } from "../../model/slug.ts";
 import type { Platform } from "../../platform.ts";
+import { answers, born, named } from "../answers.ts";
 import { body } from "../body.ts";
 import { pageOf } from "../list-range.ts";
 import { type ApiEnvironment, member } from "../policy.ts";
@@ -24,28 +25,50 @@ const batch = z.object({
   updates: z.array(change.extend({ type: z.string("must be a process type") })),
 });
 
+const formationAnswer = z.object({
+  ...born,
+  app: named,
+  command: z.string(),
+  dyno_size: named,
+  quantity: z.int(),
+  size: z.string(),
+  type: z.string(),
+});
+
 export const formationApi = (platform: Platform) =>
   new Hono<ApiEnvironment>()
-    .get("/:app/formation", member("read"), (c) => {
+    .get("/:app/formation", member("read"), answers(z.array(formationAnswer)), (c) => {
       const formation = presentedFormation(platform, c.var.app);
       return c.json(pageOf(c, formation, { type: (row) => row.type, id: (row) => row.id }));
     })
-    .patch("/:app/formation", member("write"), body(batch), (c) => {
-      const { app } = c.var;
-      const updates = c.req
-        .valid("json")
-        .updates.map((one) => ({ type: one.type, ...changeOf(platform, one) }));
-      platform.scale(app, { updates, user: c.var.account });
-      return c.json(presentedFormation(platform, app));
-    })
-    .patch("/:app/formation/:type", member("write"), body(change), (c) => {
-      const { app } = c.var;
-      const type = findRow(platform, app, c.req.param("type")).type;
-      const updates = [{ type, ...changeOf(platform, c.req.valid("json")) }];
-      platform.scale(app, { updates, user: c.var.account });
-      return c.json(findRow(platform, app, type));
-    })
-    .get("/:app/formation/:type", member("read"), (c) => {
+    .patch(
+      "/:app/formation",
+      member("write"),
+      answers(z.array(formationAnswer)),
+      body(batch),
+      (c) => {
+        const { app } = c.var;
+        const updates = c.req
+          .valid("json")
+          .updates.map((one) => ({ type: one.type, ...changeOf(platform, one) }));
+        platform.scale(app, { updates, user: c.var.account });
+        return c.json(presentedFormation(platform, app));
+      },
+    )
+    .patch(
+      "/:app/formation/:type",
+      member("write"),
+      answers(formationAnswer),
+      body(change),
+      (c) => {
+        const { app } = c.var;
+        const type = findRow(platform, app, c.req.param("type")).type;
+        const updates = [{ type, ...changeOf(platform, c.req.valid("json")) }];
+        platform.scale(app, { updates, user: c.var.account });
+        return c.json(findRow(platform, app, type));
+      },
+    )
+    .get("/:app/formation/:type", member("read"), answers(formationAnswer), (c) => {
       return c.json(findRow(platform, c.var.app, c.req.param("type")));
     });
 
@@ -79,7 +102,11 @@ function presentedFormation({ database }: Platform, app: App) {
   );
 }
 
-function presentFormation(app: App, row: Formation, command: string) {
+function presentFormation(
+  app: App,
+  row: Formation,
+  command: string,
+): z.input<typeof formationAnswer> {
   return {
     app: { id: app.id, name: app.name },
     command,

@@ -10,6 +10,7 @@ import {
   type SshKey,
 } from "../../model/ssh-key.ts";
 import type { Platform } from "../../platform.ts";
+import { answers, born } from "../answers.ts";
 import { body } from "../body.ts";
 import { pageOf } from "../list-range.ts";
 import { account, type ApiEnvironment } from "../policy.ts";
@@ -18,9 +19,17 @@ const newKey = z.object({
   public_key: z.string("must be the text of an SSH public key").max(20_000, "is too long"),
 });
 
+const keyAnswer = z.object({
+  ...born,
+  comment: z.string(),
+  email: z.string(),
+  fingerprint: z.string(),
+  public_key: z.string(),
+});
+
 export const keysApi = ({ database }: Platform) =>
   new Hono<ApiEnvironment>()
-    .get("/account/keys", account("read"), (c) =>
+    .get("/account/keys", account("read"), answers(z.array(keyAnswer)), (c) =>
       c.json(
         pageOf(
           c,
@@ -29,14 +38,14 @@ export const keysApi = ({ database }: Platform) =>
         ),
       ),
     )
-    .post("/account/keys", account("global"), body(newKey), (c) => {
+    .post("/account/keys", account("global"), answers(keyAnswer), body(newKey), (c) => {
       const key = createSshKey(database, c.var.account, c.req.valid("json").public_key);
       return c.json(presentKey(c.var.account, key), 201);
     })
-    .get("/account/keys/:key", account("read"), (c) =>
+    .get("/account/keys/:key", account("read"), answers(keyAnswer), (c) =>
       c.json(presentKey(c.var.account, findKey(database, c.var.account, c.req.param("key")))),
     )
-    .delete("/account/keys/:key", account("global"), (c) => {
+    .delete("/account/keys/:key", account("global"), answers(keyAnswer), (c) => {
       const key = findKey(database, c.var.account, c.req.param("key"));
       deleteSshKey(database, key);
       return c.json(presentKey(c.var.account, key));
@@ -48,7 +57,7 @@ function findKey(database: Platform["database"], one: Account, idOrFingerprint: 
   throw new PlatformError("not_found", "Couldn't find that key.", { resource: "key" });
 }
 
-function presentKey({ email }: Account, key: SshKey) {
+function presentKey({ email }: Account, key: SshKey): z.input<typeof keyAnswer> {
   return {
     comment: key.comment,
     created_at: key.createdAt.toISOString(),

@@ -7,6 +7,7 @@ import { findOauthClient, type OauthClient } from "../../model/oauth-client.ts";
 import { openPasswordReset } from "../../model/password-reset.ts";
 import { issueGrant, issueToken, type Scope, scopes } from "../../model/token.ts";
 import type { Platform } from "../../platform.ts";
+import { answers } from "../answers.ts";
 import { body } from "../body.ts";
 import { ExpiringKeys } from "../expiring-keys.ts";
 import { credentialFields, formPage, pageHeaders, wordsPage } from "../login-pages.ts";
@@ -54,17 +55,23 @@ export const loginApi = (platform: Platform, { logins }: { logins: Logins }) => 
   };
   return (
     new Hono<ApiEnvironment>()
-      .post("/auth", anyone(), body(order), (c) => {
-        if (pending.size >= mostPending)
-          throw new PlatformError("rate_limit", "Too many logins wait. Try again in 10 minutes.");
-        const token = randomSecret();
-        const key = pending.add({
-          ...{ token, address: clientAddress(c), result: Promise.withResolvers() },
-          description: c.req.valid("json").description ?? "",
-        });
-        const urls = { browser_url: `/login/${key}`, cli_url: `/login/${key}/answer` };
-        return c.json({ ...urls, token }, 201);
-      })
+      .post(
+        "/auth",
+        anyone(),
+        answers(z.object({ browser_url: z.string(), cli_url: z.string(), token: z.string() })),
+        body(order),
+        (c) => {
+          if (pending.size >= mostPending)
+            throw new PlatformError("rate_limit", "Too many logins wait. Try again in 10 minutes.");
+          const token = randomSecret();
+          const key = pending.add({
+            ...{ token, address: clientAddress(c), result: Promise.withResolvers() },
+            description: c.req.valid("json").description ?? "",
+          });
+          const urls = { browser_url: `/login/${key}`, cli_url: `/login/${key}/answer` };
+          return c.json({ ...urls, token }, 201);
+        },
+      )
       .get("/login/:key/answer", anyone(), (c) => {
         const one = find(c.req.param("key"));
         const [, token = ""] = /^Bearer (\S+)$/i.exec(c.req.header("Authorization") ?? "") ?? [];

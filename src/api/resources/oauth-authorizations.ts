@@ -14,6 +14,7 @@ import {
   updateToken,
 } from "../../model/token.ts";
 import type { Platform } from "../../platform.ts";
+import { answers, born, id, person, time } from "../answers.ts";
 import { body } from "../body.ts";
 import { pageOf } from "../list-range.ts";
 import { account, type ApiEnvironment, tokenOrPassword } from "../policy.ts";
@@ -41,6 +42,25 @@ const newAuthorization = z.object({
 });
 const change = z.object({ description: description.nullish() });
 
+/** A secret, or what can be said of it. */
+export const secretAnswer = z.object({
+  expires_in: z.int().nullable(),
+  id,
+  token: z.string(),
+});
+const authorizationAnswer = z.object({
+  ...born,
+  access_token: secretAnswer.nullable(),
+  client: z.object({ id, name: z.string(), redirect_uri: z.string() }).nullable(),
+  description: z.string(),
+  grant: z.object({ code: z.string(), expires_in: z.int(), id }).nullable(),
+  last_used_at: time.nullable(),
+  refresh_token: secretAnswer.nullable(),
+  scope: z.array(z.enum(scopes)),
+  session: z.object({ id }).nullable(),
+  user: person.extend({ full_name: z.string().nullable() }),
+});
+
 export const oauthAuthorizationsApi = (platform: Platform) => {
   const { database } = platform;
   const find = (one: Account, id: string, current: Token): Token => {
@@ -54,7 +74,7 @@ export const oauthAuthorizationsApi = (platform: Platform) => {
   const present = (token: Token, secrets?: Secrets) =>
     presentAuthorization(platform, token, secrets);
   return new Hono<ApiEnvironment>()
-    .get("/oauth/authorizations", account("global"), (c) =>
+    .get("/oauth/authorizations", account("global"), answers(z.array(authorizationAnswer)), (c) =>
       c.json(
         pageOf(c, listTokens(database, c.var.account), {
           created_at: (one) => one.createdAt.toISOString(),
@@ -62,38 +82,56 @@ export const oauthAuthorizationsApi = (platform: Platform) => {
         }).map((token) => present(token)),
       ),
     )
-    .post("/oauth/authorizations", tokenOrPassword("global"), body(newAuthorization), (c) => {
-      const wanted = c.req.valid("json");
-      const { account: one, token: asking } = c.var;
-      const common = {
-        account: one,
-        description: wanted.description ?? "",
-        scope: wanted.scope ?? undefined,
-      };
-      if (wanted.client) {
-        const id = typeof wanted.client === "string" ? wanted.client : wanted.client.id;
-        const client = findOauthClient(database, id);
-        if (!client)
-          throw new PlatformError("invalid_params", "client: there is no such OAuth client.");
-        const { token, code } = issueGrant(database, { ...common, client });
-        return c.json(present(token, { code }), 201);
-      }
-      const expiresAt = wanted.expires_in ? new Date(Date.now() + wanted.expires_in * 1000) : null;
-      const isSession = asking.id === "password";
-      const { token, secret } = issueToken(database, { ...common, expiresAt, isSession });
-      return c.json(present(token, { secret }), 201);
-    })
-    .get("/oauth/authorizations/:authorization", account("global"), (c) =>
-      c.json(present(find(c.var.account, c.req.param("authorization"), c.var.token))),
+    .post(
+      "/oauth/authorizations",
+      tokenOrPassword("global"),
+      answers(authorizationAnswer),
+      body(newAuthorization),
+      (c) => {
+        const wanted = c.req.valid("json");
+        const { account: one, token: asking } = c.var;
+        const common = {
+          account: one,
+          description: wanted.description ?? "",
+          scope: wanted.scope ?? undefined,
+        };
+        if (wanted.client) {
+          const id = typeof wanted.client === "string" ? wanted.client : wanted.client.id;
+          const client = findOauthClient(database, id);
+          if (!client)
+            throw new PlatformError("invalid_params", "client: there is no such OAuth client.");
+          const { token, code } = issueGrant(database, { ...common, client });
+          return c.json(present(token, { code }), 201);
+        }
+        const expiresAt = wanted.expires_in
+          ? new Date(Date.now() + wanted.expires_in * 1000)
+          : null;
+        const isSession = asking.id === "password";
+        const { token, secret } = issueToken(database, { ...common, expiresAt, isSession });
+        return c.json(present(token, { secret }), 201);
+      },
     )
-    .patch("/oauth/authorizations/:authorization", account("global"), body(change), (c) => {
-      const token = find(c.var.account, c.req.param("authorization"), c.var.token);
-      const { description: words } = c.req.valid("json");
-      return c.json(present(updateToken(database, token.id, { description: words ?? "" })));
-    })
+    .get(
+      "/oauth/authorizations/:authorization",
+      account("global"),
+      answers(authorizationAnswer),
+      (c) => c.json(present(find(c.var.account, c.req.param("authorization"), c.var.token))),
+    )
+    .patch(
+      "/oauth/authorizations/:authorization",
+      account("global"),
+      answers(authorizationAnswer),
+      body(change),
+      (c) => {
+        const token = find(c.var.account, c.req.param("authorization"), c.var.token);
+        const { description: words } = c.req.valid("json");
+        return c.json(present(updateToken(database, token.id, { description: words ?? "" })));
+      },
+    )
     .post(
       "/oauth/authorizations/:authorization/actions/regenerate-tokens",
       account("global"),
+      answers(authorizationAnswer),
       (c) => {
         const token = find(c.var.account, c.req.param("authorization"), c.var.token);
         if (token.clientId)
@@ -105,11 +143,16 @@ export const oauthAuthorizationsApi = (platform: Platform) => {
         return c.json(present(renewed.token, { secret: renewed.secret }), 200);
       },
     )
-    .delete("/oauth/authorizations/:authorization", account("global"), (c) => {
-      const token = find(c.var.account, c.req.param("authorization"), c.var.token);
-      deleteToken(database, token);
-      return c.json(present(token));
-    });
+    .delete(
+      "/oauth/authorizations/:authorization",
+      account("global"),
+      answers(authorizationAnswer),
+      (c) => {
+        const token = find(c.var.account, c.req.param("authorization"), c.var.token);
+        deleteToken(database, token);
+        return c.json(present(token));
+      },
+    );
 };
 
 interface Secrets {
@@ -130,7 +173,11 @@ export function secondsUntil(time: Date | null): number | null {
 export const accessTokenId = (token: Token) => stableId("access-token", token.id);
 export const refreshTokenId = (token: Token) => stableId("refresh-token", token.id);
 
-function presentAuthorization({ database }: Platform, token: Token, secrets: Secrets = {}) {
+function presentAuthorization(
+  { database }: Platform,
+  token: Token,
+  secrets: Secrets = {},
+): z.input<typeof authorizationAnswer> {
   const owner = findAccount(database, token.accountId);
   const client = token.clientId ? findOauthClient(database, token.clientId) : undefined;
   return {

@@ -13,6 +13,7 @@ import {
 } from "../../model/oauth-client.ts";
 import { deleteTokensOfClient } from "../../model/token.ts";
 import type { Platform } from "../../platform.ts";
+import { answers, born } from "../answers.ts";
 import { body } from "../body.ts";
 import { pageOf } from "../list-range.ts";
 import { account, type ApiEnvironment } from "../policy.ts";
@@ -30,6 +31,14 @@ const redirectUri = z
 const newClient = z.object({ name, redirect_uri: redirectUri });
 const change = z.object({ name: name.optional(), redirect_uri: redirectUri.optional() });
 
+const clientAnswer = z.object({
+  ...born,
+  ignores_delinquent: z.literal(false),
+  name: z.string(),
+  redirect_uri: z.string(),
+  secret: z.string(),
+});
+
 export const oauthClientsApi = ({ database }: Platform) => {
   const find = (one: Account, id: string): OauthClient => {
     const found = lookUpOauthClient(database, one, id);
@@ -39,7 +48,7 @@ export const oauthClientsApi = ({ database }: Platform) => {
     });
   };
   return new Hono<ApiEnvironment>()
-    .get("/oauth/clients", account("global"), (c) =>
+    .get("/oauth/clients", account("global"), answers(z.array(clientAnswer)), (c) =>
       c.json(
         pageOf(c, listOauthClients(database, c.var.account), {
           name: (one) => one.name,
@@ -47,28 +56,39 @@ export const oauthClientsApi = ({ database }: Platform) => {
         }).map((one) => presentClient(one)),
       ),
     )
-    .post("/oauth/clients", account("global"), body(newClient), (c) => {
+    .post("/oauth/clients", account("global"), answers(clientAnswer), body(newClient), (c) => {
       const { name, redirect_uri: redirectUri } = c.req.valid("json");
       const made = createOauthClient(database, { account: c.var.account, name, redirectUri });
       return c.json(presentClient(made.client, made.secret), 201);
     })
-    .get("/oauth/clients/:client", account("global"), (c) =>
+    .get("/oauth/clients/:client", account("global"), answers(clientAnswer), (c) =>
       c.json(presentClient(find(c.var.account, c.req.param("client")))),
     )
-    .patch("/oauth/clients/:client", account("global"), body(change), (c) => {
-      const { name, redirect_uri: redirectUri } = c.req.valid("json");
-      const client = updateOauthClient(database, find(c.var.account, c.req.param("client")), {
-        ...(name !== undefined && { name }),
-        ...(redirectUri !== undefined && { redirectUri }),
-      });
-      return c.json(presentClient(client));
-    })
-    .post("/oauth/clients/:client/actions/rotate-credentials", account("global"), (c) => {
-      const client = find(c.var.account, c.req.param("client"));
-      const rotated = rotateOauthClient(database, client);
-      return c.json(presentClient(rotated.client, rotated.secret), 200);
-    })
-    .delete("/oauth/clients/:client", account("global"), (c) => {
+    .patch(
+      "/oauth/clients/:client",
+      account("global"),
+      answers(clientAnswer),
+      body(change),
+      (c) => {
+        const { name, redirect_uri: redirectUri } = c.req.valid("json");
+        const client = updateOauthClient(database, find(c.var.account, c.req.param("client")), {
+          ...(name !== undefined && { name }),
+          ...(redirectUri !== undefined && { redirectUri }),
+        });
+        return c.json(presentClient(client));
+      },
+    )
+    .post(
+      "/oauth/clients/:client/actions/rotate-credentials",
+      account("global"),
+      answers(clientAnswer),
+      (c) => {
+        const client = find(c.var.account, c.req.param("client"));
+        const rotated = rotateOauthClient(database, client);
+        return c.json(presentClient(rotated.client, rotated.secret), 200);
+      },
+    )
+    .delete("/oauth/clients/:client", account("global"), answers(clientAnswer), (c) => {
       const client = find(c.var.account, c.req.param("client"));
       deleteTokensOfClient(database, client.id);
       deleteOauthClient(database, client);
@@ -77,7 +97,7 @@ export const oauthClientsApi = ({ database }: Platform) => {
 };
 
 /** Its secret is shown when it is made, and never again. */
-function presentClient(client: OauthClient, secret = "********") {
+function presentClient(client: OauthClient, secret = "********"): z.input<typeof clientAnswer> {
   return {
     created_at: client.createdAt.toISOString(),
     id: client.id,

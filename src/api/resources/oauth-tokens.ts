@@ -10,10 +10,17 @@ import {
   tokenOfGrant,
 } from "../../model/token.ts";
 import type { Platform } from "../../platform.ts";
+import { answers, born, id, never } from "../answers.ts";
 import { body } from "../body.ts";
 import { account, anyone, type ApiEnvironment } from "../policy.ts";
 import { stableId } from "../stable-id.ts";
-import { accessTokenId, hidden, refreshTokenId, secondsUntil } from "./oauth-authorizations.ts";
+import {
+  accessTokenId,
+  hidden,
+  refreshTokenId,
+  secondsUntil,
+  secretAnswer,
+} from "./oauth-authorizations.ts";
 
 const secret = z.string("must be a string").max(500, "is too long");
 const exchange = z.object({
@@ -31,10 +38,26 @@ const exchange = z.object({
   refresh_token: z.object({ token: secret }).nullish(),
 });
 
+const tokenAnswer = z.object({
+  ...born,
+  access_token: secretAnswer,
+  authorization: z.object({ id }),
+  client: never,
+  grant: z.object({ code: z.string(), type: z.string() }),
+  refresh_token: secretAnswer,
+  session: z.object({ id }),
+  user: z.object({ id }),
+});
+const sessionAnswer = z.object({
+  ...born,
+  description: z.string(),
+  expires_in: z.int().nullable(),
+});
+
 export const oauthTokensApi = ({ database }: Platform) =>
   new Hono<ApiEnvironment>()
     // The client proves itself by its secret.
-    .post("/oauth/tokens", anyone(), body(exchange), (c) => {
+    .post("/oauth/tokens", anyone(), answers(tokenAnswer), body(exchange), (c) => {
       const { client: given, grant, refresh_token: refreshToken } = c.req.valid("json");
       const client = openOauthClient(database, given.secret);
       if (!client) throw new PlatformError("unauthorized", "Invalid client secret.");
@@ -58,7 +81,7 @@ export const oauthTokensApi = ({ database }: Platform) =>
         201,
       );
     })
-    .delete("/oauth/tokens/:token", account("global"), (c) => {
+    .delete("/oauth/tokens/:token", account("global"), answers(tokenAnswer), (c) => {
       const id = c.req.param("token");
       const found = listTokens(database, c.var.account).find((token) =>
         [token.id, accessTokenId(token), refreshTokenId(token)].includes(id),
@@ -68,14 +91,14 @@ export const oauthTokensApi = ({ database }: Platform) =>
       deleteToken(database, found);
       return c.json(presentToken(found, {}));
     })
-    .get("/oauth/sessions", account("global"), (c) =>
+    .get("/oauth/sessions", account("global"), answers(z.array(sessionAnswer)), (c) =>
       c.json(
         listTokens(database, c.var.account)
           .filter(({ isSession }) => isSession)
           .map(presentSession),
       ),
     )
-    .delete("/oauth/sessions/:session", account("global"), (c) => {
+    .delete("/oauth/sessions/:session", account("global"), answers(sessionAnswer), (c) => {
       const id = c.req.param("session");
       const found = listTokens(database, c.var.account).find(
         (token) =>
@@ -91,7 +114,7 @@ export const oauthTokensApi = ({ database }: Platform) =>
 
 const sessionId = (token: Token) => stableId("session", token.id);
 
-function presentSession(token: Token) {
+function presentSession(token: Token): z.input<typeof sessionAnswer> {
   return {
     created_at: token.createdAt.toISOString(),
     description: token.description,
@@ -101,7 +124,10 @@ function presentSession(token: Token) {
   };
 }
 
-function presentToken(token: Token, secrets: { secret?: string; refresh?: string }) {
+function presentToken(
+  token: Token,
+  secrets: { secret?: string; refresh?: string },
+): z.input<typeof tokenAnswer> {
   return {
     access_token: {
       expires_in: secondsUntil(token.expiresAt),

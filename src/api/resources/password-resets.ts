@@ -15,6 +15,7 @@ import {
 } from "../../model/password-reset.ts";
 import { endOtherSessions } from "../../model/token.ts";
 import type { Platform } from "../../platform.ts";
+import { answers, person, time } from "../answers.ts";
 import { body } from "../body.ts";
 import { newPassword } from "../password-rules.ts";
 import { account, anyone, type ApiEnvironment } from "../policy.ts";
@@ -32,10 +33,12 @@ export function invitation({ database, urls }: Platform, someone: Account) {
   return { reset, url: `${urls.api}/login/password/${secret}`, days: lifeDays };
 }
 
+const resetAnswer = z.object({ created_at: time, user: person });
+
 /** There is no mail here: the link goes to who asks, oneself or the server's owner, to be passed on. */
 export const passwordResetsApi = (platform: Platform) =>
   new Hono<ApiEnvironment>()
-    .post("/password-resets", account("global"), body(order), (c) => {
+    .post("/password-resets", account("global"), answers(resetAnswer), body(order), (c) => {
       const { database } = platform;
       const someone = lookUpAccount(database, c.req.valid("json").email);
       const { account: asking } = c.var;
@@ -46,12 +49,18 @@ export const passwordResetsApi = (platform: Platform) =>
       warn(c, `To choose a new password (within ${days} days): ${url}`);
       return c.json(presentReset(reset, someone), 201);
     })
-    .post("/password-resets/:secret/actions/finalize", anyone(), body(choice), async (c) => {
-      const { password, password_confirmation: again } = c.req.valid("json");
-      if (password !== again)
-        throw new PlatformError("invalid_params", "password_confirmation: is not the same.");
-      return c.json(await choosePassword(platform, c.req.param("secret"), password));
-    });
+    .post(
+      "/password-resets/:secret/actions/finalize",
+      anyone(),
+      answers(resetAnswer),
+      body(choice),
+      async (c) => {
+        const { password, password_confirmation: again } = c.req.valid("json");
+        if (password !== again)
+          throw new PlatformError("invalid_params", "password_confirmation: is not the same.");
+        return c.json(await choosePassword(platform, c.req.param("secret"), password));
+      },
+    );
 
 /** Sets the password that a link was given for; the link is used up, and sessions end. */
 export async function choosePassword({ database }: Platform, secret: string, password: string) {

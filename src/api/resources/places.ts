@@ -1,6 +1,8 @@
 import { type Context, Hono } from "hono";
+import { z } from "zod";
 import { PlatformError } from "../../lib/platform-error.ts";
 import type { Platform } from "../../platform.ts";
+import { answers, born } from "../answers.ts";
 import { pageOf } from "../list-range.ts";
 import { account, type ApiEnvironment, member } from "../policy.ts";
 import { stableId } from "../stable-id.ts";
@@ -28,28 +30,42 @@ const wholeRegion = {
   provider: { name: "self-hosted", region: "us-east-1" },
 };
 
+const generationAnswer = z.object({ ...born, name: z.string() });
+const stackAnswer = generationAnswer.extend({ default: z.boolean(), state: z.string() });
+const regionAnswer = generationAnswer.extend({
+  country: z.string(),
+  description: z.string(),
+  locale: z.string(),
+  private_capable: z.literal(false),
+  provider: z.object({ name: z.string(), region: z.string() }),
+});
+
 export const placesApi = ({ stack }: Platform) => {
   const stacks = [{ ...stackOf(stack), ...always, default: true, state: "public" }];
   const listed = (c: Context, all: (typeof stacks)[number][]) =>
     pageOf(c, all, { name: (one) => one.name, id: (one) => one.id });
   return new Hono<ApiEnvironment>()
-    .get("/regions", account("identity"), (c) =>
+    .get("/regions", account("identity"), answers(z.array(regionAnswer)), (c) =>
       c.json(pageOf(c, [wholeRegion], { name: (one) => one.name, id: (one) => one.id })),
     )
-    .get("/regions/:region", account("identity"), (c) =>
+    .get("/regions/:region", account("identity"), answers(regionAnswer), (c) =>
       c.json(found([wholeRegion], c.req.param("region"), "region")),
     )
-    .get("/stacks", account("identity"), (c) => c.json(listed(c, stacks)))
-    .get("/stacks/:stack", account("identity"), (c) =>
+    .get("/stacks", account("identity"), answers(z.array(stackAnswer)), (c) =>
+      c.json(listed(c, stacks)),
+    )
+    .get("/stacks/:stack", account("identity"), answers(stackAnswer), (c) =>
       c.json(found(stacks, c.req.param("stack"), "stack")),
     )
-    .get("/apps/:app/available-stacks", member("read"), (c) => c.json(listed(c, stacks)))
-    .get("/generations", account("identity"), (c) =>
+    .get("/apps/:app/available-stacks", member("read"), answers(z.array(stackAnswer)), (c) =>
+      c.json(listed(c, stacks)),
+    )
+    .get("/generations", account("identity"), answers(z.array(generationAnswer)), (c) =>
       c.json(
         pageOf(c, [{ ...generation, ...always }], { name: (one) => one.name, id: (one) => one.id }),
       ),
     )
-    .get("/generations/:generation", account("identity"), (c) =>
+    .get("/generations/:generation", account("identity"), answers(generationAnswer), (c) =>
       c.json(found([{ ...generation, ...always }], c.req.param("generation"), "generation")),
     );
 };

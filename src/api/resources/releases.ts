@@ -5,17 +5,34 @@ import { isSameSecret } from "../../lib/secret.ts";
 import { type App, lookUpApp } from "../../model/app.ts";
 import { currentRelease, findRelease, listReleases, type Release } from "../../model/release.ts";
 import type { Platform } from "../../platform.ts";
+import { answers, born, id, named, person } from "../answers.ts";
 import { body } from "../body.ts";
 import { pageOf } from "../list-range.ts";
 import { personOf } from "../person.ts";
 import { anyone, type ApiEnvironment, member } from "../policy.ts";
+import { configVarsAnswer } from "./config-vars.ts";
 
 const rollback = z.object({ release: z.string("must be the id or the version of a release") });
+
+const releaseAnswer = z.object({
+  ...born,
+  addon_plan_names: z.array(z.string()),
+  app: named,
+  artifacts: z.array(z.object({ id, type: z.string() })),
+  current: z.boolean(),
+  description: z.string(),
+  eligible_for_rollback: z.boolean(),
+  output_stream_url: z.string().nullable(),
+  slug: z.object({ id }).nullable(),
+  status: z.enum(["pending", "succeeded", "failed"]),
+  user: person,
+  version: z.int(),
+});
 
 export const releasesApi = (platform: Platform) => {
   const { database, vault } = platform;
   return new Hono<ApiEnvironment>()
-    .get("/:app/releases", member("read-protected"), (c) => {
+    .get("/:app/releases", member("read-protected"), answers(z.array(releaseAnswer)), (c) => {
       const { app } = c.var;
       const page = pageOf(c, listReleases(database, app), {
         version: (release) => release.version,
@@ -23,25 +40,36 @@ export const releasesApi = (platform: Platform) => {
       });
       return c.json(page.map(presenter(platform, app)));
     })
-    .post("/:app/releases", member("write-protected"), body(rollback), async (c) => {
-      const { app } = c.var;
-      const to = findRelease(database, app, c.req.valid("json").release);
-      if (!isEligibleForRollback(to))
-        throw new PlatformError(
-          "invalid_params",
-          `Cannot roll ${app.name} back to v${to.version}: ${to.slugId === null ? "it has no slug" : `it is ${to.status}`}. See stator releases -a ${app.name}.`,
-        );
-      const release = await platform.rollBack(app, { to, user: c.var.account });
-      return c.json(presenter(platform, app)(release), 201);
-    })
-    .get("/:app/releases/:release", member("read-protected"), (c) => {
+    .post(
+      "/:app/releases",
+      member("write-protected"),
+      answers(releaseAnswer),
+      body(rollback),
+      async (c) => {
+        const { app } = c.var;
+        const to = findRelease(database, app, c.req.valid("json").release);
+        if (!isEligibleForRollback(to))
+          throw new PlatformError(
+            "invalid_params",
+            `Cannot roll ${app.name} back to v${to.version}: ${to.slugId === null ? "it has no slug" : `it is ${to.status}`}. See stator releases -a ${app.name}.`,
+          );
+        const release = await platform.rollBack(app, { to, user: c.var.account });
+        return c.json(presenter(platform, app)(release), 201);
+      },
+    )
+    .get("/:app/releases/:release", member("read-protected"), answers(releaseAnswer), (c) => {
       const { app } = c.var;
       return c.json(presenter(platform, app)(findRelease(database, app, c.req.param("release"))));
     })
-    .get("/:app/releases/:release/config-vars", member("read-protected"), (c) => {
-      const { app } = c.var;
-      return c.json(vault.open(findRelease(database, app, c.req.param("release")).sealedConfig));
-    });
+    .get(
+      "/:app/releases/:release/config-vars",
+      member("read-protected"),
+      answers(configVarsAnswer),
+      (c) => {
+        const { app } = c.var;
+        return c.json(vault.open(findRelease(database, app, c.req.param("release")).sealedConfig));
+      },
+    );
 };
 
 function isEligibleForRollback(release: Release): boolean {
@@ -70,8 +98,8 @@ function outputSignature(vault: Platform["vault"], releaseId: string): string {
 
 function presenter({ database, vault, urls }: Platform, app: App) {
   const current = currentRelease(database, app)?.id;
-  return (release: Release) => ({
-    addon_plan_names: [] as string[],
+  return (release: Release): z.input<typeof releaseAnswer> => ({
+    addon_plan_names: [],
     app: { id: app.id, name: app.name },
     artifacts: release.slugId === null ? [] : [{ id: release.slugId, type: "slug" }],
     created_at: release.createdAt.toISOString(),
