@@ -139,3 +139,41 @@ test("the document of the API has every route, with the body that it takes", asy
   expect(said.length).toBeGreaterThan(90);
   expect(new Set(found.map(({ operation }) => operation.operationId)).size).toBe(found.length);
 });
+
+test("clause 84: lists go by their fields, both ways, from and up to a bound, and say where they go on", async () => {
+  const world = serveLocalPlatform();
+  try {
+    const app = await world.platform.createApp({ name: "many", user: world.account });
+    for (let count = 3; count <= 30; count++) world.release(app, { description: `${count}` });
+    const versions = async (Range: string) => {
+      const response = await world.ask("/apps/many/releases", { headers: { Range } });
+      const list = (await response.json()) as { version: number }[];
+      return {
+        status: response.status,
+        next: response.headers.get("Next-Range"),
+        list: list.map(({ version }) => version),
+      };
+    };
+    expect(await versions("version ..; max=3")).toEqual({
+      ...{ status: 206, next: "version ]3..; max=3", list: [1, 2, 3] },
+    });
+    expect(await versions("version ]3..; max=3")).toMatchObject({ list: [4, 5, 6] });
+    expect(await versions("version ..; order=desc,max=2")).toMatchObject({
+      ...{ next: "version ]29..; max=2, order=desc", list: [30, 29] },
+    });
+    expect(await versions("version ]29..; max=2, order=desc")).toMatchObject({ list: [28, 27] });
+    expect(await versions("version 9..10")).toEqual({ status: 200, next: null, list: [9, 10] });
+    expect(await versions("version 10..9; order=desc")).toMatchObject({ list: [10, 9] });
+    expect((await versions("version ]x..")).list).toEqual([]);
+    const ids: number[] = [];
+    let range: string | null = "id ..; max=7";
+    while (range) {
+      const page: Awaited<ReturnType<typeof versions>> = await versions(range);
+      ids.push(...page.list);
+      range = page.next;
+    }
+    expect(ids.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 30 }, (_, at) => at + 1));
+  } finally {
+    await world.stop();
+  }
+});

@@ -23,11 +23,11 @@ export async function fuzzApi({ requests, seed }: { requests: number; seed: numb
     { attachLimitMs: 50, requestsPerHour: 1e9 },
     // Programs of chance must not run on this machine.
     (platform) => {
-      const { runDetached, runAttached, runInside } = platform;
+      const real = { ...platform };
       const harmless = { command: "true", environment: {} };
-      platform.runDetached = (app, order) => runDetached(app, { ...order, ...harmless });
-      platform.runAttached = (app, order) => runAttached(app, { ...order, ...harmless });
-      platform.runInside = (app, order) => runInside(app, { ...order, ...harmless });
+      platform.runDetached = (app, order) => real.runDetached(app, { ...order, ...harmless });
+      platform.runAttached = (app, order) => real.runAttached(app, { ...order, ...harmless });
+      platform.runInside = (app, order) => real.runInside(app, { ...order, ...harmless });
       return {};
     },
   );

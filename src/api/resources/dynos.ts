@@ -6,7 +6,7 @@ import { logTime } from "../../logs/log-line.ts";
 import type { App } from "../../model/app.ts";
 import { type Dyno, dynoName } from "../../model/dyno.ts";
 import { listFormation } from "../../model/formation.ts";
-import { findRelease, listReleases, type Release } from "../../model/release.ts";
+import { findRelease, type Release } from "../../model/release.ts";
 import type { Platform } from "../../platform.ts";
 import { answers, born, id, named } from "../answers.ts";
 import { AttachSession } from "../attach-socket.ts";
@@ -116,9 +116,10 @@ export const dynosApi = (platform: Platform, { waiting, rendezvousOf }: MeetingP
   return new Hono<ApiEnvironment>()
     .get("/:app/dynos", member("read"), answers(z.array(dynoAnswer)), (c) => {
       const { app } = c.var;
-      const releases = new Map(listReleases(database, app).map((release) => [release.id, release]));
       const dynos = pageOf(c, platform.listDynos(app), { name: dynoName, id: (dyno) => dyno.id });
-      return c.json(dynos.map((dyno) => presentDyno(app, dyno, releases.get(dyno.releaseId))));
+      return c.json(
+        dynos.map((dyno) => presentDyno(app, dyno, findRelease(database, app, dyno.releaseId))),
+      );
     })
     .post(
       "/:app/dynos",

@@ -3,11 +3,11 @@ import { z } from "zod";
 import { PlatformError } from "../../lib/platform-error.ts";
 import { isSameSecret } from "../../lib/secret.ts";
 import { type App, lookUpApp } from "../../model/app.ts";
-import { currentRelease, findRelease, listReleases, type Release } from "../../model/release.ts";
+import { currentRelease, findRelease, findReleases, type Release } from "../../model/release.ts";
 import type { Platform } from "../../platform.ts";
 import { answers, born, id, named, person } from "../answers.ts";
 import { body } from "../body.ts";
-import { pageOf } from "../list-range.ts";
+import { readRange, sendPage } from "../list-range.ts";
 import { personOf } from "../person.ts";
 import { anyone, type ApiEnvironment, member } from "../policy.ts";
 import { configVarsAnswer } from "./config-vars.ts";
@@ -34,10 +34,10 @@ export const releasesApi = (platform: Platform) => {
   return new Hono<ApiEnvironment>()
     .get("/:app/releases", member("read-protected"), answers(z.array(releaseAnswer)), (c) => {
       const { app } = c.var;
-      const page = pageOf(c, listReleases(database, app), {
-        version: (release) => release.version,
-        id: (release) => release.id,
-      });
+      const range = readRange(c, ["version", "id"]);
+      const field = range.field === "id" ? "id" : "version";
+      const found = findReleases(database, app, { ...range, field, limit: range.max + 1 });
+      const page = sendPage(c, found, { range, keyOf: (release) => release[field] });
       return c.json(page.map(presenter(platform, app)));
     })
     .post(
