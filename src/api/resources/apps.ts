@@ -1,14 +1,12 @@
 import { type Context, Hono } from "hono";
 import { z } from "zod";
 import { type App, findApp } from "../../model/app.ts";
+import { type AppSummary, summariesOf } from "../../model/app-summary.ts";
 import { listAppsOf } from "../../model/collaborator.ts";
-import { currentRelease } from "../../model/release.ts";
-import { findSlug } from "../../model/slug.ts";
 import type { Platform } from "../../platform.ts";
 import { answers, born, named, never, person, time } from "../answers.ts";
 import { body } from "../body.ts";
 import { pageOf } from "../list-range.ts";
-import { personOf } from "../person.ts";
 import { account, type ApiEnvironment, member, owner, self } from "../policy.ts";
 import { generation, region, stackOf } from "./places.ts";
 
@@ -59,7 +57,11 @@ const foundApp = appAnswer.extend({ joined: z.literal(true), locked: z.literal(f
 
 export const appsApi = (platform: Platform) => {
   const { database } = platform;
-  const present = (app: App) => presentApp(platform, app);
+  const presentAll = (apps: App[]) => {
+    const summaries = summariesOf(database, apps);
+    return apps.map((app) => presentApp(platform, app, summaries.get(app.id)));
+  };
+  const present = (app: App) => presentAll([app])[0] as z.input<typeof appAnswer>;
   const listed = (c: Context<ApiEnvironment>, wanted = listAppsOf(database, c.var.account)) =>
     pageOf(c, wanted, {
       name: (app) => app.name,
@@ -68,17 +70,17 @@ export const appsApi = (platform: Platform) => {
     });
   return new Hono<ApiEnvironment>()
     .get("/apps", account("read"), answers(z.array(appAnswer)), (c) =>
-      c.json(listed(c).map(present)),
+      c.json(presentAll(listed(c))),
     )
     .get("/users/:user/apps", self("read"), answers(z.array(appAnswer)), (c) =>
-      c.json(listed(c).map(present)),
+      c.json(presentAll(listed(c))),
     )
     .post("/filters/apps", account("read"), answers(z.array(foundApp)), body(filter), (c) => {
       const ids = c.req.valid("json").in?.id;
       const apps = listAppsOf(database, c.var.account);
       const wanted = ids ? apps.filter(({ id }) => ids.includes(id)) : apps;
       const joined = { joined: true, locked: false } as const;
-      return c.json(listed(c, wanted).map((app) => ({ ...present(app), ...joined })));
+      return c.json(presentAll(listed(c, wanted)).map((app) => ({ ...app, ...joined })));
     })
     .post("/apps", account("write"), answers(appAnswer), body(newApp), async (c) => {
       const { name } = c.req.valid("json");
@@ -103,15 +105,17 @@ export const appsApi = (platform: Platform) => {
     });
 };
 
-function presentApp({ database, urls }: Platform, app: App): z.input<typeof appAnswer> {
-  const release = currentRelease(database, app);
-  const slug = release?.slugId ? findSlug(database, release.slugId) : undefined;
+function presentApp(
+  { urls }: Platform,
+  app: App,
+  summary: AppSummary | undefined,
+): z.input<typeof appAnswer> {
   const stack = stackOf(app.stack);
   return {
     acm: false,
     archived_at: null,
     build_stack: stack,
-    buildpack_provided_description: slug?.buildpackDescription ?? null,
+    buildpack_provided_description: summary?.buildpackDescription ?? null,
     created_at: app.createdAt.toISOString(),
     generation,
     git_url: urls.git(app),
@@ -120,12 +124,12 @@ function presentApp({ database, urls }: Platform, app: App): z.input<typeof appA
     maintenance: app.maintenance,
     name: app.name,
     organization: null,
-    owner: personOf(database, app.ownerId),
+    owner: { email: summary?.ownerEmail ?? "", id: app.ownerId },
     region,
-    released_at: release?.createdAt.toISOString() ?? null,
+    released_at: summary?.releasedAt?.toISOString() ?? null,
     repo_size: null,
     sleep_after: app.sleepAfterMs === null ? null : app.sleepAfterMs / 1000,
-    slug_size: slug?.sizeBytes ?? null,
+    slug_size: summary?.slugSizeBytes ?? null,
     space: null,
     stack,
     team: null,
