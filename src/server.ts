@@ -19,7 +19,7 @@ import { unlimitedIdleTime } from "./lib/idle-time.ts";
 import { tailFile } from "./lib/tail-file.ts";
 import { createAccount, firstAccount } from "./model/account.ts";
 import { DataFolderLocked, lockDataFolder } from "./model/data-lock.ts";
-import { createToken } from "./model/token.ts";
+import { createToken, openToken } from "./model/token.ts";
 import { createPlatform, type Platform } from "./platform.ts";
 import { ensureRouter } from "./router-process.ts";
 import {
@@ -264,8 +264,11 @@ function writeCredentials(platform: Platform, dataDir: string): void {
     firstAccount(platform.database) ?? createAccount(platform.database, `owner@${hostname()}`);
   const known = existsSync(path) ? readCredentials(path) : undefined;
   const git = platform.urls.git({ name: "x" }).replace(/\/x\.git$/, "");
+  // One that was revoked is replaced: root of this machine always has a way in.
   const token =
-    known?.token ?? createToken(platform.database, { account: owner, description: "owner" });
+    known && openToken(platform.database, known.token)
+      ? known.token
+      : createToken(platform.database, { account: owner, description: "owner" });
   const text = JSON.stringify({ api: platform.urls.api, git, email: owner.email, token }, null, 2);
   writeFileSync(`${path}.new`, `${text}\n`, { mode: 0o600 });
   renameSync(`${path}.new`, path);

@@ -62,7 +62,7 @@ export function createApi(platform: Platform, options: ApiOptions = {}) {
   let own: OwnApi | undefined;
   const again = (request: Request, env: object) => (own as OwnApi).fetch(request, env);
   const api = new Hono<ApiEnvironment>()
-    .onError(respondToError)
+    .onError(respondToError(platform.urls.api))
     .notFound(respondToUnknownRoute)
     .use(async (c, next) => {
       const request = withOverriddenMethod(c.req.raw);

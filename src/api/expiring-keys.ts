@@ -22,8 +22,8 @@ export class ExpiringKeys<Thing> {
     return key;
   }
 
-  get size(): number {
-    return this.#things.size;
+  count(isOne: (thing: Thing) => boolean = () => true): number {
+    return [...this.#things.values()].filter(({ thing }) => isOne(thing)).length;
   }
 
   find(key: string): Thing | undefined {

@@ -68,6 +68,7 @@ test("errors have Heroku's form, and say what kind of thing is not there", async
       id: "not_implemented",
       message:
         "This platform has no spaces of its own (yet). Each app has a network of its own here already.",
+      url: `${served.apiUrl}/openapi.json`,
     },
   ]);
 });

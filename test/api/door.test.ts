@@ -68,7 +68,7 @@ test("every route says who may use it, and the open ones are these", () => {
 test("a route that does not say who may use it is shut", async () => {
   const { platform, token } = served;
   const api = new Hono<ApiEnvironment>()
-    .onError(respondToError)
+    .onError(respondToError(platform.urls.api))
     .use(door(platform, { budgets: createRequestBudgets(), logins: createLogins(platform) }))
     .get("/forgotten", (c) => c.json("secret"));
   const response = await api.request("/forgotten", {

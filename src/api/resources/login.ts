@@ -33,7 +33,7 @@ const waitMs = 10 * 60_000;
 const heartbeatMs = 20_000;
 const sessionLifeMs = 365 * 86_400_000;
 /** More than so many at a time are not people. */
-const mostPending = 1000;
+const mostPending = { ofAddress: 20, all: 1000 };
 
 /** Logins with a browser, as Heroku's command line does them, and the pages that people see. */
 export const loginApi = (platform: Platform, { logins }: { logins: Logins }) => {
@@ -61,11 +61,13 @@ export const loginApi = (platform: Platform, { logins }: { logins: Logins }) => 
         answers(z.object({ browser_url: z.string(), cli_url: z.string(), token: z.string() })),
         body(order),
         (c) => {
-          if (pending.size >= mostPending)
+          const address = clientAddress(c);
+          const ofAddress = pending.count((one) => one.address === address);
+          if (ofAddress >= mostPending.ofAddress || pending.count() >= mostPending.all)
             throw new PlatformError("rate_limit", "Too many logins wait. Try again in 10 minutes.");
           const token = randomSecret();
           const key = pending.add({
-            ...{ token, address: clientAddress(c), result: Promise.withResolvers() },
+            ...{ token, address, result: Promise.withResolvers() },
             description: c.req.valid("json").description ?? "",
           });
           const urls = { browser_url: `/login/${key}`, cli_url: `/login/${key}/answer` };

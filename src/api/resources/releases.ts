@@ -12,7 +12,12 @@ import { personOf } from "../person.ts";
 import { anyone, type ApiEnvironment, member } from "../policy.ts";
 import { configVarsAnswer } from "./config-vars.ts";
 
-const rollback = z.object({ release: z.string("must be the id or the version of a release") });
+const rollback = z.object({
+  release: z.union(
+    [z.string(), z.int().transform(String)],
+    "must be the id or the version of a release",
+  ),
+});
 
 const releaseAnswer = z.object({
   ...born,
