@@ -261,7 +261,7 @@ function takeRouterLines(platform: Platform, rows: string[]): void {
 function writeCredentials(platform: Platform, dataDir: string): void {
   const path = join(dataDir, "credentials.json");
   const owner =
-    firstAccount(platform.database) ?? createAccount(platform.database, `owner@${hostname()}`);
+    firstAccount(platform.database) ?? createAccount(platform.database, `owner@${mailHost()}`);
   const known = existsSync(path) ? readCredentials(path) : undefined;
   const git = platform.urls.git({ name: "x" }).replace(/\/x\.git$/, "");
   // One that was revoked is replaced: root of this machine always has a way in.
@@ -272,6 +272,12 @@ function writeCredentials(platform: Platform, dataDir: string): void {
   const text = JSON.stringify({ api: platform.urls.api, git, email: owner.email, token }, null, 2);
   writeFileSync(`${path}.new`, `${text}\n`, { mode: 0o600 });
   renameSync(`${path}.new`, path);
+}
+
+/** This machine, as the part of an email address that clients take for one: it needs a dot. */
+function mailHost(): string {
+  const name = hostname().toLowerCase();
+  return name.includes(".") ? name : `${name}.local`;
 }
 
 function readCredentials(path: string): { token: string } | undefined {
