@@ -1,7 +1,8 @@
-import { desc, eq, or } from "drizzle-orm";
+import { and, desc, eq, or } from "drizzle-orm";
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { type Account, accounts } from "./account.ts";
 import { type App, apps } from "./app.ts";
+import { collaborators } from "./collaborator.ts";
 import type { Database } from "./database.ts";
 
 export const transferStates = ["pending", "accepted", "declined"] as const;
@@ -58,12 +59,23 @@ export function settleAppTransfer(
 ): AppTransfer {
   return database.transaction((transaction) => {
     const now = new Date();
-    if (state === "accepted")
+    if (state === "accepted") {
       transaction
         .update(apps)
         .set({ ownerId: transfer.recipientId, updatedAt: now })
         .where(eq(apps.id, transfer.appId))
         .run();
+      // Who owns it is no collaborator of it any more.
+      transaction
+        .delete(collaborators)
+        .where(
+          and(
+            eq(collaborators.appId, transfer.appId),
+            eq(collaborators.accountId, transfer.recipientId),
+          ),
+        )
+        .run();
+    }
     return transaction
       .update(appTransfers)
       .set({ state, updatedAt: now })

@@ -283,12 +283,15 @@ test("an app goes to another owner when he accepts, and not before", async () =>
   const offer = (await send("POST", "/account/app-transfers", order)).answer as { id: string };
   const path = `/account/app-transfers/${offer.id}`;
   expect((await send("GET", "/apps/shop", {}, bearer)).status).toBe(404);
+  await send("POST", "/apps/shop/collaborators", { user: "friend@example.com" });
   expect((await send("PATCH", path, { state: "accepted" })).status).toBe(403);
   expect((await send("PATCH", path, { state: "accepted" }, bearer)).status).toBe(200);
   expect((await send("GET", "/apps/shop", {}, bearer)).answer.owner).toMatchObject({
     email: "friend@example.com",
   });
   expect((await send("GET", "/apps/shop")).status).toBe(404);
+  const people = await send("GET", "/apps/shop/collaborators", {}, bearer);
+  expect(people.answer).toMatchObject([{ role: "owner" }]);
   expect((await send("PATCH", path, { state: "declined" }, bearer)).status).toBe(422);
 });
 

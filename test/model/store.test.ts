@@ -104,6 +104,17 @@ test("a token is known by its text alone, and only its hash is stored", () => {
     expect(openToken(world.database, wrong)).toBeUndefined();
 });
 
+test("a token of a store from before scopes opens as it did, all there is", () => {
+  using world = store();
+  const { $client: sqlite } = world.database;
+  sqlite
+    .query(
+      "INSERT INTO tokens (id, accountId, description, sha256, createdAt) VALUES ('old', ?, '', ?, 1)",
+    )
+    .run(world.owner.id, new Bun.CryptoHasher("sha256").update("STTR-old").digest("hex"));
+  expect(openToken(world.database, "STTR-old")?.token.scope).toEqual(["global"]);
+});
+
 test("clause 4: web is 1 in an untouched app, other types and later ones are 0", () => {
   using world = store();
   const rows = () =>
