@@ -1,5 +1,5 @@
 import { validator } from "hono/validator";
-import type { z } from "zod";
+import { z } from "zod";
 import { PlatformError } from "../lib/platform-error.ts";
 import { saying } from "./route-facts.ts";
 
@@ -19,6 +19,22 @@ export function body<Schema extends z.ZodType>(schema: Schema) {
     );
   });
   return saying({ body: schema }, parse);
+}
+
+/** A number of seconds, which Heroku's command line sends as a text at times. */
+export function secondsUpTo(most: number) {
+  return z
+    .union(
+      [
+        z.int(),
+        z
+          .string()
+          .regex(/^\d{1,12}$/)
+          .transform(Number),
+      ],
+      "must be a number of seconds",
+    )
+    .pipe(z.int().min(1, "must be at least 1").max(most, `must be at most ${most}`));
 }
 
 interface Issue {

@@ -57,6 +57,13 @@ test("a password opens the login and nothing else, and gives a token that expire
   expect((await send("DELETE", "/oauth/sessions/~")).answer.resource).toBe("session");
 });
 
+test("a time may come as a text, as Heroku's command line sends it", async () => {
+  const made = await send("POST", "/oauth/authorizations", { expires_in: "1000" });
+  expect(made.answer.access_token).toMatchObject({ expires_in: 1000 });
+  for (const wrong of ["", "1e3", "-1", "0", 0, 1.5, "9".repeat(12)])
+    expect((await send("POST", "/oauth/authorizations", { expires_in: wrong })).status).toBe(422);
+});
+
 test("an expired token opens nothing", async () => {
   const { platform, account } = served;
   const expiresAt = new Date(Date.now() - 1);

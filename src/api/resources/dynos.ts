@@ -10,7 +10,7 @@ import { findRelease, type Release } from "../../model/release.ts";
 import type { Platform } from "../../platform.ts";
 import { answers, born, id, named } from "../answers.ts";
 import { AttachSession } from "../attach-socket.ts";
-import { body } from "../body.ts";
+import { body, secondsUpTo } from "../body.ts";
 import { ExpiringKeys } from "../expiring-keys.ts";
 import { pageOf } from "../list-range.ts";
 import { account, type ApiEnvironment, member } from "../policy.ts";
@@ -42,11 +42,7 @@ const oneOff = program.extend({
     .string()
     .regex(/^[A-Za-z][A-Za-z0-9_-]{0,39}$/, "must be a word of letters, digits, - and _")
     .nullish(),
-  time_to_live: z
-    .int("must be a number of seconds")
-    .min(1, "must be at least 1")
-    .max(longestLifeSeconds, `must be at most ${longestLifeSeconds}`)
-    .nullish(),
+  time_to_live: secondsUpTo(longestLifeSeconds).nullish(),
 });
 
 export interface WaitingDyno {

@@ -15,7 +15,7 @@ import {
 } from "../../model/token.ts";
 import type { Platform } from "../../platform.ts";
 import { answers, born, id, person, time } from "../answers.ts";
-import { body } from "../body.ts";
+import { body, secondsUpTo } from "../body.ts";
 import { pageOf } from "../list-range.ts";
 import { account, type ApiEnvironment, tokenOrPassword } from "../policy.ts";
 import { stableId } from "../stable-id.ts";
@@ -23,11 +23,7 @@ import { stableId } from "../stable-id.ts";
 const description = z.string("must be a string").max(500, "is too long");
 const newAuthorization = z.object({
   description: description.nullish(),
-  expires_in: z
-    .int("must be a number of seconds")
-    .min(1, "must be at least 1")
-    .max(3_153_600_000, "must be at most 100 years")
-    .nullish(),
+  expires_in: secondsUpTo(100 * 366 * 86_400).nullish(),
   scope: z
     .array(z.enum(scopes, `must be one of ${scopes.join(", ")}`))
     .min(1, "must not be empty")
