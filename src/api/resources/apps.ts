@@ -57,11 +57,8 @@ const foundApp = appAnswer.extend({ joined: z.literal(true), locked: z.literal(f
 
 export const appsApi = (platform: Platform) => {
   const { database } = platform;
-  const presentAll = (apps: App[]) => {
-    const summaries = summariesOf(database, apps);
-    return apps.map((app) => presentApp(platform, app, summaries.get(app.id)));
-  };
-  const present = (app: App) => presentAll([app])[0] as z.input<typeof appAnswer>;
+  const presentAll = (apps: App[]) => presentApps(platform, apps);
+  const present = (app: App) => presentApp(platform, app);
   const listed = (c: Context<ApiEnvironment>, wanted = listAppsOf(database, c.var.account)) =>
     pageOf(c, wanted, {
       name: (app) => app.name,
@@ -105,11 +102,18 @@ export const appsApi = (platform: Platform) => {
     });
 };
 
-function presentApp(
-  { urls }: Platform,
-  app: App,
-  summary: AppSummary | undefined,
-): z.input<typeof appAnswer> {
+type AppAnswer = z.input<typeof appAnswer>;
+
+function presentApps(platform: Platform, apps: App[]): AppAnswer[] {
+  const summaries = summariesOf(platform.database, apps);
+  return apps.map((app) => presentSummary(platform, app, summaries.get(app.id)));
+}
+
+function presentApp(platform: Platform, app: App): AppAnswer {
+  return presentApps(platform, [app])[0] as AppAnswer;
+}
+
+function presentSummary({ urls }: Platform, app: App, summary?: AppSummary): AppAnswer {
   const stack = stackOf(app.stack);
   return {
     acm: false,
