@@ -79,8 +79,9 @@ function keepShape(published: Published, noun: string): void {
 function shapeOf(published: Published, schema: Schema): unknown {
   if (schema.$ref !== undefined) return shapeOf(published, follow(published, schema.$ref));
   const entries = Object.entries(schema).filter(
-    // Other platforms have other hosts.
-    ([key, value]) => kept.has(key) && !(key === "pattern" && /heroku/.test(String(value))),
+    // Other platforms have other hosts; and host names stand there as URIs, which they are not.
+    ([key, value]) =>
+      kept.has(key) && !(key === "pattern" && /heroku/.test(String(value))) && value !== "uri",
   );
   return Object.fromEntries(
     entries.map(([key, value]) => {

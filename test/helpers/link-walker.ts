@@ -1,5 +1,6 @@
 import { expect } from "bun:test";
 import { listRoutes, type RegisteredHandler } from "../../src/api/route-facts.ts";
+import { makeCertificate } from "../certs/make-certificate.ts";
 import type { Visit } from "./published-links.ts";
 
 /** A server with the app `shop`, whose code has the types web and worker, as its owner sees it. */
@@ -100,6 +101,17 @@ export async function prepareWalk(server: WalkedServer) {
       refresh_token: { token: "none" },
     };
   };
+  const newHost = () => ({ hostname: `www-${++count}.example.com`, sni_endpoint: null });
+  const newDomain = async (): Promise<Visit> => ({
+    values: { domain: (await send("/apps/shop/domains", newHost())).id },
+  });
+  const newPem = async () => {
+    const { certificate, privateKey } = await makeCertificate([`www-${++count}.example.com`]);
+    return { certificate_chain: certificate, private_key: privateKey };
+  };
+  const newEndpoint = async (): Promise<Visit> => ({
+    values: { "sni-endpoint": (await send("/apps/shop/sni-endpoints", await newPem())).id },
+  });
   const whenSettled = async (): Promise<Visit> => {
     await settled();
     return {};
@@ -194,9 +206,20 @@ export async function prepareWalk(server: WalkedServer) {
     "POST /apps/{app}/releases": () => ({ body: { slug: release?.slug?.id } }),
     "PATCH /users/{user-preferences}/preferences": () => ({ body: { timezone: "UTC" } }),
     // Of branches that are to come: their rows in links-not-here.json go with them.
-    "POST /apps/{app}/domains": () => ({
-      body: { hostname: `www-${++count}.example.com`, sni_endpoint: null },
+    "POST /apps/{app}/domains": () => ({ body: newHost() }),
+    "GET /apps/{app}/domains/{domain}": newDomain,
+    "PATCH /apps/{app}/domains/{domain}": async () => ({
+      ...(await newDomain()),
+      body: { sni_endpoint: null },
     }),
+    "DELETE /apps/{app}/domains/{domain}": newDomain,
+    "POST /apps/{app}/sni-endpoints": async () => ({ body: await newPem() }),
+    "GET /apps/{app}/sni-endpoints/{sni-endpoint}": newEndpoint,
+    "PATCH /apps/{app}/sni-endpoints/{sni-endpoint}": async () => ({
+      ...(await newEndpoint()),
+      body: await newPem(),
+    }),
+    "DELETE /apps/{app}/sni-endpoints/{sni-endpoint}": newEndpoint,
     "POST /apps/{app}/builds": () => ({ body: { source_blob: { url: "https://example.com/a" } } }),
     "PUT /apps/{app}/buildpack-installations": () => ({ body: { updates: [] } }),
     "POST /apps/{app}/slugs": () => ({ body: { process_types: { web: "true" } } }),

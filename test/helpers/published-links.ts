@@ -66,7 +66,12 @@ function problemOf(link: PublishedLink, status: number, text: string): string | 
 }
 
 async function follow({ ask, values, visits }: Walker, name: string) {
-  const visit = (await visits[name]?.()) ?? {};
+  // What is not here cannot be made ready for a visit either.
+  const unready = (error: Error) => {
+    if (!reasons.has(name)) throw error;
+    return {};
+  };
+  const visit: Visit = (await Promise.resolve(visits[name]?.()).catch(unready)) ?? {};
   const [method = "", path = ""] = name.replace(/ \(.*\)$/, "").split(" ");
   const filled = path.replaceAll(/\{([\w.-]+)\}/g, (_, key: string) =>
     encodeURIComponent(
