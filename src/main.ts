@@ -17,7 +17,15 @@ const processes: Record<string, () => Promise<number>> = {
       const { values } = parseArgs({
         args,
         options: {
-          ...{ data: flag, domain: flag, http: flag, https: flag, host: flag, runtime: flag },
+          ...{
+            data: flag,
+            domain: flag,
+            http: flag,
+            https: flag,
+            rendezvous: flag,
+            host: flag,
+            runtime: flag,
+          },
           "stop-dynos": { type: "boolean" },
         },
       });

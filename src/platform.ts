@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { createBuilder } from "./build/build.ts";
 import { installBuildpacks } from "./build/buildpacks.ts";
 import { hostStack } from "./build/stack.ts";
-import { selfSignedCertificate } from "./certs/self-signed.ts";
+import { type CertificateFiles, selfSignedCertificate } from "./certs/self-signed.ts";
 import { changeConfig } from "./deploy/change-config.ts";
 import { makeApp } from "./deploy/make-app.ts";
 import { DeployLock } from "./deploy/deploy-lock.ts";
@@ -69,8 +69,12 @@ export interface Platform {
   stopDynos(app: App, name: string): void;
   /** Changes quantities and sizes, all or none of them. Dynos follow in the background. */
   scale(app: App, options: { updates: FormationUpdate[]; user: Account }): Formation[];
+  /** The certificate of the platform's own names, for what is not behind the router. */
+  ownCertificate(): Promise<CertificateFiles>;
   /** The sizes that dynos can have. */
   sizes: DynoSizes;
+  /** What apps are built for and run on: `heroku-24`. */
+  stack: string;
   setFeature(app: App, name: string, enabled: boolean): App;
   /** After so long without a request the app's dynos sleep; `null`: never, but for the size Eco. */
   setSleep(app: App, afterMs: number | null): Promise<App>;
@@ -142,10 +146,8 @@ export async function createPlatform(
     program,
   });
   const stack = await hostStack();
-  const certificates =
-    surroundings.httpsPort === null
-      ? []
-      : [await selfSignedCertificate(join(dataDir, "certificates"), domain)];
+  const ownCertificate = () => selfSignedCertificate(join(dataDir, "certificates"), domain);
+  const certificates = surroundings.httpsPort === null ? [] : [await ownCertificate()];
 
   const sizes = readDynoSizes(join(dataDir, "dyno-sizes.json"));
   const supervisor = new Supervisor({
@@ -249,7 +251,9 @@ export async function createPlatform(
     stopDynos: (app, name) => supervisor.stop(app, name),
     scale: (app, options) =>
       scale({ database, logs, supervisor, sizes, machineBytes: totalmem() }, app, options),
+    ownCertificate,
     sizes,
+    stack,
     setFeature: (app, name, enabled) =>
       updateApp(database, app, { features: { ...app.features, [name]: enabled } }),
     async setSleep(app, afterMs) {

@@ -10,6 +10,8 @@ export interface ServerSettings {
   domain: string;
   httpPort: number | null;
   httpsPort: number | null;
+  /** Where Heroku's command line comes for attached dynos; 0: any free port, `null`: nowhere. */
+  rendezvousPort: number | null;
   host: string;
   stopDynos: boolean;
   runtime: RuntimeKind;
@@ -17,6 +19,8 @@ export interface ServerSettings {
   buildEnvironment: Record<string, string>;
   buildTimeoutMs: number;
   bootTimeoutMs: number;
+  /** What each account may ask of the API in an hour. */
+  requestsPerHour: number;
   /** What each dyno may write. */
   dynoDiskBytes: number;
   /** How much of each app's log is kept: whichever is less. */
@@ -36,6 +40,7 @@ export const serverHelp = `Run the platform: the API, git, builds and dynos, unt
   --domain NAME      STATOR_DOMAIN      apps at APP.NAME, API at api.NAME, git at git.NAME [localhost]
   --http PORT        STATOR_HTTP_PORT   [80; 8080 when the domain is localhost; 0: any free one]
   --https PORT       STATOR_HTTPS_PORT  [443; none when the domain is localhost; 0: none]
+  --rendezvous PORT  STATOR_RENDEZVOUS_PORT  where heroku run attaches, or none [5000; any free one when the domain is localhost]
   --host ADDRESS     STATOR_HOST        address to listen on [0.0.0.0; 127.0.0.1 when the domain is localhost]
   --runtime KIND     STATOR_RUNTIME     oci: containers; process: no isolation, for a laptop without Linux or root [oci]
   --stop-dynos                          on SIGTERM stop the dynos and the router too, and leave nothing behind
@@ -47,6 +52,10 @@ export const serverHelp = `Run the platform: the API, git, builds and dynos, unt
   STATOR_NODE_MIRROR=URL         where Node.js is fetched from
   STATOR_BUILD_TIMEOUT=SECONDS   [900]
   STATOR_BOOT_TIMEOUT=SECONDS    until a web dyno must listen on $PORT [60]
+
+=== For the API
+
+  STATOR_API_REQUESTS_PER_HOUR=COUNT   of each account [4500]
 
 === For logs (of each app, whichever is less)
 
@@ -106,7 +115,7 @@ function isReadableFile(path: string): boolean {
 
 type Variables = Record<string, string | undefined>;
 export type ServerFlags = Partial<
-  Record<"data" | "domain" | "http" | "https" | "host" | "runtime", string> & {
+  Record<"data" | "domain" | "http" | "https" | "rendezvous" | "host" | "runtime", string> & {
     "stop-dynos": boolean;
   }
 >;
@@ -153,12 +162,29 @@ export function readServerSettings(
     domain,
     httpPort: read("http", "STATOR_HTTP_PORT", port, "a port from 0 to 65535", local ? 8080 : 80),
     httpsPort: https === 0 ? null : https,
+    rendezvousPort: read(
+      "rendezvous",
+      "STATOR_RENDEZVOUS_PORT",
+      z.union([port, z.literal("none").transform(() => null)]),
+      "a port from 0 (any free one) to 65535, or none",
+      local ? 0 : 5000,
+    ),
     host: read("host", "STATOR_HOST", ipAddress, "an IP address", local ? "127.0.0.1" : "0.0.0.0"),
     stopDynos: flags["stop-dynos"] ?? false,
     runtime: read("runtime", "STATOR_RUNTIME", z.enum(["oci", "process"]), "oci or process", "oci"),
     buildEnvironment: buildEnvironment(variables),
     buildTimeoutMs: read(null, "STATOR_BUILD_TIMEOUT", seconds, "a number of seconds", 15 * 60_000),
     bootTimeoutMs: read(null, "STATOR_BOOT_TIMEOUT", seconds, "a number of seconds", 60_000),
+    requestsPerHour: read(
+      null,
+      "STATOR_API_REQUESTS_PER_HOUR",
+      z
+        .string()
+        .regex(/^[1-9]\d{0,8}$/)
+        .transform(Number),
+      "a whole number, at least 1",
+      4500,
+    ),
     dynoDiskBytes: read(
       null,
       "STATOR_DYNO_DISK_MEGABYTES",

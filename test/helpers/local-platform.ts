@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createApi } from "../../src/api/api.ts";
+import { type ApiOptions, createApi } from "../../src/api/api.ts";
 import { type AttachSession, websocket } from "../../src/api/attach-socket.ts";
 import { scaledFormation } from "../../src/deploy/scale.ts";
 import type { AttachedDyno } from "../../src/dyno/attached-dyno.ts";
@@ -109,6 +109,7 @@ function localPlatform(urls: { api: string; git: string; domain: string }) {
       stopped.push(name);
     },
     sizes,
+    stack: "heroku-24",
     noDiskQuota: null,
     scale(app, { updates }) {
       const after = scaledFormation(listFormation(database, app), updates, { app, sizes });
@@ -149,7 +150,13 @@ function localPlatform(urls: { api: string; git: string; domain: string }) {
     },
   } satisfies Omit<
     Platform,
-    "deploy" | "repositories" | "freeDiskBytes" | "reconcile" | "close" | "tearDown"
+    | "deploy"
+    | "ownCertificate"
+    | "repositories"
+    | "freeDiskBytes"
+    | "reconcile"
+    | "close"
+    | "tearDown"
   >;
 
   return {
@@ -260,7 +267,10 @@ function attachedProcess(
 }
 
 /** The platform behind a real server on loopback, with addresses below `localhost`. */
-export function serveLocalPlatform(options: { attachLimitMs?: number } = {}) {
+export function serveLocalPlatform(
+  given: ApiOptions = {},
+  more: (platform: Platform) => ApiOptions = () => ({}),
+) {
   let handle: (request: Request, server: Bun.Server<AttachSession>) => Response | Promise<Response>;
   const serve = (port: number) =>
     Bun.serve<AttachSession>({
@@ -276,6 +286,7 @@ export function serveLocalPlatform(options: { attachLimitMs?: number } = {}) {
     git: `http://git.localhost:${port}`,
     domain: `localhost:${port}`,
   });
+  const options = { ...given, ...more(local.platform) };
   const api = createApi(local.platform, options);
   handle = (request, server) => api.fetch(request, { server });
   return {
