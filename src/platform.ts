@@ -7,7 +7,7 @@ import { installBuildpacks } from "./build/buildpacks.ts";
 import { hostStack } from "./build/stack.ts";
 import { createAutomaticCertificates } from "./certs/automatic-certificates.ts";
 import { openCertificateFolder } from "./certs/certificate-files.ts";
-import { selfSignedCertificate } from "./certs/self-signed.ts";
+import { type CertificateFiles, selfSignedCertificate } from "./certs/self-signed.ts";
 import { createCertificateStore } from "./deploy/automatic-certificates.ts";
 import { type Certificates, openCertificates, routedCertificates } from "./deploy/certificates.ts";
 import { changeConfig } from "./deploy/change-config.ts";
@@ -78,6 +78,8 @@ export interface Platform {
   stopDynos(app: App, name: string): void;
   /** Changes quantities and sizes, all or none of them. Dynos follow in the background. */
   scale(app: App, options: { updates: FormationUpdate[]; user: Account }): Formation[];
+  /** The certificate of the platform's own names, for what is not behind the router. */
+  ownCertificate(): Promise<CertificateFiles>;
   /** The sizes that dynos can have. */
   sizes: DynoSizes;
   setFeature(app: App, name: string, enabled: boolean): Promise<App>;
@@ -90,6 +92,8 @@ export interface Platform {
   ): Promise<VisitorRules>;
   /** Where the internet finds this machine, as far as its network cards know. */
   publicAddresses(): string[];
+  /** What apps are built for and run on: `heroku-24`. */
+  stack: string;
   /** After so long without a request the app's dynos sleep; `null`: never, but for the size Eco. */
   setSleep(app: App, afterMs: number | null): Promise<App>;
   /** Starts an attached one-off dyno in the current release. */
@@ -164,10 +168,10 @@ export async function createPlatform(
   const certificateFolder = openCertificateFolder(join(dataDir, "router", "certificates"));
   const names = { domain, hasDnsHook: acme?.dnsHook !== undefined };
   const challenges: Record<string, string> = {};
-  const selfSigned =
-    surroundings.httpsPort === null
-      ? []
-      : [await selfSignedCertificate(join(dataDir, "certificates"), domain)];
+  const selfSigned = () => selfSignedCertificate(join(dataDir, "certificates"), domain);
+  const certificatesOfOurMaking = surroundings.httpsPort === null ? [] : [await selfSigned()];
+  const signedCertificates = () =>
+    routedCertificates({ database, vault, names, folder: certificateFolder });
 
   const sizes = readDynoSizes(join(dataDir, "dyno-sizes.json"));
   const supervisor = new Supervisor({
@@ -195,10 +199,7 @@ export async function createPlatform(
     () =>
       routeTable({
         ...{ database, vault, domain, platformSocket, challenges },
-        certificates: [
-          ...selfSigned,
-          ...routedCertificates({ database, vault, names, folder: certificateFolder }),
-        ],
+        certificates: [...certificatesOfOurMaking, ...signedCertificates()],
         liveDynos: supervisor.liveDynos(),
       }),
     (table) => certificateFolder.retain(table.certificates),
@@ -320,6 +321,11 @@ export async function createPlatform(
     stopDynos: (app, name) => supervisor.stop(app, name),
     scale: (app, options) =>
       scale({ database, logs, supervisor, sizes, machineBytes: totalmem() }, app, options),
+    async ownCertificate() {
+      const signed = signedCertificates();
+      const of = (name: string) => signed.find(({ hosts }) => hosts.includes(name));
+      return of(`api.${domain}`) ?? of(`*.${domain}`) ?? selfSigned();
+    },
     sizes,
     async setFeature(app, name, enabled) {
       const features = { ...app.features, [name]: enabled };
@@ -335,6 +341,7 @@ export async function createPlatform(
       Object.values(networkInterfaces()).flatMap((cards) =>
         (cards ?? []).map(({ address }) => address).filter(isPublicAddress),
       ),
+    stack,
     async setSleep(app, afterMs) {
       const changed = updateApp(database, app, { sleepAfterMs: afterMs });
       if (afterMs === null) await supervisor.wake(changed);

@@ -10,6 +10,8 @@ export interface ServerSettings {
   domain: string;
   httpPort: number | null;
   httpsPort: number | null;
+  /** Where Heroku's command line comes for attached dynos; 0: any free port, `null`: nowhere. */
+  rendezvousPort: number | null;
   host: string;
   stopDynos: boolean;
   runtime: RuntimeKind;
@@ -17,6 +19,8 @@ export interface ServerSettings {
   buildEnvironment: Record<string, string>;
   buildTimeoutMs: number;
   bootTimeoutMs: number;
+  /** What each account may ask of the API in an hour. */
+  requestsPerHour: number;
   /** What each dyno may write. */
   dynoDiskBytes: number;
   /** How much of each app's log is kept: whichever is less. */
@@ -53,6 +57,7 @@ export const serverHelp = `Run the platform: the API, git, builds and dynos, unt
   --domain NAME      STATOR_DOMAIN      apps at APP.NAME, API at api.NAME, git at git.NAME [localhost]
   --http PORT        STATOR_HTTP_PORT   [80; 8080 when the domain is localhost; 0: any free one]
   --https PORT       STATOR_HTTPS_PORT  [443; none when the domain is localhost; 0: none]
+  --rendezvous PORT  STATOR_RENDEZVOUS_PORT  where heroku run attaches, or none [5000; any free one when the domain is localhost]
   --host ADDRESS     STATOR_HOST        address to listen on [0.0.0.0; 127.0.0.1 when the domain is localhost]
   --runtime KIND     STATOR_RUNTIME     oci: containers; process: no isolation, for a laptop without Linux or root [oci]
   --stop-dynos                          on SIGTERM stop the dynos and the router too, and leave nothing behind
@@ -73,6 +78,9 @@ export const serverHelp = `Run the platform: the API, git, builds and dynos, unt
   STATOR_ACME_DNS_HOOK=FILE      command that sets TXT records: for wildcards
   STATOR_ACME_DNS_SERVERS=LIST   ADDRESS or ADDRESS:PORT of DNS servers, with commas [the system's]
   STATOR_ACME_HTTP_PORT=PORT     where the authority asks for an answer [80]
+=== For the API
+
+  STATOR_API_REQUESTS_PER_HOUR=COUNT   of each account [4500]
 
 === For logs (of each app, whichever is less)
 
@@ -145,7 +153,7 @@ function isAccessible(path: string, mode: number): boolean {
 
 type Variables = Record<string, string | undefined>;
 export type ServerFlags = Partial<
-  Record<"data" | "domain" | "http" | "https" | "host" | "runtime", string> & {
+  Record<"data" | "domain" | "http" | "https" | "rendezvous" | "host" | "runtime", string> & {
     "stop-dynos": boolean;
   }
 >;
@@ -221,12 +229,29 @@ export function readServerSettings(
     domain,
     httpPort: read("http", "STATOR_HTTP_PORT", port, "a port from 0 to 65535", local ? 8080 : 80),
     httpsPort: https === 0 ? null : https,
+    rendezvousPort: read(
+      "rendezvous",
+      "STATOR_RENDEZVOUS_PORT",
+      z.union([port, z.literal("none").transform(() => null)]),
+      "a port from 0 (any free one) to 65535, or none",
+      local ? 0 : 5000,
+    ),
     host: read("host", "STATOR_HOST", ipAddress, "an IP address", local ? "127.0.0.1" : "0.0.0.0"),
     stopDynos: flags["stop-dynos"] ?? false,
     runtime: read("runtime", "STATOR_RUNTIME", z.enum(["oci", "process"]), "oci or process", "oci"),
     buildEnvironment: buildEnvironment(variables),
     buildTimeoutMs: read(null, "STATOR_BUILD_TIMEOUT", seconds, "a number of seconds", 15 * 60_000),
     bootTimeoutMs: read(null, "STATOR_BOOT_TIMEOUT", seconds, "a number of seconds", 60_000),
+    requestsPerHour: read(
+      null,
+      "STATOR_API_REQUESTS_PER_HOUR",
+      z
+        .string()
+        .regex(/^[1-9]\d{0,8}$/)
+        .transform(Number),
+      "a whole number, at least 1",
+      4500,
+    ),
     dynoDiskBytes: read(
       null,
       "STATOR_DYNO_DISK_MEGABYTES",
@@ -286,6 +311,10 @@ export interface CliSettings {
   api: string | undefined;
   token: string | undefined;
   terminal: { term: string; colour: boolean };
+  /** The person's shell, as `/bin/bash`. */
+  shell: string;
+  /** All of it, for a program of the person's own that is run in his name. */
+  inherited: Record<string, string>;
 }
 
 export function readCliSettings(variables: Variables = process.env): CliSettings {
@@ -301,6 +330,12 @@ export function readCliSettings(variables: Variables = process.env): CliSettings
       term: variables.TERM ?? "dumb",
       colour: Boolean(process.stdout.isTTY) && variables.NO_COLOR === undefined,
     },
+    shell: variables.SHELL ?? "/bin/sh",
+    inherited: Object.fromEntries(
+      Object.entries(variables).filter(
+        (entry): entry is [string, string] => entry[1] !== undefined,
+      ),
+    ),
   };
 }
 

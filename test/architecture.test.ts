@@ -29,6 +29,7 @@ const mayImport: Record<string, string[]> = {
   api: ["lib", "model", "logs", "dyno", "deploy", "platform.ts"],
   cli: ["lib", "settings.ts", "api/client.ts"],
   "server.ts": ["lib", "model", "git", "api", "platform.ts", "router-process.ts", "settings.ts"],
+  "docs.ts": ["bundle", "cli"],
   "main.ts": ["lib", "bundle", "server.ts", "router", "runtime", "git", "cli", "settings.ts"],
 };
 

@@ -42,6 +42,21 @@ test("logs are kept for a week or up to 64 MB, or as it is set", () => {
   });
 });
 
+test("clients of attached dynos come to 5000, to any free port on a laptop, or nowhere", () => {
+  const portOf = (flags: Parameters<typeof readServerSettings>[0]) =>
+    readServerSettings(flags, {}).rendezvousPort;
+  expect(portOf({})).toBe(0);
+  expect(portOf({ domain: "a.example" })).toBe(5000);
+  expect(portOf({ rendezvous: "6000" })).toBe(6000);
+  expect(portOf({ domain: "a.example", rendezvous: "none" })).toBeNull();
+});
+
+test("an account may ask 4500 times an hour, or as often as it is set", () => {
+  expect(readServerSettings({}, {}).requestsPerHour).toBe(4500);
+  const variables = { STATOR_API_REQUESTS_PER_HOUR: "100000" };
+  expect(readServerSettings({}, variables).requestsPerHour).toBe(100_000);
+});
+
 test("the runtime without isolation must be asked for, by flag or variable", () => {
   expect(readServerSettings({}, { STATOR_RUNTIME: "process" }).runtime).toBe("process");
   expect(readServerSettings({ runtime: "oci" }, { STATOR_RUNTIME: "process" }).runtime).toBe("oci");
@@ -106,6 +121,7 @@ test("certificates come from Let's Encrypt for a public domain, and from nobody 
 for (const [variable, flag, values] of [
   ["STATOR_HTTP_PORT", "http", ["", "x", "65536", "-1", "1.5", " 80", "0x50"]],
   ["STATOR_HTTPS_PORT", "https", ["", "none", "99999"]],
+  ["STATOR_RENDEZVOUS_PORT", "rendezvous", ["", "no", "99999", "-1"]],
   [
     "STATOR_DOMAIN",
     "domain",

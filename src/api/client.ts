@@ -22,7 +22,7 @@ export function createClient(apiUrl: string, token: string) {
   return hc<Api>(url, {
     headers: {
       ...headers,
-      Accept: "application/vnd.heroku+json; version=3",
+      Accept: "application/vnd.heroku+json; version=3.stator",
       Authorization: `Bearer ${token}`,
     },
   });

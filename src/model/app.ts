@@ -49,8 +49,14 @@ export function listApps(database: Database): App[] {
 
 export function findApp(database: Database, idOrName: string): App {
   const app = lookUpApp(database, idOrName);
-  if (!app) throw new PlatformError("not_found", `Couldn't find that app: ${quoted(idOrName)}.`);
+  if (!app) throw noSuchApp(idOrName);
   return app;
+}
+
+/** What a stranger to an app is told too. */
+export function noSuchApp(idOrName: string): PlatformError {
+  const message = `Couldn't find that app: ${quoted(idOrName)}.`;
+  return new PlatformError("not_found", message, { resource: "app" });
 }
 
 export function lookUpApp(database: Database, idOrName: string): App | undefined {

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createApi } from "../../src/api/api.ts";
+import { type ApiOptions, createApi } from "../../src/api/api.ts";
 import { type AttachSession, websocket } from "../../src/api/attach-socket.ts";
 import { openCertificates } from "../../src/deploy/certificates.ts";
 import { openDomains } from "../../src/deploy/domains.ts";
@@ -116,6 +116,7 @@ function localPlatform(urls: { api: string; git: string; domain: string }) {
       stopped.push(name);
     },
     sizes,
+    stack: "heroku-24",
     noDiskQuota: null,
     scale(app, { updates }) {
       const after = scaledFormation(listFormation(database, app), updates, { app, sizes });
@@ -160,7 +161,13 @@ function localPlatform(urls: { api: string; git: string; domain: string }) {
     },
   } satisfies Omit<
     Platform,
-    "deploy" | "repositories" | "freeDiskBytes" | "reconcile" | "close" | "tearDown"
+    | "deploy"
+    | "ownCertificate"
+    | "repositories"
+    | "freeDiskBytes"
+    | "reconcile"
+    | "close"
+    | "tearDown"
   >;
 
   return {
@@ -245,7 +252,7 @@ function attachedProcess(
     await child.exited;
   };
   return {
-    ...{ app, dyno, ended: child.exited, stop },
+    ...{ app, dyno, ended: child.exited, stop, watchMemory: () => {} },
     attach(newClient) {
       client = newClient;
       for (const bytes of waiting.splice(0)) void client.output(bytes);
@@ -271,7 +278,10 @@ function attachedProcess(
 }
 
 /** The platform behind a real server on loopback, with addresses below `localhost`. */
-export function serveLocalPlatform(options: { attachLimitMs?: number } = {}) {
+export function serveLocalPlatform(
+  given: ApiOptions = {},
+  more: (platform: Platform) => ApiOptions = () => ({}),
+) {
   let handle: (request: Request, server: Bun.Server<AttachSession>) => Response | Promise<Response>;
   const serve = (port: number) =>
     Bun.serve<AttachSession>({
@@ -287,6 +297,7 @@ export function serveLocalPlatform(options: { attachLimitMs?: number } = {}) {
     git: `http://git.localhost:${port}`,
     domain: `localhost:${port}`,
   });
+  const options = { ...given, ...more(local.platform) };
   const api = createApi(local.platform, options);
   handle = (request, server) => api.fetch(request, { server });
   return {

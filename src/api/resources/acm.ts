@@ -1,25 +1,24 @@
 import { Hono } from "hono";
-import { findApp } from "../../model/app.ts";
 import type { Platform } from "../../platform.ts";
-import type { ApiEnvironment } from "../authenticate.ts";
+import { type ApiEnvironment, member } from "../policy.ts";
 import { presentApp } from "./apps.ts";
 
 /** Automatic certificate management; all of it answers with the app. */
 export const acmApi = (platform: Platform) => {
-  const { database, certificates } = platform;
+  const { certificates } = platform;
   return new Hono<ApiEnvironment>()
-    .post("/:app/acm", async (c) => {
-      const app = findApp(database, c.req.param("app"));
+    .post("/:app/acm", member("write"), async (c) => {
+      const { app } = c.var;
       const changed = await certificates.setAutomatic(app, { on: true, user: c.var.account });
       return c.json(presentApp(platform, changed), 201);
     })
-    .patch("/:app/acm", async (c) => {
-      const app = findApp(database, c.req.param("app"));
+    .patch("/:app/acm", member("write"), async (c) => {
+      const { app } = c.var;
       await certificates.refresh(app);
       return c.json(presentApp(platform, app));
     })
-    .delete("/:app/acm", async (c) => {
-      const app = findApp(database, c.req.param("app"));
+    .delete("/:app/acm", member("write"), async (c) => {
+      const { app } = c.var;
       const changed = await certificates.setAutomatic(app, { on: false, user: c.var.account });
       return c.json(presentApp(platform, changed));
     });

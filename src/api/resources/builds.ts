@@ -1,20 +1,20 @@
 import { Hono } from "hono";
 import { PlatformError } from "../../lib/platform-error.ts";
-import { findAccount } from "../../model/account.ts";
-import { type App, findApp } from "../../model/app.ts";
+import type { App } from "../../model/app.ts";
 import { type Build, listBuilds } from "../../model/build.ts";
 import { listReleases, type Release } from "../../model/release.ts";
 import { findSlug } from "../../model/slug.ts";
 import type { Platform } from "../../platform.ts";
-import type { ApiEnvironment } from "../authenticate.ts";
 import { pageOf } from "../list-range.ts";
+import { personOf } from "../person.ts";
+import { type ApiEnvironment, member } from "../policy.ts";
 import { stableId } from "../stable-id.ts";
 
 export const buildsApi = (platform: Platform) => {
   const { database } = platform;
   return new Hono<ApiEnvironment>()
-    .get("/:app/builds", (c) => {
-      const app = findApp(database, c.req.param("app"));
+    .get("/:app/builds", member("read"), (c) => {
+      const { app } = c.var;
       const page = pageOf(c, listBuilds(database, app), {
         started_at: (build) => build.createdAt.toISOString(),
         created_at: (build) => build.createdAt.toISOString(),
@@ -22,14 +22,14 @@ export const buildsApi = (platform: Platform) => {
       });
       return c.json(page.map(presenter(platform, app)));
     })
-    .get("/:app/builds/:build", (c) => {
-      const app = findApp(database, c.req.param("app"));
+    .get("/:app/builds/:build", member("read"), (c) => {
+      const { app } = c.var;
       const build = listBuilds(database, app).find(({ id }) => id === c.req.param("build"));
       if (!build) throw new PlatformError("not_found", "Couldn't find that build.");
       return c.json(presenter(platform, app)(build));
     })
-    .get("/:app/slugs/:slug", (c) => {
-      const app = findApp(database, c.req.param("app"));
+    .get("/:app/slugs/:slug", member("read-protected"), (c) => {
+      const { app } = c.var;
       const slug = findSlug(database, c.req.param("slug"));
       if (slug?.appId !== app.id) throw new PlatformError("not_found", "Couldn't find that slug.");
       return c.json({
@@ -67,7 +67,7 @@ function presenter({ database }: Platform, app: App) {
     stack: app.stack,
     status: build.status,
     updated_at: build.updatedAt.toISOString(),
-    user: { email: findAccount(database, build.userId)?.email ?? "", id: build.userId },
+    user: personOf(database, build.userId),
   });
 }
 

@@ -2,7 +2,7 @@ import { Hono } from "hono";
 import { z } from "zod";
 import { isAutomatic } from "../../deploy/automatic-certificates.ts";
 import { PlatformError } from "../../lib/platform-error.ts";
-import { type App, findApp } from "../../model/app.ts";
+import type { App } from "../../model/app.ts";
 import {
   type AutomaticCertificateRow,
   lookUpAutomaticCertificate,
@@ -10,7 +10,7 @@ import {
 import { type Domain, listDomains, lookUpDomain } from "../../model/domain.ts";
 import { findSniEndpoint } from "../../model/sni-endpoint.ts";
 import type { Platform } from "../../platform.ts";
-import type { ApiEnvironment } from "../authenticate.ts";
+import { type ApiEnvironment, member } from "../policy.ts";
 import { body } from "../body.ts";
 import { pageOf } from "../list-range.ts";
 import { stableId } from "../stable-id.ts";
@@ -25,8 +25,8 @@ const change = z.object({ sni_endpoint: sniEndpoint });
 export const domainsApi = (platform: Platform) => {
   const { database, domains } = platform;
   return new Hono<ApiEnvironment>()
-    .get("/:app/domains", (c) => {
-      const app = findApp(database, c.req.param("app"));
+    .get("/:app/domains", member("read"), (c) => {
+      const { app } = c.var;
       const addresses = platform.publicAddresses();
       const custom = listDomains(database, app).map((one) =>
         presentDomain(platform, app, one, addresses),
@@ -40,29 +40,29 @@ export const domainsApi = (platform: Platform) => {
         }),
       );
     })
-    .post("/:app/domains", body(newDomain), async (c) => {
-      const app = findApp(database, c.req.param("app"));
+    .post("/:app/domains", member("write"), body(newDomain), async (c) => {
+      const { app } = c.var;
       const { hostname, sni_endpoint: endpoint = null } = c.req.valid("json");
       const options = { hostname, sniEndpoint: endpoint, user: c.var.account };
       return c.json(presentDomain(platform, app, await domains.add(app, options)), 201);
     })
-    .get("/:app/domains/:domain", (c) => {
-      const app = findApp(database, c.req.param("app"));
+    .get("/:app/domains/:domain", member("read"), (c) => {
+      const { app } = c.var;
       const own = presentOwnName(platform, app);
       const word = c.req.param("domain");
       if (word === own.hostname || word === own.id) return c.json(own);
       return c.json(presentDomain(platform, app, findCustom(platform, app, word)));
     })
-    .patch("/:app/domains/:domain", body(change), async (c) => {
-      const app = findApp(database, c.req.param("app"));
+    .patch("/:app/domains/:domain", member("write"), body(change), async (c) => {
+      const { app } = c.var;
       const domain = findCustom(platform, app, c.req.param("domain"));
       const changed = await domains.setSniEndpoint(app, {
         ...{ domain, sniEndpoint: c.req.valid("json").sni_endpoint, user: c.var.account },
       });
       return c.json(presentDomain(platform, app, changed));
     })
-    .delete("/:app/domains/:domain", async (c) => {
-      const app = findApp(database, c.req.param("app"));
+    .delete("/:app/domains/:domain", member("write"), async (c) => {
+      const { app } = c.var;
       const domain = findCustom(platform, app, c.req.param("domain"));
       const answer = presentDomain(platform, app, domain);
       await domains.remove(app, { domain, user: c.var.account });

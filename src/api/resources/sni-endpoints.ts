@@ -1,10 +1,10 @@
 import { Hono } from "hono";
 import { z } from "zod";
-import { type App, findApp } from "../../model/app.ts";
+import type { App } from "../../model/app.ts";
 import { listDomainsOfEndpoint } from "../../model/domain.ts";
 import { findSniEndpoint, listSniEndpoints, type SniEndpoint } from "../../model/sni-endpoint.ts";
 import type { Platform } from "../../platform.ts";
-import type { ApiEnvironment } from "../authenticate.ts";
+import { type ApiEnvironment, member } from "../policy.ts";
 import { body } from "../body.ts";
 import { pageOf } from "../list-range.ts";
 import { stableId } from "../stable-id.ts";
@@ -18,8 +18,8 @@ const certificate = z.object({
 export const sniEndpointsApi = (platform: Platform) => {
   const { database, certificates } = platform;
   return new Hono<ApiEnvironment>()
-    .get("/:app/sni-endpoints", (c) => {
-      const app = findApp(database, c.req.param("app"));
+    .get("/:app/sni-endpoints", member("read"), (c) => {
+      const { app } = c.var;
       const all = listSniEndpoints(database, app).map((one) => presentEndpoint(platform, app, one));
       return c.json(
         pageOf(c, all, {
@@ -30,26 +30,26 @@ export const sniEndpointsApi = (platform: Platform) => {
         }),
       );
     })
-    .post("/:app/sni-endpoints", body(certificate), async (c) => {
-      const app = findApp(database, c.req.param("app"));
+    .post("/:app/sni-endpoints", member("write"), body(certificate), async (c) => {
+      const { app } = c.var;
       const pem = pemOf(c.req.valid("json"));
       const endpoint = await certificates.add(app, { pem, user: c.var.account });
       return c.json(presentEndpoint(platform, app, endpoint), 201);
     })
-    .get("/:app/sni-endpoints/:endpoint", (c) => {
-      const app = findApp(database, c.req.param("app"));
+    .get("/:app/sni-endpoints/:endpoint", member("read"), (c) => {
+      const { app } = c.var;
       const endpoint = findSniEndpoint(database, app, c.req.param("endpoint"));
       return c.json(presentEndpoint(platform, app, endpoint));
     })
-    .patch("/:app/sni-endpoints/:endpoint", body(certificate), async (c) => {
-      const app = findApp(database, c.req.param("app"));
+    .patch("/:app/sni-endpoints/:endpoint", member("write"), body(certificate), async (c) => {
+      const { app } = c.var;
       const endpoint = findSniEndpoint(database, app, c.req.param("endpoint"));
       const pem = pemOf(c.req.valid("json"));
       const replaced = await certificates.replace(app, { endpoint, pem, user: c.var.account });
       return c.json(presentEndpoint(platform, app, replaced));
     })
-    .delete("/:app/sni-endpoints/:endpoint", async (c) => {
-      const app = findApp(database, c.req.param("app"));
+    .delete("/:app/sni-endpoints/:endpoint", member("write"), async (c) => {
+      const { app } = c.var;
       const endpoint = findSniEndpoint(database, app, c.req.param("endpoint"));
       const answer = presentEndpoint(platform, app, endpoint);
       await certificates.remove(app, { endpoint, user: c.var.account });

@@ -1,13 +1,13 @@
 import { Hono } from "hono";
 import { z } from "zod";
-import { type App, findApp } from "../../model/app.ts";
+import type { App } from "../../model/app.ts";
 import {
   readVisitorRules,
   type RequestLimit,
   type VisitorRules,
 } from "../../model/visitor-rules.ts";
 import type { Platform } from "../../platform.ts";
-import type { ApiEnvironment } from "../authenticate.ts";
+import { type ApiEnvironment, member } from "../policy.ts";
 import { body } from "../body.ts";
 
 const limit = z
@@ -42,12 +42,12 @@ const change = z.strictObject({
 export const visitorRulesApi = (platform: Platform) => {
   const { database } = platform;
   return new Hono<ApiEnvironment>()
-    .get("/:app/visitor-rules", (c) => {
-      const app = findApp(database, c.req.param("app"));
+    .get("/:app/visitor-rules", member("read"), (c) => {
+      const { app } = c.var;
       return c.json(presentRules(app, readVisitorRules(database, app)));
     })
-    .patch("/:app/visitor-rules", body(change), async (c) => {
-      const app = findApp(database, c.req.param("app"));
+    .patch("/:app/visitor-rules", member("write"), body(change), async (c) => {
+      const { app } = c.var;
       const given = c.req.valid("json");
       const rules = await platform.changeVisitorRules(app, {
         change: {
