@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { freePorts } from "../helpers/free-ports.ts";
 import { prepareWalk } from "../helpers/link-walker.ts";
 import { serveLocalPlatform } from "../helpers/local-platform.ts";
 import { walkPublishedLinks } from "../helpers/published-links.ts";
@@ -10,6 +11,13 @@ beforeAll(async () => {
   const files = probeFiles("1", { Procfile: "web: node server.js 1\nworker: sleep 1000\n" });
   const app = await server.createApp(files, "shop");
   expect((await app.push()).exitCode).toBe(0);
+  // An authority that never answers: it is only asked whether there is one.
+  const [httpsPort, nobody] = freePorts(2);
+  await server.kill("SIGTERM");
+  await server.restart({
+    flags: ["--stop-dynos", "--https", String(httpsPort)],
+    variables: { STATOR_ACME_DIRECTORY: `https://127.0.0.1:${nobody}/directory` },
+  });
 }, 120_000);
 afterAll(() => server.stop(), 120_000);
 
