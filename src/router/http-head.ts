@@ -19,7 +19,7 @@ export type BodyFraming =
   | { kind: "chunked" }
   | { kind: "until-close" };
 
-export type HttpVersion = "1.0" | "1.1";
+export type HttpVersion = "1.0" | "1.1" | "2.0";
 
 export interface RequestHead {
   method: string;
@@ -119,7 +119,7 @@ function readRequest(first: string, lines: string[]): RequestHead | string {
   const length = readLength(headers);
   if (length === "bad") return "bad content length";
 
-  const connection = options(headers, "connection");
+  const connection = listOf(headers, "connection");
   const expect = headers.filter(({ key }) => key === "expect");
   const chunked = codings.length === 1;
   return {
@@ -202,7 +202,7 @@ function readLength(headers: Header[]): number | undefined | "bad" {
 }
 
 /** The words of a header that is a list, in lower case. */
-export function options(headers: readonly Header[], key: string): Set<string> {
+export function listOf(headers: readonly Header[], key: string): Set<string> {
   const words = new Set<string>();
   for (const header of headers)
     if (header.key === key)

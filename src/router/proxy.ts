@@ -8,8 +8,6 @@ import {
   logExchange,
   startExchange,
   type Afterwards,
-  type Client,
-  type Door,
   type Exchange,
 } from "./exchange.ts";
 import { hstsHeader } from "./forward-headers.ts";
@@ -23,11 +21,10 @@ import type { Wire } from "./wire.ts";
 
 /** Serves one request, from its head to the end of its response. */
 export async function serveRequest(
-  client: Client,
-  head: RequestHead,
-  door: Door,
+  request: Parameters<typeof startExchange>[0],
 ): Promise<Afterwards> {
-  const exchange = startExchange(client, head, door);
+  const { head, door } = request;
+  const exchange = startExchange(request);
   const challenge = challengeAnswer(door.routes.current, head);
   if (challenge !== undefined)
     return answerText(exchange, { status: 200, type: "application/octet-stream", text: challenge });
