@@ -41,9 +41,13 @@ export interface Client {
   wire: Wire;
   address: string;
   /** `tls1.3`; nothing for plain HTTP. */
-  tlsVersion?: string;
+  tlsVersion?: string | undefined;
   /** A request or a tunnel is under way. */
   isAsking?: boolean;
+  /** Told once, when the router stops. */
+  onStopping?: () => void;
+  /** Whether the connection's certificate is not the one of this host. */
+  isMisdirected?: ((host: string) => boolean) | undefined;
 }
 
 /** What becomes of the client's connection when a request has ended. */
@@ -108,6 +112,7 @@ const reasons: Record<number, string> = {
   403: "Forbidden",
   404: "Not Found",
   408: "Request Timeout",
+  421: "Misdirected Request",
   417: "Expectation Failed",
   429: "Too Many Requests",
   502: "Bad Gateway",
@@ -163,6 +168,16 @@ function ownHead(options: {
     ],
     body: options.withBody ? { kind: "length", bytes } : { kind: "none" },
   };
+}
+
+/** 400 to a request that was not understood, on a connection that goes on. */
+export function answerBadRequest(writer: ResponseWriter): void {
+  const text = errorPage("no-page");
+  const type = "text/html; charset=utf-8";
+  writer.sendHead(ownHead({ status: 400, type, text, withBody: true }), {
+    ...{ added: [], mayKeep: false },
+  });
+  writer.sendBody([Buffer.from(text)], { last: true, trailers: [] });
 }
 
 /** A page to a client of which not even a head was understood; the connection ends with it. */

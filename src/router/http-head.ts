@@ -67,6 +67,16 @@ const hostValue = /^([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{0,5}))?$/;
 const absoluteTarget = /^https?:\/\/([^/?#]*)([/?].*)?$/i;
 const decimal = /^\d{1,15}$/;
 
+/** Whether a text can be a header's name, or a method. */
+export function isToken(text: string): boolean {
+  return token.test(text);
+}
+
+/** Whether a text can be a header's value. */
+export function isFieldValue(text: string): boolean {
+  return fieldValue.test(text);
+}
+
 /** Reads the request head at the start of the bytes; `bad` is for a 400 and a closed connection. */
 export function parseRequestHead(bytes: Buffer): Parsed<RequestHead, string> {
   // One empty line before a request is forgiven (RFC 9112 §2.2).
@@ -177,7 +187,7 @@ function trimBlanks(text: string): string {
 }
 
 /** The name in a Host header: lower case, without port and without the dot of the root. */
-function readHost(value: string): string | undefined {
+export function readHost(value: string): string | undefined {
   const [, name] = hostValue.exec(value) ?? [];
   return name?.toLowerCase().replace(/\.$/, "");
 }
@@ -192,7 +202,7 @@ function readTarget(target: string, request: { method: string; host: string }): 
 }
 
 /** The one length that all Content-Length headers agree on. */
-function readLength(headers: Header[]): number | undefined | "bad" {
+export function readLength(headers: readonly Header[]): number | undefined | "bad" {
   const values = headers
     .filter(({ key }) => key === "content-length")
     .flatMap(({ value }) => value.split(",").map(trimBlanks));

@@ -86,6 +86,7 @@ function refuseByRules(exchange: Exchange, appId: string): Afterwards | undefine
   const { door, head, client } = exchange;
   const app = door.routes.current.apps.get(appId);
   if (app === undefined) return undefined;
+  if (client.isMisdirected?.(head.host) === true) return answerError(exchange, "H31");
   const https = client.tlsVersion !== undefined;
   if (https && app.hsts) exchange.addedHeaders.push(hstsHeader(app.hsts));
   const access = decideAccess(app, {

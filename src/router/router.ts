@@ -1,6 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { createServer, type Server } from "node:tls";
+import { createServer, type Server, type TLSSocket } from "node:tls";
 import { createActivity } from "./activity.ts";
 import { createQuarantine } from "./balancer.ts";
 import { createCertificates, tlsOptions, type Certificates } from "./certificates.ts";
@@ -8,6 +8,7 @@ import { serveConnection } from "./client-connection.ts";
 import { serveControl } from "./control.ts";
 import { createCustomPages } from "./custom-pages.ts";
 import { sendLastPage, type Client, type Door } from "./exchange.ts";
+import { serveHttp2 } from "./http2-connection.ts";
 import { createIdleConnections } from "./idle-connections.ts";
 import { createInFlight } from "./in-flight.ts";
 import { herokuLimits, type RouterLimits } from "./limits.ts";
@@ -178,12 +179,17 @@ function createConnections(door: Door): Connections {
       if (open.size >= door.limits.connections) return refuseConnection(client.wire, door);
       open.add(client);
       void client.wire.whenClosed().then(() => open.delete(client));
-      // A bug must cost one connection, never the router.
-      serveConnection(client, door).catch(() => client.wire.terminate());
+      const serve = client.isMisdirected === undefined ? serveConnection : serveHttp2;
+      serve(client, door).catch((error: unknown) => {
+        // A bug must cost one connection, never the router.
+        process.stderr.write(`router: ${error instanceof Error ? error.stack : String(error)}\n`);
+        client.wire.terminate();
+      });
     },
     async finish() {
       const { stopMs, quietMs, lastWordMs } = door.limits;
       const startedAtMs = performance.now();
+      for (const client of open) client.onStopping?.();
       while (open.size > 0 && performance.now() < startedAtMs + stopMs) {
         for (const { wire, isAsking } of open) {
           // A client whose request is just on its way must not find the door closed.
@@ -230,7 +236,7 @@ async function listenTls(
   const server = createServer(
     {
       ...tlsOptions,
-      ALPNProtocols: ["http/1.1"],
+      ALPNProtocols: ["h2", "http/1.1"],
       handshakeTimeout: 10_000,
       SNICallback: (serverName, callback) => callback(null, certificates.find(serverName)),
     },
@@ -239,6 +245,9 @@ async function listenTls(
         wire: tlsWire(socket),
         address: plainAddress(socket.remoteAddress ?? ""),
         tlsVersion: (socket.getProtocol() ?? "unknown").toLowerCase().replace("tlsv", "tls"),
+        ...(socket.alpnProtocol === "h2"
+          ? { isMisdirected: misdirection(certificates, serverNameOf(socket)) }
+          : {}),
       }),
   );
   server.on("tlsClientError", (_error, socket) => socket.destroy());
@@ -247,6 +256,18 @@ async function listenTls(
     server.listen({ port: settings.https ?? 0, host: settings.host, reusePort: true }, resolve);
   });
   return server;
+}
+
+/**
+ * A browser may send requests for another host on a connection of HTTP/2 when it believes that the
+ * certificate is good for both; here it is not, when the two have not the same one.
+ */
+function misdirection(certificates: Certificates, serverName: string): (host: string) => boolean {
+  return (host) => certificates.find(host) !== certificates.find(serverName);
+}
+
+function serverNameOf(socket: TLSSocket & { servername?: unknown }): string {
+  return typeof socket.servername === "string" ? socket.servername : "";
 }
 
 function portOf(server: Server): number {

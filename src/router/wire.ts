@@ -97,9 +97,13 @@ export class Wire {
 
   /** Nothing while there is room to write; otherwise what resolves once there is (or nobody left). */
   room(): Promise<void> | undefined {
-    if (this.closed || this.#unsentBytes + (this.#blocked ? highWaterBytes : 0) < highWaterBytes)
-      return undefined;
+    if (this.hasRoom) return undefined;
     return new Promise((resolve) => this.#roomWaiters.push(resolve));
+  }
+
+  /** Whether it may be written to without waiting. */
+  get hasRoom(): boolean {
+    return this.closed || this.#unsentBytes + (this.#blocked ? highWaterBytes : 0) < highWaterBytes;
   }
 
   /** Sends what is queued, then says that no more will come. */
