@@ -90,12 +90,15 @@ nftables nft
 iproute2 ip
 tini tini
 util-linux setsid
+e2fsprogs mke2fs
+mount mount
 tar tar
 gzip gzip
 xz-utils xz
 zstd zstd
 unzip unzip
 file file
+openssl openssl
 jq jq
 python3 python3
 make make
@@ -181,10 +184,9 @@ compile() {
 # What builds need behind a company's proxy or certificate authority, from what this shell has.
 hand_on_build_settings() {
   bundle=${STATOR_BUILD_CA_BUNDLE:-${SSL_CERT_FILE:-${NODE_EXTRA_CA_CERTS:-}}}
-  if [ -n "$bundle" ] && [ -r "$bundle" ]; then
-    STATOR_BUILD_CA_BUNDLE=$bundle
-    export STATOR_BUILD_CA_BUNDLE
-  fi
+  case $bundle in
+    /*) [ ! -f "$bundle" ] || [ ! -r "$bundle" ] || export STATOR_BUILD_CA_BUNDLE="$bundle" ;;
+  esac
 }
 
 log_of_this_run() { tail -c "+$((log_before + 1))" "$log"; }

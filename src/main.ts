@@ -21,14 +21,15 @@ const processes: Record<string, () => Promise<number>> = {
       const { values } = parseArgs({
         args,
         options: {
-          ...{ data: flag, domain: flag, http: flag, https: flag, host: flag },
+          ...{ data: flag, domain: flag, http: flag, https: flag, host: flag, runtime: flag },
           "stop-dynos": { type: "boolean" },
         },
       });
       return await runServer(values, { program, say: (line) => console.error(line) });
     } catch (error) {
       if (!String((error as NodeJS.ErrnoException).code).startsWith("ERR_PARSE_ARGS")) throw error;
-      console.error(` ▸    ${(error as Error).message}`);
+      // One line, whatever is wrong; Node's words go over several.
+      console.error(` ▸    ${(error as Error).message.replaceAll("\n", " ")}`);
       return 2;
     }
   },
@@ -41,6 +42,10 @@ const processes: Record<string, () => Promise<number>> = {
     const { runRouterWorker } = await import("./router/router-process.ts");
     await runRouterWorker(args);
     return 0;
+  },
+  async monitor() {
+    const { runMonitor } = await import("./runtime/monitor.ts");
+    return runMonitor(args[0] ?? "");
   },
   async "git-hook"() {
     const { runHook } = await import("./git/push-hooks.ts");

@@ -1,6 +1,7 @@
-import { closeSync, existsSync, mkdirSync, openSync, statSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { spawn } from "./lib/exec.ts";
+import { pidExists } from "./lib/process-table.ts";
 import { findWorkers } from "./router/crew.ts";
 import { createRouterClient, type RouterClient } from "./router/router-client.ts";
 import type { ServerSettings } from "./settings.ts";
@@ -80,7 +81,7 @@ export async function ensureRouter(
     // Its master may have been killed.
     else await Promise.all(workers.map((worker) => worker.stop().catch(() => {})));
     const pids = [running?.pid, ...states.map((state) => state?.pid)];
-    const isThere = () => pids.some((pid) => pid !== undefined && existsSync(`/proc/${pid}`));
+    const isThere = () => pids.some((pid) => pid !== undefined && pidExists(pid));
     for (let waitedMs = 0; waitedMs < stopTimeoutMs && isThere(); waitedMs += 10)
       await Bun.sleep(10);
   }
@@ -106,7 +107,7 @@ export async function ensureRouter(
       pid = (await start()).pid;
       return true;
     },
-    isAlive: () => existsSync(`/proc/${pid}`),
+    isAlive: () => pidExists(pid),
     stop,
   };
 }

@@ -7,7 +7,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { hostname } from "node:os";
+import { hostname, userInfo } from "node:os";
 import { join } from "node:path";
 import { createApi } from "./api/api.ts";
 import { type AttachSession, websocket } from "./api/attach-socket.ts";
@@ -43,11 +43,17 @@ export async function runServer(
     say(` ▸    ${error.message}`);
     return 2;
   }
-  if (process.getuid?.() !== 0) {
-    say(" ▸    stator server makes containers, and needs root for it: run it with sudo");
+  const refusal = refusedUser(settings);
+  if (refusal) {
+    say(` ▸    ${refusal}`);
     return 2;
   }
-  mkdirSync(settings.dataDir, { recursive: true, mode: 0o711 });
+  try {
+    mkdirSync(settings.dataDir, { recursive: true, mode: 0o711 });
+  } catch (error) {
+    say(` ▸    The data folder ${settings.dataDir} cannot be made: ${(error as Error).message}`);
+    return 2;
+  }
   let lock: ReturnType<typeof lockDataFolder>;
   try {
     lock = lockDataFolder(settings.dataDir);
@@ -69,6 +75,9 @@ export async function runServer(
     return 1;
   }
   const { platform, router, doors } = opened;
+  if (settings.runtime === "process") for (const line of noWalls(userInfo().username)) say(line);
+  else if (platform.noDiskQuota !== null)
+    say(` ▸    Dynos may fill the disk, for there is no quota: ${platform.noDiskQuota}`);
   say(`Stator serves ${platform.urls.api}, apps at ${platform.urls.web({ name: "APP" })}`);
   await asked;
   doors.close();
@@ -79,6 +88,32 @@ export async function runServer(
   } else await platform.close();
   lock.release();
   return 0;
+}
+
+/** Containers need root; what runs without walls must not have it. */
+function refusedUser({ runtime, dataDir }: ServerSettings): string | undefined {
+  const isRoot = process.getuid?.() === 0;
+  if (runtime === "oci")
+    return isRoot
+      ? undefined
+      : "stator server makes containers, and needs root for it: run it with sudo, or with --runtime process, which has no isolation";
+  if (isRoot)
+    return "--runtime process gives apps all rights of the user that starts it, so that must not be root: start it as an ordinary user, or leave the flag out";
+  // It becomes a part of apps' own shell commands.
+  if (!/^[\w./+@-]+$/.test(dataDir))
+    return `--runtime process needs a data folder with a plain name, and ${JSON.stringify(dataDir)} has other characters than letters, digits and . _ + @ -: choose another --data`;
+  return undefined;
+}
+
+/** What `--runtime process` does not give, said at each start (docs/process-runtime.md). */
+function noWalls(user: string): string[] {
+  return [
+    ` ▸    Runtime "process": apps and builds run WITHOUT ISOLATION, as plain processes of ${user}.`,
+    " ▸    They can read and change all that this user can, Stator's keys and other apps too. They have",
+    " ▸    no limits of memory, processor, processes or disk; no network address of their own (their ports",
+    " ▸    are this machine's, and no firewall is before them); no /app and no /tmp of their own.",
+    " ▸    Only for code that you trust, on a machine of your own. Containers: --runtime oci (Linux, root).",
+  ];
 }
 
 function stopAsked(): Promise<void> {

@@ -16,16 +16,17 @@ const mayImport: Record<string, string[]> = {
   dyno: ["lib", "model", "logs", "slug", "runtime"],
   deploy: ["lib", "model", "logs", "slug", "repository", "runtime", "router", "build", "dyno"],
   "settings.ts": ["lib"],
+  "public-urls.ts": [],
   "platform.ts": [
     ...["lib", "model", "logs", "slug", "repository", "runtime", "router"],
-    ...["certs", "build", "dyno", "deploy", "settings.ts"],
+    ...["certs", "build", "dyno", "deploy", "settings.ts", "public-urls.ts"],
   ],
   "router-process.ts": ["lib", "router", "settings.ts"],
   git: ["lib", "model", "logs", "repository", "build", "deploy", "platform.ts"],
   api: ["lib", "model", "logs", "dyno", "deploy", "platform.ts"],
   cli: ["lib", "settings.ts", "api/client.ts"],
   "server.ts": ["lib", "model", "git", "api", "platform.ts", "router-process.ts", "settings.ts"],
-  "main.ts": ["lib", "bundle", "server.ts", "router", "git", "cli", "settings.ts"],
+  "main.ts": ["lib", "bundle", "server.ts", "router", "runtime", "git", "cli", "settings.ts"],
 };
 
 /** Things that one room does on behalf of all. */

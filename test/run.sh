@@ -34,10 +34,9 @@ export PATH
 
 # Builds inside containers need the certificate authority that this shell has been given.
 bundle=${STATOR_BUILD_CA_BUNDLE:-${SSL_CERT_FILE:-${NODE_EXTRA_CA_CERTS:-}}}
-if [ -n "$bundle" ]; then
-  STATOR_BUILD_CA_BUNDLE=$bundle
-  export STATOR_BUILD_CA_BUNDLE
-fi
+case $bundle in
+  /*) [ ! -f "$bundle" ] || [ ! -r "$bundle" ] || export STATOR_BUILD_CA_BUNDLE="$bundle" ;;
+esac
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/stator-test.XXXXXX")
 trap 'rm -rf -- "$work"' EXIT

@@ -5,6 +5,7 @@ test("without flags and variables: root's folder, localhost, port 8080 on loopba
   expect(readServerSettings({}, {})).toMatchObject({
     ...{ domain: "localhost", httpPort: 8080, httpsPort: null, host: "127.0.0.1" },
     ...{ stopDynos: false, buildTimeoutMs: 900_000, bootTimeoutMs: 60_000, buildEnvironment: {} },
+    runtime: "oci",
   });
 });
 
@@ -29,6 +30,23 @@ test("flags win over variables", () => {
   });
 });
 
+test("logs are kept for a week or up to 64 MB, or as it is set", () => {
+  expect(readServerSettings({}, {}).logs).toEqual({
+    maxBytes: 64 * 1024 * 1024,
+    maxAgeMs: 7 * 24 * 3600 * 1000,
+  });
+  const set = { STATOR_LOG_DAYS: "30", STATOR_LOG_MEGABYTES: "1" };
+  expect(readServerSettings({}, set).logs).toEqual({
+    maxBytes: 1024 * 1024,
+    maxAgeMs: 30 * 24 * 3600 * 1000,
+  });
+});
+
+test("the runtime without isolation must be asked for, by flag or variable", () => {
+  expect(readServerSettings({}, { STATOR_RUNTIME: "process" }).runtime).toBe("process");
+  expect(readServerSettings({ runtime: "oci" }, { STATOR_RUNTIME: "process" }).runtime).toBe("oci");
+});
+
 test("a folder that is relative is taken from where the server is started", () => {
   expect(readServerSettings({ data: "data" }, {}).dataDir).toBe(`${process.cwd()}/data`);
 });
@@ -38,13 +56,17 @@ test("builds get the variables that are meant for them, and no other", () => {
     {},
     {
       ...{ STATOR_BUILD_ENV_HTTPS_PROXY: "http://proxy:3128", STATOR_NODE_MIRROR: "http://m" },
-      ...{ STATOR_BUILD_CA_BUNDLE: "/ca.pem", HTTPS_PROXY: "no", AWS_SECRET_ACCESS_KEY: "no" },
+      ...{
+        STATOR_BUILD_CA_BUNDLE: import.meta.path,
+        HTTPS_PROXY: "no",
+        AWS_SECRET_ACCESS_KEY: "no",
+      },
       ...{ STATOR_DATA: "/data", STATOR_API_KEY: "no", STATOR_BUILD_TIMEOUT: "7" },
     },
   );
   expect(buildEnvironment).toEqual({
     ...{ HTTPS_PROXY: "http://proxy:3128", STATOR_NODE_MIRROR: "http://m" },
-    STATOR_BUILD_CA_BUNDLE: "/ca.pem",
+    STATOR_BUILD_CA_BUNDLE: import.meta.path,
   });
 });
 
@@ -58,8 +80,13 @@ for (const [variable, flag, values] of [
   ],
   ["STATOR_HOST", "host", ["", "localhost", "1.2.3", "1.2.3.256", "::g"]],
   ["STATOR_DATA", "data", [""]],
+  ["STATOR_LOG_DAYS", null, ["", "0", "-1", "1.5", "week", "10000"]],
+  ["STATOR_LOG_MEGABYTES", null, ["", "0", "64 MB", "1e3", "1234567"]],
+  ["STATOR_RUNTIME", "runtime", ["", "docker", "OCI", "process "]],
   ["STATOR_BUILD_TIMEOUT", null, ["0", "", "1m", "-5", "1.5"]],
   ["STATOR_BOOT_TIMEOUT", null, ["0", "x"]],
+  ["STATOR_BUILD_CA_BUNDLE", null, ["", "/nowhere/ca.pem", "/etc", "ca.pem"]],
+  ["STATOR_NODE_MIRROR", null, ["", "mirror.example", "ftp://mirror.example"]],
 ] as const)
   test(`a wrong ${variable} is named with its value, in one line`, () => {
     for (const value of values) {

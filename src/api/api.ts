@@ -9,9 +9,11 @@ import { appsApi } from "./resources/apps.ts";
 import { buildsApi } from "./resources/builds.ts";
 import { configVarsApi } from "./resources/config-vars.ts";
 import { attachApi, dynosApi, waitingDynos } from "./resources/dynos.ts";
+import { dynoSizesApi } from "./resources/dyno-sizes.ts";
+import { featuresApi } from "./resources/features.ts";
 import { formationApi } from "./resources/formation.ts";
 import { logSessionsApi, logStreamsApi, openLogSessions } from "./resources/log-sessions.ts";
-import { releasesApi } from "./resources/releases.ts";
+import { releaseOutputsApi, releasesApi } from "./resources/releases.ts";
 import { respondToError, respondToUnknownRoute } from "./respond-to-error.ts";
 
 export type Api = ReturnType<typeof createApi>;
@@ -36,15 +38,18 @@ export function createApi(platform: Platform, options: { attachLimitMs?: number 
       })
       // All that stands above the next line is open to everyone, and is only this.
       .route("/log-streams", logStreamsApi(platform, sessions))
+      .route("/release-outputs", releaseOutputsApi(platform))
       .use(authenticate(platform))
       .route("/attach", attachApi(waiting))
       .use(requireVersion)
       .use(bodyLimit({ maxSize: maxBodyBytes, onError: refuseLargeBody }))
       .route("/account", accountApi())
+      .route("/dyno-sizes", dynoSizesApi(platform))
       .route("/apps", appsApi(platform))
       .route("/apps", buildsApi(platform))
       .route("/apps", configVarsApi(platform))
       .route("/apps", dynosApi(platform, waiting))
+      .route("/apps", featuresApi(platform))
       .route("/apps", formationApi(platform))
       .route("/apps", logSessionsApi(platform, sessions))
       .route("/apps", releasesApi(platform))

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { AttachedDyno } from "../dyno/one-off.ts";
+import type { AttachedProgram } from "../dyno/attached-dyno.ts";
 
 /** One hour without a byte in either direction ends a session (contract §2.2). */
 const idleLimitMs = 60 * 60_000;
@@ -8,14 +8,14 @@ const socketBufferBytes = 1024 * 1024;
 
 /** What a WebSocket of `/attach/…` carries. */
 export class AttachSession {
-  readonly #attached: AttachedDyno;
+  readonly #attached: AttachedProgram;
   #queue: (Uint8Array | string)[] = [];
   #ended = false;
   #idleTimer: Timer | undefined;
   /** There while something waits: the dyno's next output comes when it has gone. */
   #room: PromiseWithResolvers<void> | undefined;
 
-  constructor(attached: AttachedDyno) {
+  constructor(attached: AttachedProgram) {
     this.#attached = attached;
   }
 

@@ -10,7 +10,10 @@ export function body<Schema extends z.ZodType>(schema: Schema) {
       throw new PlatformError("bad_request", "Send the body with Content-Type: application/json.");
     const parsed = schema.safeParse(value);
     if (parsed.success) return parsed.data;
-    const [issue] = parsed.error.issues;
+    const [outer] = parsed.error.issues;
+    // What is wrong with a key of a map is said one level deeper.
+    const inner = outer?.code === "invalid_key" ? outer.issues[0] : undefined;
+    const issue = outer && { path: outer.path, message: (inner ?? outer).message };
     const where = issue?.path.map(String).join(".") ?? "";
     throw new PlatformError(
       "invalid_params",

@@ -1,114 +1,144 @@
 import { formatLogLine, type LogFilter, type LogLine, logTime } from "../logs/log-line.ts";
-import type { Logs } from "../logs/logs.ts";
+import type { KeptLine, Logs } from "../logs/logs.ts";
 
 export interface LogSession {
   appId: string;
   lines: number;
   tail: boolean;
   filter: LogFilter;
+  /** Lines as Heroku has them, or a JSON object each, which tells the stream of a dyno's line. */
+  format: "text" | "json";
+}
+
+export interface LogReader {
+  /** Server-sent events, whose ids are places in the log, or plain lines. */
+  events: boolean;
+  /** The id of the last event that the reader has: it goes on there. */
+  lastEventId?: string | undefined;
+  signal: AbortSignal;
 }
 
 const heartbeatMs = 25_000;
 const maxWaitingBytes = 1024 * 1024;
+/** New lines that wait until the old ones have been found. */
+const maxWaitingLines = 10_000;
+/** What a reader who comes back has missed, at most; it is told of more. */
+const maxMissedLines = 10_000;
 
 /**
- * The answer of a log session: its last lines, then, with tail, each new one. Server-sent events
- * when `events`, else plain lines. A client that reads too slowly loses lines and is told so (L10).
+ * The answer of a log session: its last lines (or all since the reader's last one), then, with tail,
+ * each new one. A client that reads too slowly loses lines and is told so (L11).
  */
 export function logStream(
   logs: Logs,
-  { appId, lines, tail, filter }: LogSession,
-  { events, signal }: { events: boolean; signal: AbortSignal },
+  session: LogSession,
+  { events, lastEventId, signal }: LogReader,
 ): ReadableStream<Uint8Array> {
+  let outlet: Outlet | undefined;
   let stop = () => {};
   return new ReadableStream<Uint8Array>(
     {
       async start(controller) {
-        const frame = (line: LogLine) => {
-          const text = formatLogLine(line);
-          return Buffer.from(events ? `data: ${text.replaceAll("\r", "")}\n\n` : `${text}\n`);
-        };
-        const history = logs.read(appId, { lines, ...filter });
-        if (tail) {
-          const waiting: LogLine[] = [];
-          let sink = (line: LogLine): void => {
-            waiting.push(line);
-          };
-          stop = tailInto(
-            logs,
-            { appId, filter },
-            { events, controller, sink: (line) => sink(line) },
-          );
-          signal.addEventListener("abort", stop);
-          for (const line of await history) enqueueUnlessClosed(controller, frame(line));
-          const send = sendOrDrop(controller, frame);
-          for (const line of waiting) send(line);
-          sink = send;
-          return;
+        const old = oldLines(logs, session, lastEventId);
+        const out = createOutlet(controller, frameOf(session, events));
+        if (!session.tail) {
+          out.sendAll(await old);
+          return out.end();
         }
-        for (const line of await history) enqueueUnlessClosed(controller, frame(line));
-        controller.close();
+        const waiting: KeptLine[] = [];
+        let take = (line: KeptLine): void => {
+          if (waiting.length < maxWaitingLines) waiting.push(line);
+          else out.drop(1);
+        };
+        const unfollow = logs.follow(session.appId, session.filter, (line) => take(line));
+        const heartbeat = setInterval(() => {
+          if (events) out.heartbeat();
+        }, heartbeatMs);
+        stop = () => {
+          unfollow();
+          clearInterval(heartbeat);
+        };
+        signal.addEventListener("abort", stop);
+        if (signal.aborted) stop();
+        out.sendAll(await old);
+        for (const line of waiting) out.send(line);
+        take = (line) => out.send(line);
+        outlet = out;
       },
+      pull: () => outlet?.tellDropped(),
       cancel: () => stop(),
     },
     new ByteLengthQueuingStrategy({ highWaterMark: maxWaitingBytes }),
   );
 }
 
-/** Follows the log, with a sign of life for routers that end silent connections after 55 s. */
-function tailInto(
+async function oldLines(
   logs: Logs,
-  { appId, filter }: Pick<LogSession, "appId" | "filter">,
-  {
-    events,
-    controller,
-    sink,
-  }: {
-    events: boolean;
-    controller: ReadableStreamDefaultController<Uint8Array>;
-    sink: (line: LogLine) => void;
-  },
-): () => void {
-  const unfollow = logs.follow(appId, filter, sink);
-  const heartbeat = setInterval(() => {
-    if (events) enqueueUnlessClosed(controller, Buffer.from(":\n\n"));
-  }, heartbeatMs);
-  return () => {
-    unfollow();
-    clearInterval(heartbeat);
+  { appId, lines, filter }: LogSession,
+  lastEventId: string | undefined,
+): Promise<{ lines: KeptLine[]; skipped: number }> {
+  const missed =
+    lastEventId === undefined
+      ? undefined
+      : logs.readAfter(appId, lastEventId, { lines: maxMissedLines, ...filter });
+  return (await missed) ?? { lines: await logs.read(appId, { lines, ...filter }), skipped: 0 };
+}
+
+type Frame = (line: LogLine & { place?: string }) => Uint8Array;
+
+function frameOf({ format }: LogSession, events: boolean): Frame {
+  return ({ place, ...line }) => {
+    const text = format === "json" ? JSON.stringify(line) : formatLogLine(line);
+    if (!events) return Buffer.from(`${text}\n`);
+    const id = place === undefined ? "" : `id: ${place}\n`;
+    return Buffer.from(`${id}data: ${text.replaceAll("\r", "")}\n\n`);
   };
 }
 
-function sendOrDrop(
-  controller: ReadableStreamDefaultController<Uint8Array>,
-  frame: (line: LogLine) => Uint8Array,
-): (line: LogLine) => void {
+type Outlet = ReturnType<typeof createOutlet>;
+
+/** Sends while there is room, and counts what finds none. */
+function createOutlet(controller: ReadableStreamDefaultController<Uint8Array>, frame: Frame) {
   let dropped = 0;
-  return (line) => {
-    if ((controller.desiredSize ?? 0) <= 0) {
-      dropped++;
-      return;
+  let since = "";
+  const enqueue = (bytes: Uint8Array): void => {
+    try {
+      controller.enqueue(bytes);
+    } catch {
+      // The client has left: `cancel` or the abort signal takes the follower off.
     }
-    if (dropped > 0) {
-      const message = `Error L10 (output buffer overflow): ${dropped} messages dropped: the reader of this log is too slow.`;
-      enqueueUnlessClosed(
-        controller,
-        frame({ at: logTime(), source: "heroku", dyno: "logplex", message }),
-      );
-      dropped = 0;
-    }
-    enqueueUnlessClosed(controller, frame(line));
   };
-}
-
-/** The client may leave between two lines. */
-function enqueueUnlessClosed(
-  controller: ReadableStreamDefaultController<Uint8Array>,
-  bytes: Uint8Array,
-): void {
-  try {
-    controller.enqueue(bytes);
-  } catch {
-    // `cancel` or the abort signal takes the follower off.
-  }
+  const outlet = {
+    send(line: KeptLine): void {
+      if ((controller.desiredSize ?? 0) <= 0) return outlet.drop(1);
+      outlet.tellDropped();
+      enqueue(frame(line));
+    },
+    /** What was asked for goes out whole. */
+    sendAll({ lines, skipped }: { lines: KeptLine[]; skipped: number }): void {
+      if (skipped > 0) outlet.drop(skipped);
+      outlet.tellDropped();
+      for (const line of lines) enqueue(frame(line));
+    },
+    drop(lines: number): void {
+      if (dropped === 0) since = logTime();
+      dropped += lines;
+    },
+    /** Heroku's words (contract §7.2). */
+    tellDropped(): void {
+      if (dropped === 0) return;
+      const message = `Error L11 (Tail buffer overflow) -> This tail session dropped ${dropped} messages since ${since}`;
+      dropped = 0;
+      enqueue(frame({ at: logTime(), source: "heroku", dyno: "logplex", message }));
+    },
+    heartbeat: () => enqueue(Buffer.from(":\n\n")),
+    end(): void {
+      try {
+        controller.close();
+      } catch {
+        // The client was quicker.
+      }
+    },
+  };
+  return outlet;
 }

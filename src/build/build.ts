@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { asUser } from "../lib/as-user.ts";
 import { exec, execOk } from "../lib/exec.ts";
+import { giveAllTo } from "../lib/give-to.ts";
 import { readUntrustedFile } from "../lib/untrusted-file.ts";
 import type { App } from "../model/app.ts";
 import type { ConfigVars } from "../model/config-vars.ts";
@@ -120,6 +121,8 @@ async function execInApp(
   await execOk(asUser(userId, argv), options);
 }
 
+const detectionHint = "A Node.js app has a package.json, a file, in its root folder.";
+
 /** Asks the buildpacks in their order; the one of the last build is asked alone (contract clause 68). */
 async function detect(workshop: Workshop, app: App, print: BuildPrinter) {
   if (app.buildpack) await print.step(`Using buildpack: heroku/${app.buildpack}`);
@@ -135,6 +138,7 @@ async function detect(workshop: Workshop, app: App, print: BuildPrinter) {
     if (status === 0) return { buildpack, description: firstLine(said) || buildpack };
     if (app.buildpack) {
       await print.step(`App not compatible with buildpack: heroku/${app.buildpack}`);
+      await print.detail(`More info: ${detectionHint}`);
       await print.problem("Push failed");
       throw new BuildFailed("not compatible with its buildpack");
     }
@@ -143,9 +147,7 @@ async function detect(workshop: Workshop, app: App, print: BuildPrinter) {
   await print.line(
     "\t\t\tHINT: This occurs when Stator cannot detect the buildpack to use for this application automatically.",
   );
-  await print.line(
-    `\t\t\tBuilt-in buildpacks: ${detectionOrder.join(", ")}. A Node.js app has a package.json in its root folder.`,
-  );
+  await print.line(`\t\t\tBuilt-in buildpacks: ${detectionOrder.join(", ")}. ${detectionHint}`);
   await print.line("");
   await print.problem("Push failed");
   throw new BuildFailed("no language detected");
@@ -154,7 +156,7 @@ async function detect(workshop: Workshop, app: App, print: BuildPrinter) {
 async function bringBuildpack(workshop: Workshop, buildpack: string): Promise<void> {
   const folder = workshop.buildpackFolder(buildpack);
   copyBuildpack(join(workshop.buildpacksDir, buildpack), folder);
-  await execOk(["chown", "-R", `${workshop.userId}:${workshop.userId}`, folder]);
+  await giveAllTo(folder, workshop.userId);
 }
 
 async function compile(
@@ -211,8 +213,11 @@ async function discoverProcessTypes(
   const declared = procfile === undefined ? {} : parseProcfile(procfile);
   const list = (types: string[]) => types.join(", ") || "(none)";
   await print.step("Discovering process types");
-  await print.detail(`Procfile declares types     -> ${list(Object.keys(declared))}`);
   const added = Object.keys(defaults).filter((type) => !(type in declared));
+  // Heroku's own spacing: one arrow below the other, and one space where only types are declared.
+  const types = Object.keys(declared);
+  const gap = added.length > 0 || types.length === 0 ? "    " : "";
+  await print.detail(`Procfile declares types ${gap}-> ${list(types)}`);
   if (added.length > 0) await print.detail(`Default types for buildpack -> ${list(added)}`);
   await print.line("");
   if (procfile !== undefined && Object.keys(declared).length === 0)
@@ -238,6 +243,8 @@ async function packSlug(
   await print.step("Compressing...");
   renameSync(workshop.buildFolder, join(workshop.folder, "app"));
   const packed = await slugs.put(workshop.folder, workshop.idRange);
+  const warning = slugSizeWarning(packed.sizeBytes);
+  if (warning) await print.problem(warning);
   if (packed.sizeBytes > maxSlugBytes) {
     const megabytes = Math.round(packed.sizeBytes / 1024 / 1024);
     await print.problem(`Compiled slug size: ${megabytes}M is too large (max is 500M).`);
@@ -249,6 +256,15 @@ async function packSlug(
   }
   await print.detail(`Done: ${printedSize(packed.sizeBytes)}`);
   return packed;
+}
+
+const softLimitBytes = 300 * 1024 * 1024;
+
+/** What is said of a slug that is large, but not too large (contract §4.3). Pure. */
+export function slugSizeWarning(sizeBytes: number): string | undefined {
+  if (sizeBytes <= softLimitBytes || sizeBytes > maxSlugBytes) return undefined;
+  const megabytes = Math.round(sizeBytes / 1024 / 1024);
+  return `Warning: Your slug size (${megabytes} MB) exceeds our soft limit (300 MB) which may affect boot time.`;
 }
 
 function asText(decoder: TextDecoder, bytes: Uint8Array | string): string {

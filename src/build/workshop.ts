@@ -1,6 +1,7 @@
-import { chmodSync, chownSync, lstatSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, lstatSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { exec } from "../lib/exec.ts";
+import { giveTo } from "../lib/give-to.ts";
 import { hostIdBase, hostUserId } from "../lib/id-range.ts";
 import type { App } from "../model/app.ts";
 import type { ConfigVars } from "../model/config-vars.ts";
@@ -57,7 +58,7 @@ export function openWorkshop(
   const own = (path: string, mode = 0o755, owner = userId) => {
     mkdirSync(path, { recursive: true, mode });
     chmodSync(path, mode);
-    chownSync(path, owner, owner);
+    giveTo(path, owner);
     return path;
   };
   own(folder, 0o700, base);
@@ -93,11 +94,7 @@ export function openWorkshop(
         {
           id: containerId,
           hostname: "build",
-          argv: [
-            // A script without anything from outside in it: it joins the two streams in their order.
-            ...["/usr/bin/tini", "--", "bash", "-c", 'exec "$@" 2>&1', "build"],
-            ...[`./bin/${program}`, ...args],
-          ],
+          argv: ["/usr/bin/tini", "--", `./bin/${program}`, ...args],
           environment: {
             ...buildEnvironment(options),
             PATH: "/opt/stator/bin:/usr/local/bin:/usr/bin:/bin",
@@ -136,7 +133,7 @@ export function openWorkshop(
           openPort: null,
           network: network ? options.runtime.reserveAddress(containerId) : null,
         },
-        { output: (bytes) => limited.write(bytes) },
+        { output: (bytes) => limited.write(bytes), joined: true },
       );
       attached.endInput();
       const kill = () => void options.runtime.signal(containerId, "KILL");
@@ -186,6 +183,6 @@ function writeEnvironmentFolder(folder: string, config: ConfigVars, userId: numb
   for (const [key, value] of Object.entries(config)) {
     const path = join(folder, key);
     writeFileSync(path, value, { mode: 0o600 });
-    chownSync(path, userId, userId);
+    giveTo(path, userId);
   }
 }

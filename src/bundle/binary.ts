@@ -5,6 +5,13 @@ import { globImports } from "./glob-imports.ts";
 const { values } = parseArgs({
   options: { target: { type: "string" }, outfile: { type: "string" } },
 });
+const targets = ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64"];
+if (values.target !== undefined && !targets.includes(values.target)) {
+  process.stderr.write(
+    ` ▸    --target is ${values.target}, but must be one of ${targets.join(", ")}\n`,
+  );
+  process.exit(2);
+}
 const target = values.target ? (`bun-${values.target}` as Bun.Build.CompileTarget) : undefined;
 const outfile = values.outfile ?? `dist/stator${values.target ? `-${values.target}` : ""}`;
 

@@ -23,12 +23,14 @@ export async function selfSignedCertificate(
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const certificatePath = join(dir, `${domain}.pem`);
   const privateKeyPath = join(dir, `${domain}.key`);
+  // By name too: no client takes a wildcard for names right below `localhost`.
+  const names = [domain, `*.${domain}`, `api.${domain}`, `git.${domain}`];
   if (!isFresh(certificatePath) || !existsSync(privateKeyPath)) {
     await execOk([
       "openssl",
       ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"],
       ...["-days", String(lifeDays), "-subj", `/CN=${domain}`],
-      ...["-addext", `subjectAltName=DNS:${domain},DNS:*.${domain}`],
+      ...["-addext", `subjectAltName=${names.map((name) => `DNS:${name}`).join(",")}`],
       ...["-keyout", `${privateKeyPath}.new`, "-out", `${certificatePath}.new`],
     ]);
     renameSync(`${privateKeyPath}.new`, privateKeyPath);

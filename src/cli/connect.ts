@@ -21,6 +21,10 @@ export async function answerOf<A extends Answer>(
   request: Promise<A>,
 ): Promise<Awaited<ReturnType<A["json"]>>> {
   const answer = await request.catch((error: Error) => {
+    if (/certificate/i.test(error.message))
+      throw new CommandFailure(
+        `Cannot trust the server: ${error.message}\nHave a server with a certificate of its own making? Copy its DATA/certificates/DOMAIN.pem here, then:\n  NODE_EXTRA_CA_CERTS=DOMAIN.pem stator …\n  git config --global http.https://git.DOMAIN/.sslCAInfo /path/of/DOMAIN.pem`,
+      );
     throw new CommandFailure(
       `Cannot reach the server: ${error.message}\nIs it running, and is its address right? See stator auth:whoami, stator login --api URL`,
     );

@@ -13,11 +13,19 @@ export interface World {
 }
 
 export function realWorld(): World {
+  process.stdout.on("error", endWithoutReader);
   return {
     settings: readCliSettings(),
     cwd: process.cwd(),
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
-    flush: () => new Promise((resolve) => process.stdout.write("", () => resolve())),
+    flush: () => new Promise((resolve) => process.stdout.write("", () => setImmediate(resolve))),
   };
+}
+
+/** Nobody reads on (as after `| head`), which is no fault; or what was asked for cannot be written. */
+function endWithoutReader(error: NodeJS.ErrnoException): never {
+  if (error.code === "EPIPE") process.exit(0);
+  process.stderr.write(` ▸    The answer cannot be written: ${error.message}\n`);
+  process.exit(1);
 }

@@ -1,6 +1,3 @@
-import type { Supervisor } from "../dyno/supervisor.ts";
-import { logTime } from "../logs/log-line.ts";
-import type { Logs } from "../logs/logs.ts";
 import type { Account } from "../model/account.ts";
 import type { App } from "../model/app.ts";
 import {
@@ -11,14 +8,8 @@ import {
 } from "../model/config-vars.ts";
 import type { Database } from "../model/database.ts";
 import { createRelease, listReleases, type Release } from "../model/release.ts";
-import type { Vault } from "../model/vault.ts";
-
-export interface ReleaseContext {
-  database: Database;
-  vault: Vault;
-  logs: Logs;
-  supervisor: Supervisor;
-}
+import { announce } from "./go-live.ts";
+import type { ReleaseContext } from "./release-context.ts";
 
 /** One release for one change of config vars; dynos follow in the background (contract §6.2). */
 export function changeConfig(
@@ -47,33 +38,11 @@ export function changeConfig(
       status: "pending",
     });
   });
-  announce(context, app, { release, user, description });
+  announce(context, app, { release, user });
   return { vars, release };
 }
 
 /** The code that the next release without a build carries on. */
 function newestSlugId(database: Database, app: App): string | null {
   return listReleases(database, app).find(({ status }) => status !== "failed")?.slugId ?? null;
-}
-
-/** Says in the log that a release was made and brings it into service. */
-export function announce(
-  { logs, supervisor }: ReleaseContext,
-  app: App,
-  { release, user, description }: { release: Release; user: Account; description: string },
-): void {
-  for (const message of [
-    `${description} by user ${user.email}`,
-    `Release v${release.version} created by user ${user.email}`,
-  ])
-    logs.write(app.id, { at: logTime(), source: "app", dyno: "api", message });
-  void supervisor.rollOut(app, release).then((rolledOut) => {
-    if (!rolledOut.live && rolledOut.kept)
-      logs.write(app.id, {
-        at: logTime(),
-        source: "app",
-        dyno: "api",
-        message: `Release v${release.version} failed: ${rolledOut.reason}. The release before goes on serving.`,
-      });
-  });
 }

@@ -1,26 +1,20 @@
 import type { BuildOutput } from "../build/output.ts";
 import { type BuildPrinter, buildPrinter } from "../build/output.ts";
 import { BuildFailed, type Builder, type BuildSource } from "../build/build.ts";
-import type { Supervisor } from "../dyno/supervisor.ts";
-import { logTime } from "../logs/log-line.ts";
-import type { Logs } from "../logs/logs.ts";
 import type { Account } from "../model/account.ts";
 import { type App, findApp, updateApp } from "../model/app.ts";
 import { createBuild, finishBuild } from "../model/build.ts";
 import { readConfigVars } from "../model/config-vars.ts";
-import type { Database } from "../model/database.ts";
-import { listFormation, reconcileFormation } from "../model/formation.ts";
-import { createRelease } from "../model/release.ts";
+import { defaultDynoSize } from "../model/dyno-size.ts";
+import { listFormation, releaseType } from "../model/formation.ts";
+import { createRelease, type Release } from "../model/release.ts";
 import { createSlug, type Slug } from "../model/slug.ts";
-import type { Vault } from "../model/vault.ts";
 import type { DeployLock } from "./deploy-lock.ts";
+import { goLive } from "./go-live.ts";
+import { type ReleaseContext, tell } from "./release-context.ts";
 
-export interface DeployContext {
-  database: Database;
-  vault: Vault;
-  logs: Logs;
+export interface DeployContext extends ReleaseContext {
   builder: Builder;
-  supervisor: Supervisor;
   lock: DeployLock;
   webUrl(app: App): string;
   freeDiskBytes(): number;
@@ -112,16 +106,21 @@ async function buildSlug(
   }
 }
 
+/** Makes a release of a slug and brings it into service (contract §4.2). */
 async function launch(
   context: DeployContext,
   app: App,
   { user, source, output, slug }: DeployRequest & { slug: Slug },
 ): Promise<boolean> {
-  const { database, vault, supervisor } = context;
+  const { database, vault } = context;
   const print = buildPrinter(output);
   await print.step("Launching...");
+  const withCommand = Object.hasOwn(slug.processTypes, releaseType);
+  if (withCommand)
+    await print.problem(
+      "Release command declared: this new release will not be available until the command succeeds.",
+    );
   const description = `Deploy ${source.version.slice(0, 8)}`;
-  const firstFormation = listFormation(database, app).length === 0;
   const release = createRelease(database, vault, {
     app,
     user,
@@ -131,27 +130,46 @@ async function launch(
     status: "pending",
     ofPush: true,
   });
-  reconcileFormation(database, app, slug.processTypes);
   tell(context, app, `${description} by user ${user.email}`);
   tell(context, app, `Release v${release.version} created by user ${user.email}`);
-  if (firstFormation && "web" in slug.processTypes)
-    tell(context, app, `Scaled to web@1:Basic by user ${user.email}`);
-  const rolledOut = await supervisor.rollOut(app, release);
+  if (listFormation(database, app).length === 0 && "web" in slug.processTypes)
+    tell(context, app, `Scaled to web@1:${defaultDynoSize} by user ${user.email}`);
+  if (!withCommand) return verify(context, app, { print, release });
   await print.detail(`Released v${release.version}`);
-  if (rolledOut.live) {
+  await print.line("");
+  await print.line("Running release command...");
+  await print.line("");
+  return verify(context, app, { print, release, output: (bytes) => output.write(bytes) });
+}
+
+/** Waits until a release serves, and says how it went. Returns whether the push is accepted. */
+async function verify(
+  context: DeployContext,
+  app: App,
+  options: { print: BuildPrinter; release: Release; output?: (bytes: Uint8Array) => unknown },
+): Promise<boolean> {
+  const { print, release, output } = options;
+  const went = await goLive(context, app, {
+    release,
+    ...(output ? { output: async (bytes) => void (await output(bytes)) } : {}),
+  });
+  if (!went.live && went.releaseCommand) {
+    await print.line("Waiting for release.... failed.");
+    await print.problem(`v${release.version} is not in service: ${went.reason}.`);
+    return true;
+  }
+  if (output) await print.line("Waiting for release.... done.");
+  else await print.detail(`Released v${release.version}`);
+  if (went.live) {
     await print.detail(`${context.webUrl(app)} deployed to Stator`);
     await print.line("");
     await print.line("Verifying deploy... done.");
     return true;
   }
-  await print.problem(`v${release.version} does not serve: ${rolledOut.reason}.`);
+  await print.problem(`v${release.version} does not serve: ${went.reason}.`);
   await print.problem(`See what it said: stator logs -a ${app.name}`);
-  if (!rolledOut.kept) return true;
+  if (!went.kept) return true;
   await print.problem("The release before goes on serving.");
   await print.line("");
   return false;
-}
-
-function tell({ logs }: DeployContext, app: App, message: string): void {
-  logs.write(app.id, { at: logTime(), source: "app", dyno: "api", message });
 }

@@ -2,10 +2,10 @@ import { PlatformError } from "../lib/platform-error.ts";
 import type { Account } from "../model/account.ts";
 import type { App } from "../model/app.ts";
 import { writeConfigVars } from "../model/config-vars.ts";
-import { reconcileFormation } from "../model/formation.ts";
 import { createRelease, type Release } from "../model/release.ts";
 import { findSlug } from "../model/slug.ts";
-import { announce, type ReleaseContext } from "./change-config.ts";
+import { announce } from "./go-live.ts";
+import type { ReleaseContext } from "./release-context.ts";
 
 /** A new release with the slug and the config of an old one; nothing is built (contract §6.1). */
 export function rollBack(
@@ -24,7 +24,6 @@ export function rollBack(
   const description = `Rollback to v${to.version}`;
   const release = database.transaction(() => {
     writeConfigVars(database, vault, { app, vars: config });
-    reconcileFormation(database, app, slug.processTypes);
     return createRelease(database, vault, {
       app,
       user,
@@ -34,6 +33,6 @@ export function rollBack(
       status: "pending",
     });
   });
-  announce(context, app, { release, user, description });
+  announce(context, app, { release, user });
   return release;
 }

@@ -4,6 +4,7 @@ import type { Database } from "../model/database.ts";
 import { listReleases } from "../model/release.ts";
 import { deleteSlug, listSlugs } from "../model/slug.ts";
 import type { SlugStore } from "../slug/slug-store.ts";
+import type { ReleaseOutputs } from "./release-outputs.ts";
 
 /** So many releases with code can be gone back to; so many of their slugs lie there unpacked. */
 const keptReleases = 20;
@@ -38,4 +39,10 @@ export async function sweepSlugs(
   }
   const archives = new Set([...keptIds].map((id) => slugs.get(id)?.sha256 ?? ""));
   await store.sweep({ archives, unpacked });
+}
+
+/** Deletes what the commands of releases said that are no more. */
+export function sweepReleaseOutputs(database: Database, outputs: ReleaseOutputs): void {
+  const ids = listApps(database).flatMap((app) => listReleases(database, app).map(({ id }) => id));
+  outputs.sweep(new Set(ids));
 }

@@ -1,59 +1,52 @@
 import { hostIdBase } from "../lib/id-range.ts";
 import type { App } from "../model/app.ts";
-import type { ConfigVars } from "../model/config-vars.ts";
 import { type Dyno, dynoName } from "../model/dyno.ts";
-import { dynoSizes, findDynoSize } from "../model/dyno-size.ts";
-import type { ContainerSpec, NetworkAddress, TerminalSize } from "../runtime/runtime.ts";
-
-/** Folders of one dyno's own: what it writes, gone with it (contract §1.4). */
-export interface DynoFolders {
-  upper: string;
-  work: string;
-  tmp: string;
-}
+import { type DynoImage, metadataVariables } from "./image.ts";
+import { defaultDynoSize, type DynoSize, type DynoSizes } from "../model/dyno-size.ts";
+import type { DiskFolders } from "../runtime/disk.ts";
+import type {
+  ContainerMount,
+  ContainerSpec,
+  NetworkAddress,
+  TerminalSize,
+} from "../runtime/runtime.ts";
 
 /** Turns app, release and size into a container (contract §1.1, §1.3). Pure. */
 export function dynoSpec(options: {
   app: App;
   dyno: Dyno;
-  slugFolder: string;
-  folders: DynoFolders;
-  config: ConfigVars;
-  environment: Record<string, string>;
+  image: DynoImage;
+  size: DynoSize;
+  /** What it writes, gone with it (contract §1.4). */
+  folders: DiskFolders;
+  /** Folder that is shown as `/etc/heroku`. */
+  metadataFolder: string | null;
   network: NetworkAddress;
   terminal: TerminalSize | null;
 }): ContainerSpec {
-  const { app, dyno, folders, network } = options;
-  const size = findDynoSize(dyno.size) ?? (dynoSizes[0] as (typeof dynoSizes)[number]);
+  const { app, dyno, image, size, folders, network } = options;
   return {
     id: dyno.id,
     hostname: dyno.id,
     // A login shell reads .profile.d and .profile; tini reaps what the app orphans.
     argv: ["/usr/bin/tini", "--", "bash", "--login", "-c", dyno.command],
-    environment: {
-      PATH: "/usr/local/bin:/usr/bin:/bin",
-      LANG: "C.UTF-8",
-      ...options.config,
-      ...options.environment,
-      HOME: "/app",
-      PWD: "/app",
-      DYNO: dynoName(dyno),
-      PORT: String(dyno.port),
-    },
+    environment: dynoEnvironment(dyno, image),
     workingDirectory: "/app",
     hostIdBase: hostIdBase(app.idRange),
     mounts: [
       {
         kind: "overlay",
-        lower: options.slugFolder,
+        lower: image.slugFolder,
         upper: folders.upper,
         work: folders.work,
         target: "/app",
       },
       { kind: "bind", source: folders.tmp, target: "/tmp", readOnly: false },
+      ...(options.metadataFolder === null ? [] : [metadataMount(options.metadataFolder)]),
     ],
     limits: {
       memoryBytes: size.memoryBytes,
+      memoryKillBytes: size.memoryKillBytes,
       cpuWeight: size.cpuWeight,
       maxProcesses: size.maxProcesses,
     },
@@ -61,4 +54,30 @@ export function dynoSpec(options: {
     network,
     openPort: dyno.type === "web" ? dyno.port : null,
   };
+}
+
+/** What every process of a dyno is given; what the platform says wins over config vars. Pure. */
+export function dynoEnvironment(
+  dyno: Dyno,
+  { environment, metadata }: Pick<DynoImage, "environment" | "metadata">,
+): Record<string, string> {
+  return {
+    PATH: "/usr/local/bin:/usr/bin:/bin",
+    LANG: "C.UTF-8",
+    ...environment,
+    ...(metadata ? metadataVariables(metadata, dyno) : {}),
+    HOME: "/app",
+    PWD: "/app",
+    DYNO: dynoName(dyno),
+    PORT: String(dyno.port),
+  };
+}
+
+function metadataMount(source: string): ContainerMount {
+  return { kind: "bind", source, target: "/etc/heroku", readOnly: true };
+}
+
+/** The size of a dyno; the usual one when the operator has taken its own away. */
+export function sizeOf(sizes: DynoSizes, dyno: Pick<Dyno, "size">): DynoSize {
+  return sizes.find(dyno.size) ?? (sizes.find(defaultDynoSize) as DynoSize);
 }

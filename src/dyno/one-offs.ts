@@ -1,157 +1,227 @@
 import { randomInt } from "node:crypto";
+import { freePort } from "../lib/free-port.ts";
 import { PlatformError } from "../lib/platform-error.ts";
 import { logTime } from "../logs/log-line.ts";
 import type { Account } from "../model/account.ts";
 import type { App } from "../model/app.ts";
-import { createDyno, deleteDyno, type Dyno, dynoName, updateDyno } from "../model/dyno.ts";
-import { currentRelease, type Release } from "../model/release.ts";
+import { createDyno, type Dyno, dynoName, listDynos } from "../model/dyno.ts";
+import { defaultDynoSize } from "../model/dyno-size.ts";
+import { listFormation, releaseType } from "../model/formation.ts";
+import { currentRelease, findRelease, type Release } from "../model/release.ts";
 import { findSlug, type Slug } from "../model/slug.ts";
-import type { Vault } from "../model/vault.ts";
-import type { SlugStore } from "../slug/slug-store.ts";
-import { dynoSpec } from "./dyno-spec.ts";
-import { type DynoContext, makeDynoFolders, removeDynoFolders } from "./live-dyno.ts";
-import type { AttachedClient, AttachedDyno } from "./one-off.ts";
+import type { TerminalSize } from "../runtime/runtime.ts";
+import {
+  type AttachedDyno,
+  type AttachedProgram,
+  startAttachedDyno,
+  startInside,
+} from "./attached-dyno.ts";
+import { prepareContainer } from "./dyno-container.ts";
+import { dynoEnvironment } from "./dyno-spec.ts";
+import { type ImageContext, openImage } from "./image.ts";
+import { type DynoContext, LiveDyno } from "./live-dyno.ts";
 
-export interface OneOffContext extends DynoContext {
-  vault: Vault;
-  slugs: SlugStore;
+export interface OneOffOrder {
+  command: string;
+  environment: Record<string, string>;
+  user: Account;
+  size?: string | undefined;
+  /** What its name begins with: `run` when left out. */
+  type?: string | undefined;
+  /** It is ended after so long; a day when left out (contract §2.1). */
+  timeToLiveMs?: number | undefined;
 }
 
-interface OneOff {
-  app: App;
+/** One more program inside a dyno that runs. */
+export interface InsideOrder {
   dyno: Dyno;
-  hangUp(): void;
+  command: string;
+  environment: Record<string, string>;
+  terminal: TerminalSize | null;
 }
 
-/** Dynos that run one command of the current release and are never started again (contract §2). */
-export class OneOffs {
-  readonly #options: OneOffContext;
-  readonly #oneOffs = new Map<string, OneOff>();
+const longestLifeMs = 24 * 60 * 60_000;
 
-  constructor(options: OneOffContext) {
-    this.#options = options;
+/** Dynos that run one command of a release and are never started again (contract §2). */
+export class OneOffs {
+  readonly #context: DynoContext & ImageContext;
+  readonly #attached = new Map<string, AttachedDyno>();
+  readonly #detached = new Map<string, LiveDyno>();
+
+  constructor(context: DynoContext & ImageContext) {
+    this.#context = context;
   }
 
-  list(app: App): Dyno[] {
-    return [...this.#oneOffs.values()]
-      .filter((oneOff) => oneOff.app.id === app.id)
+  list(app?: App): Dyno[] {
+    return [...this.#attached.values(), ...this.#detached.values()]
+      .filter((one) => !app || one.app.id === app.id)
       .map(({ dyno }) => dyno);
   }
 
-  /** Ends those of an app, or all. */
-  hangUp(app?: App): void {
-    for (const oneOff of this.#oneOffs.values())
-      if (!app || oneOff.app.id === app.id) oneOff.hangUp();
-  }
-
+  /** Runs a command in the current release, with a client that comes for it. */
   async runAttached(
     app: App,
-    options: {
-      command: string;
-      environment: Record<string, string>;
-      terminal: { columns: number; lines: number } | null;
-      user: Account;
-    },
+    order: OneOffOrder & { terminal: TerminalSize | null },
   ): Promise<AttachedDyno> {
-    const { runtime, dynosDir, database, logs } = this.#options;
     const { release, slug } = this.#running(app);
-    const command = commandOf(slug, options.command);
-    const dyno = createDyno(database, {
-      appId: app.id,
-      releaseId: release.id,
-      type: "run",
-      number: this.#freeRunNumber(app),
-      command,
-      size: "Basic",
-      port: randomInt(3000, 60_000),
-    });
-    const log = (source: "app" | "heroku", name: string, message: string) =>
-      logs.write(app.id, { at: logTime(), source, dyno: name, message });
-    log("app", "api", `Starting process with command \`${command}\` by user ${options.user.email}`);
-    const slugFolder = await this.#options.slugs.open(slug.sha256, app.idRange);
-    const spec = dynoSpec({
-      app,
-      dyno,
-      slugFolder,
-      folders: makeDynoFolders(dynosDir, app, dyno),
-      config: this.#options.vault.open(release.sealedConfig),
-      environment: options.environment,
-      network: runtime.reserveAddress(dyno.id),
-      terminal: options.terminal,
-    });
-    log("heroku", dynoName(dyno), `Starting process with command \`${command}\``);
-    log("heroku", dynoName(dyno), "State changed from starting to up");
-    const client = Promise.withResolvers<AttachedClient>();
-    let running = true;
-    const attached = runtime.attach(spec, {
-      output: async (bytes) => (await client.promise).output(bytes),
-    });
-    const hangUp = async () => {
-      client.resolve(nobody);
-      await runtime.signal(dyno.id, "HUP");
-      await Promise.race([attached.exited, Bun.sleep(5000)]);
-      await runtime.signal(dyno.id, "KILL");
-    };
-    updateDyno(database, dyno, { state: "up" });
-    this.#oneOffs.set(dyno.id, {
-      app,
-      dyno: { ...dyno, state: "up" },
-      hangUp: () => void hangUp(),
-    });
-    void attached.exited.then(async (ended) => {
-      running = false;
-      this.#oneOffs.delete(dyno.id);
-      log("heroku", dynoName(dyno), `Process exited with status ${ended}`);
-      log("heroku", dynoName(dyno), "State changed from up to complete");
-      await removeDynoFolders(dynosDir, dyno);
-      deleteDyno(database, dyno.id);
-      (await client.promise).exit(ended);
-    });
-    return {
-      dyno,
-      attach: client.resolve,
-      write: (bytes) => void attached.write(bytes),
-      endInput: () => attached.endInput(),
-      resize: (size) => attached.resize(size),
-      hangUp: () => {
-        if (running) void hangUp();
-        else client.resolve(nobody);
-      },
-    };
+    const dyno = this.#create(app, { order, release, slug, kind: "attached" });
+    this.#announce(app, dyno, order.user);
+    return this.#attach(app, { dyno, release, slug, order });
   }
 
-  /** An attached dyno whose client is the app's log. */
-  async runDetached(
+  /** Runs a command in the current release; its output goes to the log. */
+  async runDetached(app: App, order: OneOffOrder): Promise<Dyno> {
+    const { release, slug } = this.#running(app);
+    const dyno = this.#create(app, { order, release, slug, kind: "detached" });
+    this.#announce(app, dyno, order.user);
+    const live = this.#follow(app, dyno);
+    await live.start(openImage(this.#context, app, { release, slug, added: order.environment }));
+    return live.dyno;
+  }
+
+  /** Runs the release command of a release that is not in service yet (contract §4.6). */
+  async runRelease(
     app: App,
-    options: { command: string; environment: Record<string, string>; user: Account },
-  ): Promise<Dyno> {
-    const attached = await this.runAttached(app, { ...options, terminal: null });
-    const decoder = new TextDecoder();
-    let pending = "";
-    const write = (message: string) =>
-      this.#options.logs.write(app.id, {
-        at: logTime(),
-        source: "app",
-        dyno: dynoName(attached.dyno),
-        message,
-      });
-    attached.endInput();
-    attached.attach({
-      output(bytes) {
-        const rows = (pending + decoder.decode(bytes, { stream: true })).split("\n");
-        pending = rows.pop() ?? "";
-        for (const row of rows) write(row);
-      },
-      exit() {
-        if (pending) write(pending);
-      },
+    options: { release: Release; slug: Slug; user: Account; timeToLiveMs: number },
+  ): Promise<AttachedDyno> {
+    const { release, slug, user, timeToLiveMs } = options;
+    const size = listFormation(this.#context.database, app).find(
+      ({ type }) => type === releaseType,
+    )?.size;
+    const command = slug.processTypes[releaseType] ?? "";
+    const order = {
+      ...{ command, user, size, timeToLiveMs },
+      ...{ environment: {}, type: releaseType, terminal: null },
+    };
+    const dyno = this.#create(app, { order, release, slug, kind: "attached" });
+    return this.#attach(app, { dyno, release, slug, order });
+  }
+
+  /** One more program inside a dyno that runs, with the config vars of its release. */
+  runInside(app: App, order: InsideOrder): AttachedProgram {
+    const { dyno, command, environment: added, terminal } = order;
+    if (dyno.state !== "up")
+      throw new PlatformError(
+        "invalid_params",
+        `${dynoName(dyno)} is ${dyno.state}; a program can be run in a dyno that is up.`,
+      );
+    const release = findRelease(this.#context.database, app, dyno.releaseId);
+    const environment = { ...this.#context.vault.open(release.sealedConfig), ...added };
+    return startInside(this.#context, dyno, {
+      argv: ["bash", "--login", "-c", command],
+      environment: dynoEnvironment(dyno, { environment, metadata: null }),
+      workingDirectory: "/app",
+      terminal,
     });
-    return attached.dyno;
+  }
+
+  /** Ends one by its name; false when there is none. */
+  stop(app: App, name: string): boolean {
+    const one = [...this.#attached.values(), ...this.#detached.values()].find(
+      ({ dyno }) => dyno.appId === app.id && (dynoName(dyno) === name || dyno.id === name),
+    );
+    void one?.stop();
+    return one !== undefined;
+  }
+
+  /** Ends those of an app. */
+  async stopApp(app: App): Promise<void> {
+    const ofApp = ({ dyno }: { dyno: Dyno }) => dyno.appId === app.id;
+    await Promise.all(
+      [...this.#attached.values(), ...this.#detached.values()]
+        .filter(ofApp)
+        .map((one) => one.stop()),
+    );
+  }
+
+  /** Attached ones hang on this server and end with it; the others go on. */
+  async close(): Promise<void> {
+    for (const live of this.#detached.values()) live.detach();
+    const { runtime } = this.#context;
+    await Promise.all(
+      [...this.#attached.values()].map(async ({ dyno, ended }) => {
+        await runtime.signal(dyno.id, "HUP");
+        await Promise.race([ended, Bun.sleep(2000)]);
+        await runtime.signal(dyno.id, "KILL");
+        await ended;
+      }),
+    );
+  }
+
+  async stopAll(): Promise<void> {
+    await this.close();
+    await Promise.all([...this.#detached.values()].map((live) => live.stop()));
+  }
+
+  /** Takes over a detached one of an earlier server. */
+  recover(app: App, dyno: Dyno, pid: number | null): void {
+    this.#follow(app, dyno).recover(pid);
+  }
+
+  /** Ends what has lived for long enough. */
+  endOld(now: number): void {
+    for (const one of [...this.#attached.values(), ...this.#detached.values()])
+      if (one.dyno.expiresAt && one.dyno.expiresAt.getTime() < now) void one.stop();
+  }
+
+  watchMemory(): void {
+    for (const live of this.#detached.values()) live.watchMemory();
+  }
+
+  async #attach(
+    app: App,
+    options: {
+      dyno: Dyno;
+      release: Release;
+      slug: Slug;
+      order: OneOffOrder & { terminal: TerminalSize | null };
+    },
+  ): Promise<AttachedDyno> {
+    const { dyno, release, slug, order } = options;
+    const { terminal, environment: added } = order;
+    const image = await openImage(this.#context, app, { release, slug, added });
+    const spec = await prepareContainer(this.#context, app, { dyno, image, terminal });
+    const gone = () => void this.#attached.delete(dyno.id);
+    const attached = startAttachedDyno(this.#context, app, { dyno, spec, gone });
+    this.#attached.set(dyno.id, attached);
+    return attached;
+  }
+
+  #follow(app: App, dyno: Dyno): LiveDyno {
+    const live = new LiveDyno(this.#context, app, dyno, (changed) => {
+      if (changed.hasEnded) this.#detached.delete(dyno.id);
+    });
+    this.#detached.set(dyno.id, live);
+    return live;
+  }
+
+  #create(
+    app: App,
+    options: { order: OneOffOrder; release: Release; slug: Slug; kind: "attached" | "detached" },
+  ): Dyno {
+    const { order, release, slug, kind } = options;
+    const { database, sizes } = this.#context;
+    const type = order.type ?? "run";
+    return createDyno(database, {
+      ...{ appId: app.id, releaseId: release.id, kind, type },
+      number: this.#freeNumber(app, type),
+      command: type === releaseType ? order.command : commandOf(slug, order.command),
+      size: sizes.find(order.size ?? defaultDynoSize)?.name ?? defaultDynoSize,
+      port: freePort(),
+      expiresAt: new Date(
+        Date.now() + Math.min(order.timeToLiveMs ?? longestLifeMs, longestLifeMs),
+      ),
+    });
+  }
+
+  #announce(app: App, dyno: Dyno, user: Account): void {
+    const message = `Starting process with command \`${dyno.command}\` by user ${user.email}`;
+    this.#context.logs.write(app.id, { at: logTime(), source: "app", dyno: "api", message });
   }
 
   #running(app: App): { release: Release; slug: Slug } {
-    const release = currentRelease(this.#options.database, app);
-    const slug = release?.slugId ? findSlug(this.#options.database, release.slugId) : undefined;
+    const release = currentRelease(this.#context.database, app);
+    const slug = release?.slugId ? findSlug(this.#context.database, release.slugId) : undefined;
     if (!release || !slug)
       throw new PlatformError(
         "invalid_params",
@@ -160,19 +230,16 @@ export class OneOffs {
     return { release, slug };
   }
 
-  #freeRunNumber(app: App): number {
+  #freeNumber(app: App, type: string): number {
     const taken = new Set(
-      [...this.#oneOffs.values()].map(({ dyno }) => `${dyno.appId} ${dyno.number}`),
+      listDynos(this.#context.database, app).map((dyno) => `${dyno.type}.${dyno.number}`),
     );
     for (;;) {
       const number = randomInt(1000, 10_000);
-      if (!taken.has(`${app.id} ${number}`)) return number;
+      if (!taken.has(`${type}.${number}`)) return number;
     }
   }
 }
-
-/** Takes what comes when the client has gone, or never came. */
-const nobody: AttachedClient = { output: () => {}, exit: () => {} };
 
 /** `rake db:migrate`: a process type's name stands for its command (contract §2.1). Pure. */
 export function commandOf(slug: Pick<Slug, "processTypes">, command: string): string {

@@ -1,72 +1,50 @@
-import { randomInt } from "node:crypto";
-import { rmSync } from "node:fs";
 import { createSerializer } from "../lib/lock.ts";
 import { PlatformError } from "../lib/platform-error.ts";
-import { type App, findApp, listApps } from "../model/app.ts";
+import { type App, listApps, lookUpApp, updateApp } from "../model/app.ts";
+import { deleteDyno, type Dyno, dynoName, listDynos } from "../model/dyno.ts";
+import { isFeatureEnabled } from "../model/feature.ts";
 import {
-  createDyno,
-  deleteDyno,
-  type Dyno,
-  dynoName,
-  listDynos,
-  updateDyno,
-} from "../model/dyno.ts";
-import { listFormation } from "../model/formation.ts";
+  type Formation,
+  listFormation,
+  plannedFormation,
+  writeFormation,
+} from "../model/formation.ts";
 import { currentRelease, type Release, setReleaseStatus } from "../model/release.ts";
 import { findSlug } from "../model/slug.ts";
-import type { Vault } from "../model/vault.ts";
-import type { SlugStore } from "../slug/slug-store.ts";
-import { type DynoContext, LiveDyno, removeDynoFolders, type Settled } from "./live-dyno.ts";
+import { type LiveDyno, type Settled, tellOfDyno } from "./live-dyno.ts";
+import { LiveDynos, type LiveDynosContext } from "./live-dynos.ts";
 import { OneOffs } from "./one-offs.ts";
-import { restartDelayMs } from "./restart-policy.ts";
-
-/** Where the supervisor tells which dynos take requests; the caller brings it to the router. */
-export interface Routes {
-  /** Resolves when the router has the newest state. */
-  changed(): Promise<void>;
-  /** Resolves when nothing is in flight on a dyno that takes no new requests. */
-  drain(dynoId: string): Promise<void>;
-}
-
-export interface SupervisorOptions extends DynoContext {
-  vault: Vault;
-  slugs: SlugStore;
-  routes: Routes;
-}
+import { isDue, type Wanted, wantedDynos } from "./wanted.ts";
 
 /** How a release took the place of the one before. */
 export type RollOut = { live: true } | { live: false; reason: string; kept: boolean };
 
-/** A dyno that has been up for so long has started correctly: its crashes are forgotten. */
-const steadyAfterMs = 60_000;
+const watchMemoryEveryMs = 20_000;
+const cycleAgainAfterMs = 60 * 60_000;
 
 /** Makes the dynos that run like the ones that are wanted. */
 export class Supervisor {
-  readonly #options: SupervisorOptions;
-  readonly #live = new Map<string, LiveDyno>();
+  readonly #options: LiveDynosContext;
+  readonly #dynos: LiveDynos;
   readonly oneOffs: OneOffs;
-  /** Crashes in a row of `<app id> <dyno name>`, and the timer of the next attempt. */
-  readonly #crashes = new Map<string, { count: number; timer?: Timer }>();
   readonly #inTurn = createSerializer();
-  readonly #rolling = new Set<LiveDyno>();
+  #memoryWatchedAt = 0;
   #closed = false;
 
-  constructor(options: SupervisorOptions) {
+  constructor(options: LiveDynosContext) {
     this.#options = options;
+    this.#dynos = new LiveDynos(options, (live) => this.#noticed(live));
     this.oneOffs = new OneOffs(options);
   }
 
   /** Dynos of the formation that are there, of one app or of all. */
   liveDynos(app?: App): LiveDyno[] {
-    return [...this.#live.values()].filter((live) => !app || live.app.id === app.id);
+    return this.#dynos.all(app);
   }
 
   /** The dynos that people see: those that take the place of others hide them. */
   list(app: App): Dyno[] {
-    const formation = this.liveDynos(app)
-      .filter((live) => !live.dyno.leaving)
-      .map((live) => ({ ...live.dyno, state: live.state }));
-    return [...this.oneOffs.list(app), ...formation].sort(
+    return [...this.oneOffs.list(app), ...this.#dynos.holders(app).map((live) => live.dyno)].sort(
       (one, other) => one.type.localeCompare(other.type) || one.number - other.number,
     );
   }
@@ -78,221 +56,311 @@ export class Supervisor {
     for (const row of listDynos(database)) {
       const pid = found.get(row.id);
       found.delete(row.id);
-      if (pid === undefined || row.type === "run") {
+      const app = lookUpApp(database, row.appId);
+      if (!app || row.kind === "attached" || (pid === undefined && row.state !== "crashed")) {
         await runtime.destroy(row.id);
-        await removeDynoFolders(this.#options.dynosDir, row);
         deleteDyno(database, row.id);
-        continue;
+      } else if (row.kind === "detached") this.oneOffs.recover(app, row, pid ?? null);
+      else if (row.state === "crashed") {
+        await runtime.destroy(row.id);
+        this.#dynos.adopt(app, row);
+      } else {
+        const live = this.#dynos.adopt(app, row);
+        live.recover(pid ?? null);
+        // The server died before it could end it.
+        live.replaced = row.leaving;
+        if (row.leaving) void this.#dynos.retire(live);
       }
-      const live = this.#create(findApp(database, row.appId), row);
-      live.recover(pid);
     }
     for (const id of found.keys()) await runtime.destroy(id);
     for (const app of listApps(database)) void this.converge(app);
   }
 
   /**
-   * Brings a release into service: its dynos start beside the old ones, take the requests when
-   * they listen, and only then do the old ones go. One that does not come up leaves the old ones.
+   * Brings a release into service: its web dynos start beside the old ones, take the requests when
+   * all of them listen, and only then do the old ones go; the other types are stopped and started.
+   * A release whose web does not come up leaves the old dynos, and the formation, as they are.
    */
   rollOut(app: App, release: Release): Promise<RollOut> {
     return this.#inTurn(app.id, async () => {
-      const old = this.liveDynos(app).filter((live) => !live.dyno.leaving);
-      const fresh = await this.#startFormation(app, release);
-      const web = fresh.filter((live) => live.dyno.type === "web");
-      const outcomes = await Promise.all(web.map((live) => live.settled));
-      const failed = outcomes.find(
-        (outcome): outcome is Extract<Settled, { up: false }> => !outcome.up,
-      );
-      const keepOld = failed && old.some((live) => live.dyno.type === "web" && live.state === "up");
-      for (const live of fresh) this.#rolling.delete(live);
-      setReleaseStatus(this.#options.database, release, failed && keepOld ? "failed" : "succeeded");
-      if (failed && keepOld) {
-        await Promise.all(fresh.map((live) => this.#retire(live)));
-        return { live: false, reason: failed.reason, kept: true };
-      }
-      for (const live of old) this.#leave(live);
-      await this.#options.routes.changed();
-      for (const live of old) void this.#retire(live);
-      if (!failed) return { live: true };
-      for (const live of fresh) if (live.state === "crashed") this.#afterCrash(live);
-      return { live: false, reason: failed.reason, kept: false };
+      const { database } = this.#options;
+      const now = this.#wakeUp(app);
+      const formation = this.#plan(now, release);
+      const result = await this.#replace(now, {
+        release,
+        fresh: wantedDynos(formation),
+        old: this.#dynos.holders(now),
+        say: "Restarting",
+        keepOld: true,
+        onTaken: () =>
+          database.transaction(() => {
+            if (release.slugId) writeFormation(database, now, formation);
+            setReleaseStatus(database, release, "succeeded");
+          }),
+      });
+      if (!result.live && result.kept) setReleaseStatus(database, release, "failed");
+      return result;
     });
   }
 
   /** Starts what is missing and stops what is too much of an app's current release. */
   converge(app: App): Promise<void> {
     return this.#inTurn(app.id, async () => {
-      const release = this.#closed ? undefined : currentRelease(this.#options.database, app);
-      if (!release) return;
-      const wanted = new Set(this.#wantedNames(app));
-      const staying = this.liveDynos(app).filter((live) => {
-        if (live.dyno.leaving || !wanted.has(live.name) || live.dyno.releaseId !== release.id) {
-          this.#leave(live);
-          void this.#retire(live);
-          return false;
-        }
-        return true;
+      const now = this.#closed ? undefined : lookUpApp(this.#options.database, app.id);
+      const release = now && currentRelease(this.#options.database, now);
+      if (!now || !release) return;
+      const wanted = new Map(this.#wanted(now).map((one) => [dynoName(one), one]));
+      const holders = this.#dynos.holders(now);
+      const fit = holders.filter(
+        (live) => wanted.has(live.name) && live.dyno.releaseId === release.id,
+      );
+      const kept = onePerName(fit);
+      const tooMuch = holders.filter((live) => kept.get(live.name) !== live);
+      for (const live of tooMuch) this.#dynos.leave(live);
+      const there = this.#dynos.holders(now);
+      const resized = there.filter(
+        (live) => !live.hasEnded && live.dyno.size !== wanted.get(live.name)?.size,
+      );
+      const missing = [...wanted.values()].filter((one) => {
+        const holder = there.find((live) => live.name === dynoName(one));
+        return !holder || (holder.state === "crashed" && isDue(holder.dyno));
       });
-      const there = new Set(staying.map((live) => live.name));
-      const missing = [...wanted].filter((name) => !there.has(name));
-      if (missing.length > 0) {
-        const fresh = await this.#startFormation(app, release, missing);
-        for (const live of fresh) this.#rolling.delete(live);
+      if (tooMuch.length > 0) {
+        await this.#options.routes.changed();
+        for (const live of tooMuch) void this.#dynos.retire(live);
       }
-      await this.#options.routes.changed();
+      if (missing.length > 0) await this.#dynos.start(now, release, missing);
+      if (resized.length > 0)
+        await this.#replace(now, {
+          release,
+          fresh: resized.map((live) => wanted.get(live.name) as Wanted),
+          old: resized,
+          say: "Restarting",
+          keepOld: false,
+        });
+      if (missing.length + tooMuch.length > 0) await this.#options.routes.changed();
     });
   }
 
   /** New dynos in the place of all, one (`web.1`) or one type's (`web`). */
   async restart(app: App, name?: string): Promise<void> {
-    const chosen = this.liveDynos(app).filter(
-      (live) =>
-        !live.dyno.leaving && (name === undefined || live.name === name || live.dyno.type === name),
-    );
+    const chosen = this.#dynos
+      .holders(app)
+      .filter((live) => name === undefined || live.name === name || live.dyno.type === name);
     if (chosen.length === 0 && name !== undefined)
       throw new PlatformError("not_found", `Couldn't find that dyno: ${JSON.stringify(name)}.`);
-    await this.#inTurn(app.id, async () => {
-      for (const live of chosen) {
-        this.#forgetCrashes(live);
-        live.log("Restarting");
-        this.#leave(live);
-        void this.#retire(live);
+    await this.#startAnew(app, chosen, { say: "Restarting", keepOld: false });
+  }
+
+  /** Ends one-off dynos for good; a dyno of the formation is started again (contract §1.9). */
+  stop(app: App, name: string): void {
+    if (this.oneOffs.stop(app, name)) return;
+    const chosen = this.#dynos
+      .holders(app)
+      .filter((live) => live.name === name || live.dyno.id === name || live.dyno.type === name);
+    if (chosen.length === 0)
+      throw new PlatformError("not_found", `Couldn't find that dyno: ${JSON.stringify(name)}.`);
+    for (const live of chosen) void live.kick();
+  }
+
+  /** Stops an app's formation until somebody asks for it (contract §1.6). */
+  sleep(app: App): Promise<void> {
+    return this.#inTurn(app.id, async () => {
+      updateApp(this.#options.database, app, { asleep: true });
+      const holders = this.#dynos.holders(app);
+      for (const live of holders) {
+        live.log("Idling");
+        this.#dynos.leave(live);
       }
+      await this.#options.routes.changed();
+      for (const live of holders) void this.#dynos.retire(live);
     });
-    await this.converge(app);
+  }
+
+  /** Starts the formation of an app that sleeps. */
+  async wake(app: App): Promise<void> {
+    const now = lookUpApp(this.#options.database, app.id);
+    if (!now?.asleep) return;
+    this.#wakeUp(now);
+    for (const one of this.#wanted({ ...now, asleep: false }))
+      for (const message of ["Unidling", "State changed from down to starting"])
+        tellOfDyno(this.#options.logs, now, { name: dynoName(one), message });
+    await this.#options.routes.changed();
+    await this.converge(now);
+  }
+
+  /** What time brings: starts after a cool-off, cycling, memory, the ends of one-offs. */
+  tick(now = Date.now()): void {
+    if (this.#closed) return;
+    const lives = this.liveDynos();
+    for (const live of lives) live.watchLife(now);
+    const apps = new Map(listApps(this.#options.database).map((app) => [app.id, app]));
+    for (const app of apps.values()) if (this.#isAstray(app, now)) void this.converge(app);
+    for (const live of lives)
+      if (live.state === "up" && !live.dyno.leaving && live.cycleAtMs < now) this.#cycle(live, now);
+    this.oneOffs.endOld(now);
+    if (now - this.#memoryWatchedAt < watchMemoryEveryMs) return;
+    this.#memoryWatchedAt = now;
+    for (const live of lives) live.watchMemory();
+    this.oneOffs.watchMemory();
   }
 
   /** Stops everything of an app and waits until it is gone. */
   async stopApp(app: App): Promise<void> {
-    this.oneOffs.hangUp(app);
+    const oneOffs = this.oneOffs.stopApp(app);
     await this.#inTurn(app.id, async () => {
       const all = this.liveDynos(app);
-      for (const live of all) this.#leave(live);
+      for (const live of all) this.#dynos.leave(live);
       await this.#options.routes.changed();
-      await Promise.all(all.map((live) => this.#retire(live)));
+      await Promise.all(all.map((live) => this.#dynos.retire(live)));
     });
+    await oneOffs;
   }
 
-  /** Lets go of all dynos; they go on. One-offs hang on the server and end. */
-  close(): void {
+  /** Lets go of all dynos; they go on, but for one-offs that hang on a client. */
+  async close(): Promise<void> {
     this.#closed = true;
-    for (const { timer } of this.#crashes.values()) clearTimeout(timer);
-    this.oneOffs.hangUp();
-    for (const live of this.#live.values()) live.detach();
+    await this.oneOffs.close();
+    for (const live of this.#dynos.all()) live.detach();
   }
 
   /** Stops all dynos of all apps. */
   async stopAll(): Promise<void> {
     this.#closed = true;
-    for (const { timer } of this.#crashes.values()) clearTimeout(timer);
-    this.oneOffs.hangUp();
-    await Promise.all(this.liveDynos().map((live) => live.stop()));
-  }
-
-  #wantedNames(app: App): string[] {
-    return listFormation(this.#options.database, app).flatMap(({ type, quantity }) =>
-      Array.from({ length: quantity }, (_, index) => `${type}.${index + 1}`),
-    );
-  }
-
-  /** Starts the formation's dynos, or those of the given names; they are not routed yet. */
-  async #startFormation(
-    app: App,
-    release: Release,
-    names = this.#wantedNames(app),
-  ): Promise<LiveDyno[]> {
-    const { database, slugs, vault } = this.#options;
-    const slug = release.slugId ? findSlug(database, release.slugId) : undefined;
-    if (!slug || names.length === 0) return [];
-    const sizes = new Map(listFormation(database, app).map((row) => [row.type, row.size]));
-    const slugFolder = await slugs.open(slug.sha256, app.idRange);
-    const config = vault.open(release.sealedConfig);
-    return Promise.all(
-      names.map(async (name) => {
-        const [type = "", number] = name.split(".");
-        const row = createDyno(database, {
-          appId: app.id,
-          releaseId: release.id,
-          type,
-          number: Number(number),
-          command: slug.processTypes[type] ?? "",
-          size: sizes.get(type) ?? "Basic",
-          port: randomInt(3000, 60_000),
-        });
-        const live = this.#create(app, row);
-        this.#rolling.add(live);
-        await live.start(slugFolder, config);
-        return live;
+    await Promise.all([
+      this.oneOffs.stopAll(),
+      ...this.liveDynos().map((live) => {
+        live.replaced ||= live.dyno.leaving;
+        return live.stop();
       }),
+    ]);
+  }
+
+  #wanted(app: App): Wanted[] {
+    return app.asleep ? [] : wantedDynos(listFormation(this.#options.database, app));
+  }
+
+  #plan(app: App, release: Release): Formation[] {
+    const { database } = this.#options;
+    const slug = release.slugId ? findSlug(database, release.slugId) : undefined;
+    return slug ? plannedFormation(app, listFormation(database, app), slug.processTypes) : [];
+  }
+
+  /** Whether what runs is not what is wanted; dynos on their way are as good as there. */
+  #isAstray(app: App, now: number): boolean {
+    const holders = this.#dynos.holders(app);
+    const byName = onePerName(holders);
+    const wanted = currentRelease(this.#options.database, app)?.slugId ? this.#wanted(app) : [];
+    return (
+      holders.length !== wanted.length ||
+      wanted.some((one) => {
+        const holder = byName.get(dynoName(one));
+        return !holder || (holder.state === "crashed" && isDue(holder.dyno, now));
+      })
     );
   }
 
-  #create(app: App, row: Dyno): LiveDyno {
-    for (const [id, other] of this.#live)
-      if (other.state === "crashed" && other.app.id === app.id && other.name === dynoName(row))
-        this.#live.delete(id);
-    const live = new LiveDyno(this.#options, app, row, (changed) => this.#noticed(changed));
-    this.#live.set(row.id, live);
-    return live;
+  #wakeUp(app: App): App {
+    const { database } = this.#options;
+    const now = lookUpApp(database, app.id) ?? app;
+    return now.asleep ? updateApp(database, now, { asleep: false }) : now;
+  }
+
+  /** A fresh dyno in its place; when that does not come up it stays, and is tried again later. */
+  #cycle(live: LiveDyno, now: number): void {
+    live.cycleAtMs = now + cycleAgainAfterMs;
+    void this.#startAnew(live.app, [live], { say: "Cycling", keepOld: true });
+  }
+
+  async #startAnew(
+    app: App,
+    chosen: LiveDyno[],
+    how: { say: string; keepOld: boolean },
+  ): Promise<void> {
+    await this.#inTurn(app.id, async () => {
+      const now = lookUpApp(this.#options.database, app.id);
+      const release = now && currentRelease(this.#options.database, now);
+      if (!now || !release || this.#closed) return;
+      const old = chosen.filter((live) => !live.dyno.leaving);
+      const wanted = new Map(this.#wanted(now).map((one) => [dynoName(one), one]));
+      const fresh = old.flatMap((live) => wanted.get(live.name) ?? []);
+      await this.#replace(now, { release, fresh, old, ...how });
+    });
+    await this.converge(app);
+  }
+
+  /** Fresh dynos in the place of old ones, web without a gap unless the app wants one. */
+  async #replace(
+    app: App,
+    plan: {
+      release: Release;
+      fresh: Wanted[];
+      old: LiveDyno[];
+      say: string;
+      /** Whether old web dynos that serve stay when the fresh ones do not come up. */
+      keepOld: boolean;
+      /** The fresh ones are in place, as far as anybody waits for them. */
+      onTaken?: () => void;
+    },
+  ): Promise<RollOut> {
+    const { release, old, keepOld } = plan;
+    const before = new Map(old.map((live) => [live.name, live.state]));
+    for (const live of old)
+      if (plan.fresh.some((one) => dynoName(one) === live.name)) live.log(plan.say);
+    const isWeb = ({ type }: { type: string }) => type === "web";
+    const serving = old.some((live) => isWeb(live.dyno) && live.state === "up");
+    const preboot = serving && isFeatureEnabled(app, "preboot");
+    if (!preboot) await this.#dynos.letGo(old, plan.fresh);
+    const web = await this.#dynos.start(app, release, plan.fresh.filter(isWeb), {
+      ...{ before, waiting: preboot },
+    });
+    const failed = (await Promise.all(web.map((live) => live.settled))).find(didNotComeUp);
+    if (failed && preboot && keepOld) {
+      for (const live of web) this.#dynos.leave(live);
+      for (const live of web) void this.#dynos.retire(live);
+      for (const live of old)
+        live.standIn(web.find((one) => one.name === live.name)?.state ?? live.state);
+      return { live: false, reason: failed.reason, kept: true };
+    }
+    plan.onTaken?.();
+    for (const live of web) live.waiting = false;
+    if (preboot) await this.#dynos.letGo(old, plan.fresh);
+    else await this.#options.routes.changed();
+    const others = plan.fresh.filter((one) => !isWeb(one));
+    await this.#dynos.start(app, release, others, { before });
+    if (!failed) return { live: true };
+    void this.converge(app);
+    return { live: false, reason: failed.reason, kept: false };
   }
 
   /** A dyno went up or ended. */
   #noticed(live: LiveDyno): void {
-    const ended = live.state === "crashed" || live.state === "down";
-    if (ended && (live.stopping || live.dyno.leaving)) this.#live.delete(live.dyno.id);
-    if (this.#rolling.has(live)) return;
-    if (live.state === "crashed" && !live.stopping && !live.dyno.leaving) this.#afterCrash(live);
+    if (live.waiting || this.#closed) return;
+    // It crashed: the first time it is started again at once.
+    if (live.state === "crashed" && isDue(live.dyno)) void this.converge(live.app);
     void this.#options.routes.changed();
   }
 
-  /** The first crash is followed by a start at once, the next ones by a wait (contract §1.8). */
-  #afterCrash(live: LiveDyno): void {
-    if (this.#closed) return;
-    const key = `${live.app.id} ${live.name}`;
-    const record = this.#crashes.get(key) ?? { count: 0 };
-    record.count = live.upForMs > steadyAfterMs ? 1 : record.count + 1;
-    clearTimeout(record.timer);
-    const again = () => {
-      this.#live.delete(live.dyno.id);
-      void this.converge(live.app);
-    };
-    record.timer = setTimeout(again, restartDelayMs(record.count));
-    record.timer.unref();
-    this.#crashes.set(key, record);
+  /** Removes what dynos that are no more have written. */
+  async sweepDisks(): Promise<void> {
+    const known = listDynos(this.#options.database).map(({ id }) => id);
+    await this.#options.disks.sweep(new Set(known));
   }
+}
 
-  #forgetCrashes(live: LiveDyno): void {
-    const key = `${live.app.id} ${live.name}`;
-    clearTimeout(this.#crashes.get(key)?.timer);
-    this.#crashes.delete(key);
-  }
+/**
+ * A server that died while one dyno took another's place has left both: the one that is up stays, of
+ * two the newer.
+ */
+function onePerName(lives: LiveDyno[]): Map<string, LiveDyno> {
+  const ranked = lives.toSorted(
+    (one, other) =>
+      Number(one.state === "up") - Number(other.state === "up") ||
+      one.dyno.createdAt.getTime() - other.dyno.createdAt.getTime(),
+  );
+  return new Map(ranked.map((live) => [live.name, live]));
+}
 
-  /** From now on a dyno takes no new requests; said in the store, so that a later server ends it. */
-  #leave(live: LiveDyno): void {
-    live.dyno.leaving = true;
-    updateDyno(this.#options.database, live.dyno, { leaving: true });
-  }
-
-  /** Ends a dyno after its last request. */
-  async #retire(live: LiveDyno): Promise<void> {
-    this.#forgetCrashes(live);
-    if (live.state === "crashed" || live.state === "down") {
-      this.#live.delete(live.dyno.id);
-      return;
-    }
-    live.dyno.leaving = true;
-    await this.#options.routes.changed();
-    if (live.dyno.type === "web") await this.#options.routes.drain(live.dyno.id);
-    await live.stop();
-    this.#live.delete(live.dyno.id);
-  }
-
-  /** Folders of dynos that are no more. */
-  sweepFolders(names: string[]): void {
-    const known = new Set(listDynos(this.#options.database).map(({ id }) => id));
-    for (const name of names)
-      if (!known.has(name))
-        rmSync(`${this.#options.dynosDir}/${name}`, { recursive: true, force: true });
-  }
+function didNotComeUp(settled: Settled): settled is Extract<Settled, { up: false }> {
+  return !settled.up;
 }

@@ -5,6 +5,7 @@ import type { DeployRequest } from "../deploy/deploy.ts";
 import type { Account } from "../model/account.ts";
 import { type App, lookUpApp } from "../model/app.ts";
 import type { Database } from "../model/database.ts";
+import { listBuilds } from "../model/build.ts";
 import { accountOfToken } from "../model/token.ts";
 import type { createPushHooks } from "./push-hooks.ts";
 import { receivePush } from "./push.ts";
@@ -70,7 +71,7 @@ function authenticate(database: Database, request: Request): Account | undefined
 
 function unauthorized(): Response {
   return new Response(
-    "!\tWARNING:\nDo not authenticate with username and password using git.\nRun `stator login` to update your credentials, then retry the git command.\n",
+    "!\tWARNING:\n!\tDo not authenticate with username and password using git.\n!\tRun `stator login` to update your credentials, then retry the git command.\n",
     {
       status: 401,
       headers: { "www-authenticate": 'Basic realm="Stator"', "content-type": "text/plain" },
@@ -132,6 +133,8 @@ function serve(door: GitDoor, { app, user, repository, service, request }: Call)
             repository,
             signal: gone.signal,
             over: over.promise,
+            isBuilt: (commit) =>
+              listBuilds(door.database, app).some(({ sourceVersion }) => sourceVersion === commit),
             deploy: (deployRequest) => door.deploy(app, deployRequest),
           }),
         )

@@ -1,5 +1,5 @@
 import { BuildFailed } from "../build/build.ts";
-import { buildPrinter } from "../build/output.ts";
+import { type BuildPrinter, buildPrinter } from "../build/output.ts";
 import type { DeployRequest } from "../deploy/deploy.ts";
 import type { Account } from "../model/account.ts";
 import type { App } from "../model/app.ts";
@@ -16,6 +16,8 @@ export async function receivePush(
     repository: string;
     signal: AbortSignal;
     over: Promise<unknown>;
+    /** Whether a build of this commit was begun before. */
+    isBuilt(commit: string): boolean;
     deploy(request: DeployRequest): Promise<boolean>;
   },
 ): Promise<boolean> {
@@ -30,12 +32,13 @@ export async function receivePush(
   }
   const update = deployedRefs.flatMap((ref) => updates.filter((one) => one.ref === ref))[0];
   if (!update) {
-    if (updates.some(({ ref }) => ref.startsWith("refs/heads/")))
+    if (updates.some(({ ref, after }) => ref.startsWith("refs/heads/") && !noObject.test(after)))
       await print.line("Pushed to branch other than [main, master], skipping build.");
     return true;
   }
   const commit = update.after;
   if (!objectId.test(commit)) return false;
+  if (push.isBuilt(commit)) await warnOfSameVersion(print, commit);
   const accepted = await push.deploy({
     user,
     output: push,
@@ -48,7 +51,7 @@ export async function receivePush(
         // again, so what this one brings must not be released.
         if ((await readRef(repository, update.ref)) !== update.before) {
           await print.problem(
-            `Somebody else has pushed to ${app.name} meanwhile: git pull, then push again.`,
+            `Somebody else has pushed to ${app.name} meanwhile: git fetch, look at it, then push again.`,
           );
           await print.problem("Push failed");
           throw new BuildFailed("the ref has moved");
@@ -65,4 +68,16 @@ export async function receivePush(
     await print.line("");
   }
   return accepted;
+}
+
+/** Contract §4.1: mostly somebody pushed another branch, and meant it to be deployed. */
+async function warnOfSameVersion(print: BuildPrinter, commit: string): Promise<void> {
+  await print.line(`## Warning - The same version of this code has already been built: ${commit}`);
+  for (const text of [
+    `We have detected that you have triggered a build from source code with version ${commit}`,
+    "at least twice. One common cause of this behavior is attempting to deploy code from a different branch.",
+    "If you are developing on a branch and deploying via git you must run:",
+    "    git push stator <branchname>:main",
+  ])
+    await print.line(`    ${text}`);
 }

@@ -52,6 +52,11 @@ export async function execOk(argv: Argv, options: ExecOptions = {}): Promise<str
   return stdout;
 }
 
+/** Runs a command that takes no time, while everything else waits; returns its standard output. */
+export function execNow(argv: Argv): string {
+  return Bun.spawnSync([...argv], { cwd: "/", env: hostEnvironment }).stdout.toString();
+}
+
 /** Starts a long-running command; the caller owns its streams and its end. */
 export function spawn<
   const In extends Bun.Spawn.Writable = "ignore",

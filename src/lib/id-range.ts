@@ -6,8 +6,12 @@ const firstId = 0x7000_0000;
 const rangeSize = 65_536;
 const rangeCount = Math.floor((0xffff_0000 - firstId) / rangeSize);
 
+/** Only root can give files and processes to others: without it, all apps are this server's own user. */
+const onlyId = process.getuid?.() || undefined;
+
 /** The host id that is 0 (root) inside the app's containers. */
 export function hostIdBase(idRange: number): number {
+  if (onlyId !== undefined) return onlyId;
   if (idRange >= rangeCount)
     throw new Error(`no user ids are left for another app: all ${rangeCount} ranges are taken`);
   return firstId + idRange * rangeSize;
@@ -15,5 +19,5 @@ export function hostIdBase(idRange: number): number {
 
 /** The host id of the unprivileged user that dynos and builds run as. */
 export function hostUserId(idRange: number): number {
-  return hostIdBase(idRange) + 1000;
+  return onlyId ?? hostIdBase(idRange) + 1000;
 }

@@ -1,104 +1,62 @@
-import {
-  closeSync,
-  existsSync,
-  type FSWatcher,
-  fstatSync,
-  openSync,
-  readFileSync,
-  readSync,
-  statSync,
-  watch,
-  writeFileSync,
-} from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
+import { type Following, followFile, type Place } from "./follow-file.ts";
 
-const pollMs = 1000;
-const chunkBytes = 256 * 1024;
+/** The log holds lines back for 25 ms: a place that is written later than this is never ahead of it. */
+const rememberAfterMs = 100;
 
 /**
- * Follows a file that another process appends to, from where the last reader of it stopped: the
- * position is kept beside the file. A file that was renamed away is read to its end first.
+ * Follows a file row by row, from where the last reader of it stopped. A crash gives the last rows
+ * twice, never none.
  */
-export function tailFile(path: string, onRows: (rows: string[]) => void): { close(): void } {
-  const positionPath = `${path}.position`;
-  const buffer = Buffer.alloc(chunkBytes);
-  let file: number | undefined;
-  let inode = 0;
-  let position = 0;
-  let pending: Buffer = Buffer.alloc(0);
-
-  function open(): boolean {
-    if (file !== undefined) return true;
-    if (!existsSync(path)) return false;
-    file = openSync(path, "r");
-    inode = fstatSync(file).ino;
-    const saved = readPosition(positionPath);
-    position = saved?.inode === inode ? saved.position : 0;
-    pending = Buffer.alloc(0);
-    return true;
-  }
-
-  function read(): void {
-    if (!open()) return;
-    for (;;) {
-      const length = readSync(file as number, buffer, 0, chunkBytes, position);
-      if (length === 0) break;
-      position += length;
-      take(buffer.subarray(0, length));
-    }
-    if (!replaced()) return;
-    closeSync(file as number);
-    file = undefined;
-    read();
-  }
-
-  function take(bytes: Buffer): void {
-    const all = pending.length > 0 ? Buffer.concat([pending, bytes]) : bytes;
-    const end = all.lastIndexOf(10);
-    pending = Buffer.from(all.subarray(end + 1));
-    if (end < 0) return;
-    onRows(all.subarray(0, end).toString("utf8").split("\n"));
-    rememberPosition();
-  }
-
-  /** On a full disk the next reader begins a little earlier: better twice than never. */
-  function rememberPosition(): void {
-    try {
-      writeFileSync(positionPath, `${inode} ${position - pending.length}`);
-    } catch {
-      return;
-    }
-  }
-
-  function replaced(): boolean {
-    try {
-      return statSync(path).ino !== inode;
-    } catch {
-      return false;
-    }
-  }
-
-  let watcher: FSWatcher | undefined;
-  function tick(): void {
-    if (!watcher && existsSync(path)) watcher = watch(path, read);
-    read();
-  }
-  tick();
-  const poll = setInterval(tick, pollMs);
-
+export function tailFile(path: string, onRows: (rows: string[]) => void): Following {
+  const beside = placeBeside<Place>(path);
+  const following = followFile(path, {
+    from: beside.from,
+    take(bytes, place) {
+      onRows(bytes.toString("utf8", 0, bytes.length - 1).split("\n"));
+      beside.remember(place);
+      return true;
+    },
+  });
   return {
+    caughtUp: () => following.caughtUp(),
     close() {
-      clearInterval(poll);
-      watcher?.close();
-      read();
-      if (file !== undefined) closeSync(file);
+      following.close();
+      beside.close();
     },
   };
 }
 
-function readPosition(path: string): { inode: number; position: number } | undefined {
+/** Keeps a place beside its file, a moment after what was read up to it has been handed on. */
+function placeBeside<P extends Place>(path: string) {
+  const placePath = `${path}.position`;
+  let last: P | undefined;
+  let timer: Timer | undefined;
+  function write(): void {
+    clearTimeout(timer);
+    timer = undefined;
+    try {
+      writeFileSync(placePath, JSON.stringify(last), { mode: 0o600 });
+    } catch {
+      // On a full disk the next reader begins a little earlier.
+    }
+  }
+  return {
+    from: readPlace<P>(placePath),
+    remember(place: P): void {
+      last = place;
+      timer ??= setTimeout(write, rememberAfterMs);
+    },
+    close(): void {
+      if (timer) write();
+    },
+  };
+}
+
+function readPlace<P extends Place>(path: string): P | undefined {
   try {
-    const [inode, position] = readFileSync(path, "utf8").split(" ").map(Number);
-    return inode !== undefined && position !== undefined ? { inode, position } : undefined;
+    const place = JSON.parse(readFileSync(path, "utf8")) as Partial<P>;
+    return place.file !== undefined && place.offset !== undefined ? (place as P) : undefined;
   } catch {
     return undefined;
   }

@@ -6,6 +6,8 @@ export interface LogLine {
   source: "app" | "heroku";
   /** `web.1`, `run.1234`, `router`, `api`. */
   dyno: string;
+  /** Where a dyno's process wrote it; people see both alike. */
+  stream?: "stdout" | "stderr" | undefined;
   message: string;
 }
 
@@ -13,6 +15,12 @@ export interface LogFilter {
   source?: "app" | "heroku" | undefined;
   /** A dyno (`web.1`) or a process type (`web`). */
   dyno?: string | undefined;
+  /** Nothing that was said before this time, in the form of `LogLine.at`. */
+  since?: string | undefined;
+  /** A piece of the message, letter by letter: never a pattern, which could take for ever. */
+  grep?: string | undefined;
+  /** Whether `grep` takes `a` for `A`. */
+  ignoreCase?: boolean | undefined;
 }
 
 /** The time of a log line, in Heroku's form. */
@@ -20,31 +28,52 @@ export function logTime(date: Date = new Date(), microseconds = 0): string {
   return date.toISOString().replace("Z", `${String(microseconds).padStart(3, "0")}+00:00`);
 }
 
-/** The line as people read it and as it is kept: `2024-05-01T12:00:00.123456+00:00 app[web.1]: text`. */
+/** The line as people read it: `2024-05-01T12:00:00.123456+00:00 app[web.1]: text`. */
 export function formatLogLine(line: LogLine): string {
   return `${line.at} ${line.source}[${line.dyno}]: ${line.message}`;
 }
 
-const form = /^(\S+) (app|heroku)\[([^\]]*)\]: (.*)$/s;
+/** The line as it is kept: the same, with the number of the stream, as in `app[web.1]2: text`. */
+export function formatKeptLine(line: LogLine): string {
+  const stream = line.stream === undefined ? "" : line.stream === "stdout" ? "1" : "2";
+  return `${line.at} ${line.source}[${line.dyno}]${stream}: ${line.message}`;
+}
+
+const form = /^(\S+) (app|heroku)\[([^\]]*)\]([12]?): (.*)$/s;
 
 /** Reads a kept line back; nothing for one that a crash tore off before its message. */
 export function parseLogLine(text: string): LogLine | undefined {
-  const [, at, source, dyno, message] = form.exec(text) ?? [];
+  const [, at, source, dyno, stream, message] = form.exec(text) ?? [];
   if (at === undefined || dyno === undefined || message === undefined) return undefined;
-  return { at, source: source === "app" ? "app" : "heroku", dyno, message };
+  return {
+    at,
+    source: source === "app" ? "app" : "heroku",
+    dyno,
+    ...(stream && { stream: stream === "1" ? "stdout" : "stderr" }),
+    message,
+  };
 }
 
 /** Whether a line passes: `web.1` means that dyno, `web` all of the type. */
-export function passesFilter(line: LogLine, { source, dyno }: LogFilter): boolean {
+export function passesFilter(line: LogLine, filter: LogFilter): boolean {
+  const { source, dyno, since, grep, ignoreCase } = filter;
   if (source !== undefined && line.source !== source) return false;
-  return dyno === undefined || line.dyno === dyno || line.dyno.startsWith(`${dyno}.`);
+  if (dyno !== undefined && line.dyno !== dyno && !line.dyno.startsWith(`${dyno}.`)) return false;
+  if (since !== undefined && line.at < since) return false;
+  if (grep === undefined) return true;
+  return ignoreCase
+    ? line.message.toLowerCase().includes(grep.toLowerCase())
+    : line.message.includes(grep);
 }
 
-const maxMessageBytes = 10_000;
+/** Longer messages become several lines (contract §7.1). */
+export const maxMessageBytes = 10_000;
 
 /** Cuts a message at line ends and at 10,000 bytes, never inside a character (contract §7.1). */
 export function splitMessage(message: string): string[] {
-  return message.split(/\r?\n/).flatMap(splitLongMessage);
+  return message.includes("\n")
+    ? message.split(/\r?\n/).flatMap(splitLongMessage)
+    : splitLongMessage(message);
 }
 
 function splitLongMessage(message: string): string[] {
@@ -53,10 +82,18 @@ function splitLongMessage(message: string): string[] {
   const bytes = Buffer.from(message);
   const parts: string[] = [];
   for (let start = 0; start < bytes.length;) {
-    let end = Math.min(start + maxMessageBytes, bytes.length);
-    while (end < bytes.length && ((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
+    const end = endOfPart(bytes, start);
     parts.push(bytes.toString("utf8", start, end));
     start = end;
   }
   return parts;
+}
+
+/** Where a part that begins at `start` ends: at most 10,000 bytes on, and not inside a character. */
+export function endOfPart(bytes: Uint8Array, start: number): number {
+  const limit = Math.min(start + maxMessageBytes, bytes.length);
+  let end = limit;
+  while (end < bytes.length && end > start && ((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
+  // Bytes that are no text at all are cut anywhere.
+  return end === start ? limit : end;
 }

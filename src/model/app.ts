@@ -17,6 +17,12 @@ export const apps = sqliteTable("apps", {
   /** Name of the buildpack that took the first build; it sticks (contract clause 68). */
   buildpack: text(),
   maintenance: integer({ mode: "boolean" }).notNull().default(false),
+  /** Features that are not at their default (model/feature.ts). */
+  features: text({ mode: "json" }).$type<Record<string, boolean>>().notNull().default({}),
+  /** After so long without a request its dynos are put to sleep; `null`: as its size says. */
+  sleepAfterMs: integer(),
+  /** Its formation is stopped until the next request. */
+  asleep: integer({ mode: "boolean" }).notNull().default(false),
   createdAt: integer({ mode: "timestamp_ms" }).notNull(),
   updatedAt: integer({ mode: "timestamp_ms" }).notNull(),
 });
@@ -79,7 +85,9 @@ export function createApp(
 export function updateApp(
   database: Database,
   app: App,
-  change: Partial<Pick<App, "name" | "maintenance" | "buildpack">>,
+  change: Partial<
+    Pick<App, "name" | "maintenance" | "buildpack" | "features" | "sleepAfterMs" | "asleep">
+  >,
 ): App {
   if (change.name !== undefined && change.name !== app.name) checkName(database, change.name);
   return database

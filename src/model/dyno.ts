@@ -7,6 +7,9 @@ import { releases } from "./release.ts";
 export const dynoStates = ["starting", "up", "crashed", "down"] as const;
 export type DynoState = (typeof dynoStates)[number];
 
+/** A dyno of the formation, or a one-off: left alone, or hanging on a client of this server. */
+export const dynoKinds = ["formation", "detached", "attached"] as const;
+
 /** A dyno's row is written before its container is made: what the kernel has and no row names is left over. */
 export const dynos = sqliteTable("dynos", {
   id: text().primaryKey(),
@@ -16,7 +19,8 @@ export const dynos = sqliteTable("dynos", {
   releaseId: text()
     .notNull()
     .references(() => releases.id, { onDelete: "cascade" }),
-  /** Process type, or `run` for a one-off. */
+  kind: text({ enum: dynoKinds }).notNull().default("formation"),
+  /** Process type; `run` or what its caller says for a one-off; `release` for a release command. */
   type: text().notNull(),
   number: integer().notNull(),
   command: text().notNull(),
@@ -25,6 +29,11 @@ export const dynos = sqliteTable("dynos", {
   port: integer().notNull(),
   /** Whether a newer release has taken its place: it serves its last requests and goes. */
   leaving: integer({ mode: "boolean" }).notNull().default(false),
+  /** Crashes in a row of the dynos of this name, and when the next one is started. */
+  crashes: integer().notNull().default(0),
+  retryAt: integer({ mode: "timestamp_ms" }),
+  /** When a one-off is ended at the latest. */
+  expiresAt: integer({ mode: "timestamp_ms" }),
   createdAt: integer({ mode: "timestamp_ms" }).notNull(),
   updatedAt: integer({ mode: "timestamp_ms" }).notNull(),
 });
@@ -38,7 +47,11 @@ export function dynoName(dyno: Pick<Dyno, "type" | "number">): string {
 
 export function createDyno(
   database: Database,
-  dyno: Omit<Dyno, "id" | "state" | "leaving" | "createdAt" | "updatedAt">,
+  dyno: Pick<
+    Dyno,
+    "appId" | "releaseId" | "kind" | "type" | "number" | "command" | "size" | "port"
+  > &
+    Partial<Pick<Dyno, "crashes" | "expiresAt">>,
 ): Dyno {
   const now = new Date();
   return database
@@ -48,16 +61,15 @@ export function createDyno(
     .get();
 }
 
+/** Changes the row and the given object alike. */
 export function updateDyno(
   database: Database,
   dyno: Dyno,
-  change: Partial<Pick<Dyno, "state" | "leaving">>,
+  change: Partial<Pick<Dyno, "state" | "leaving" | "crashes" | "retryAt">>,
 ): void {
-  database
-    .update(dynos)
-    .set({ ...change, updatedAt: new Date() })
-    .where(eq(dynos.id, dyno.id))
-    .run();
+  const set = change.state === undefined ? change : { ...change, updatedAt: new Date() };
+  Object.assign(dyno, set);
+  database.update(dynos).set(set).where(eq(dynos.id, dyno.id)).run();
 }
 
 export function deleteDyno(database: Database, id: string): void {

@@ -2,6 +2,7 @@ import { and, eq } from "drizzle-orm";
 import { integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { type App, apps } from "./app.ts";
 import type { Database } from "./database.ts";
+import { defaultDynoSize } from "./dyno-size.ts";
 import type { ProcessTypes } from "./slug.ts";
 
 export const formations = sqliteTable(
@@ -28,28 +29,47 @@ export function listFormation(database: Database, app: App): Formation[] {
     .all();
 }
 
+/** The release command has a size, but is never a dyno of the formation (contract §1.1). */
+export const releaseType = "release";
+
 /**
- * Brings the rows to what a slug declares: new types at 0 (web at 1 in an app without any row yet),
- * vanished ones removed. `release` is never a dyno of the formation (contract §1.1).
+ * What a slug's process types make of the rows: new types at 0 (web at 1 in an app without any row
+ * yet), vanished ones gone. Pure.
  */
-export function reconcileFormation(database: Database, app: App, processTypes: ProcessTypes): void {
-  const rows = listFormation(database, app);
-  const wanted = Object.keys(processTypes).filter((type) => type !== "release");
-  for (const row of rows)
-    if (!wanted.includes(row.type))
-      database
-        .delete(formations)
-        .where(and(eq(formations.appId, app.id), eq(formations.type, row.type)))
-        .run();
-  for (const type of wanted)
-    if (!rows.some((row) => row.type === type))
-      database
-        .insert(formations)
-        .values({
+export function plannedFormation(
+  app: Pick<App, "id">,
+  rows: Formation[],
+  processTypes: ProcessTypes,
+): Formation[] {
+  return Object.keys(processTypes)
+    .sort()
+    .map(
+      (type) =>
+        rows.find((row) => row.type === type) ?? {
           appId: app.id,
           type,
           quantity: type === "web" && rows.length === 0 ? 1 : 0,
-          size: "Basic",
-        })
-        .run();
+          size: defaultDynoSize,
+        },
+    );
+}
+
+/** Puts rows in the place of an app's rows. */
+export function writeFormation(database: Database, app: App, rows: Formation[]): void {
+  database.transaction((transaction) => {
+    transaction.delete(formations).where(eq(formations.appId, app.id)).run();
+    if (rows.length > 0) transaction.insert(formations).values(rows).run();
+  });
+}
+
+export function updateFormation(
+  database: Database,
+  row: Pick<Formation, "appId" | "type">,
+  change: Partial<Pick<Formation, "quantity" | "size">>,
+): void {
+  database
+    .update(formations)
+    .set(change)
+    .where(and(eq(formations.appId, row.appId), eq(formations.type, row.type)))
+    .run();
 }

@@ -5,6 +5,7 @@ import { type Account, accounts } from "./account.ts";
 import { type App, apps } from "./app.ts";
 import type { ConfigVars } from "./config-vars.ts";
 import type { Database } from "./database.ts";
+import { isFeatureEnabled } from "./feature.ts";
 import { slugs } from "./slug.ts";
 import type { Vault } from "./vault.ts";
 
@@ -21,6 +22,10 @@ export const releases = sqliteTable(
     description: text().notNull(),
     /** A push waits for it: without its server it has not come about. All others were acknowledged. */
     ofPush: integer({ mode: "boolean" }).notNull(),
+    /** Whether its dynos are told of it in variables: the app's lab `runtime-dyno-metadata`. */
+    withMetadata: integer({ mode: "boolean" }).notNull().default(false),
+    /** Whether a release command was begun for it, so that there is an output to read. */
+    hasOutput: integer({ mode: "boolean" }).notNull().default(false),
     slugId: text().references(() => slugs.id, { onDelete: "set null" }),
     sealedConfig: blob({ mode: "buffer" }).notNull(),
     userId: text()
@@ -65,6 +70,7 @@ export function createRelease(database: Database, vault: Vault, release: NewRele
         status,
         description,
         ofPush: release.ofPush ?? false,
+        withMetadata: isFeatureEnabled(app, "runtime-dyno-metadata"),
         slugId,
         sealedConfig: Buffer.from(vault.seal(config)),
         userId: user.id,
@@ -129,6 +135,10 @@ export function setReleaseStatus(
     .where(eq(releases.id, release.id))
     .returning()
     .get();
+}
+
+export function noteReleaseOutput(database: Database, release: Release): void {
+  database.update(releases).set({ hasOutput: true }).where(eq(releases.id, release.id)).run();
 }
 
 /**

@@ -5,7 +5,7 @@ export type RouterEvent = { wake: string };
 export interface Wakes {
   /** A request waits for this app; returns how to say that it does no more. */
   ask(appId: string): () => void;
-  /** Hears of the apps that are waited for now, then of each new one, once. */
+  /** Hears of the apps that somebody waits for, then of each new one. */
   listen(listener: (event: RouterEvent) => void): () => void;
 }
 

@@ -18,7 +18,15 @@ export async function unmountBox(at: string): Promise<void> {
 }
 
 function isMounted(path: string): boolean {
+  return mountPoints().includes(path);
+}
+
+/** Where something is mounted, in the order in which it was. */
+export function mountPoints(): string[] {
   return readFileSync("/proc/self/mountinfo", "utf8")
     .split("\n")
-    .some((row) => row.split(" ")[4] === path);
+    .map((row) => row.split(" ")[4] ?? "")
+    .map((path) =>
+      path.replace(/\\(\d{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8))),
+    );
 }

@@ -1,13 +1,14 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { exec, execOk } from "../lib/exec.ts";
+import { exec } from "../lib/exec.ts";
+import { containerRange, createFirewall } from "./firewall.ts";
 import type { NetworkAddress } from "./runtime.ts";
 
 /**
  * Each container has its own link to the host: a /30 of 198.18.0.0/15, a range that no provider,
  * VPN or container engine uses. Nothing is bridged, so no container sees another one's frames.
  */
-const range = { first: (198 << 24) | (18 << 16), slots: 32_768, cidr: "198.18.0.0/15" };
+const range = { first: (198 << 24) | (18 << 16), slots: 32_768, cidr: containerRange };
 
 /** Called by the runtime when the container's namespaces exist; its state comes by standard input. */
 export const networkHookScript = `# Connects a new network namespace: sh network-hook INTERFACE HOST_ADDRESS CONTAINER_ADDRESS
@@ -30,24 +31,55 @@ export interface Network {
   /** Reserves a free link for a container, on the whole machine, also against other servers. */
   reserve(owner: string): NetworkAddress;
   addressOf(owner: string): NetworkAddress | undefined;
-  release(owner: string): void;
-  /** Makes forwarding and the firewall's table as they must be; cheap when they are. */
+  /** Lets root of the host reach one port of a container. */
+  open(owner: string, port: number): Promise<void>;
+  /** Closes what is open and gives the address back. */
+  release(owner: string): Promise<void>;
+  /** Repairs forwarding, the firewall's table and the containers' links; one process when they are whole. */
   reconcile(options: { openPorts: number[] }): Promise<void>;
   /** Removes the table. */
   remove(): Promise<void>;
 }
 
+export interface NetworkOptions {
+  addressesDir: string;
+  /** Where `networkHookScript` is. */
+  networkHook: string;
+  /** First process of a container that runs. */
+  pidOf: (owner: string) => number | undefined;
+}
+
 /** `instance` is the four hex digits that tell this server's things from another one's. */
-export function createNetwork(instance: string, addressesDir: string): Network {
+export function createNetwork(instance: string, options: NetworkOptions): Network {
+  const { addressesDir, networkHook, pidOf } = options;
   mkdirSync(addressesDir, { recursive: true, mode: 0o700 });
-  const table = `stator_${instance}`;
   const slots = new Map<string, number>();
   for (const name of readdirSync(addressesDir)) {
     const [ownerInstance, owner] = readFileSync(join(addressesDir, name), "utf8").split(" ");
     if (ownerInstance === instance && owner) slots.set(owner, Number(name));
   }
   let next = Math.floor(Math.random() * range.slots);
-  let rulesFor = "";
+  const firewall = createFirewall(instance);
+
+  function addressOf(owner: string): NetworkAddress | undefined {
+    const slot = slots.get(owner);
+    return slot === undefined ? undefined : networkAddress(instance, slot);
+  }
+
+  async function repairLinks(): Promise<void> {
+    const hostRoutes = readRoutes("/proc/net/route");
+    for (const owner of slots.keys()) {
+      const [address, pid] = [addressOf(owner), pidOf(owner)];
+      if (!address || !pid || isWhole(address, hostRoutes, readRoutes(`/proc/${pid}/net/route`)))
+        continue;
+      await exec(["ip", "link", "delete", address.interfaceName]);
+      await exec(["nsenter", `--net=/proc/${pid}/ns/net`, "ip", "link", "delete", "eth0"]);
+      const { interfaceName, hostAddress, containerAddress } = address;
+      await exec(["sh", networkHook, interfaceName, hostAddress, containerAddress], {
+        stdin: JSON.stringify({ pid }),
+      });
+    }
+  }
 
   return {
     reserve(owner) {
@@ -64,11 +96,14 @@ export function createNetwork(instance: string, addressesDir: string): Network {
       }
       throw new Error(`all ${range.slots} addresses of ${range.cidr} are taken`);
     },
-    addressOf(owner) {
-      const slot = slots.get(owner);
-      return slot === undefined ? undefined : networkAddress(instance, slot);
+    addressOf,
+    async open(owner, port) {
+      const address = addressOf(owner);
+      if (!address) throw new Error(`${owner} has no address at which port ${port} could be open`);
+      await firewall.open(owner, { address: address.containerAddress, port });
     },
-    release(owner) {
+    async release(owner) {
+      await firewall.close(owner);
       const slot = slots.get(owner);
       if (slot === undefined) return;
       slots.delete(owner);
@@ -77,16 +112,62 @@ export function createNetwork(instance: string, addressesDir: string): Network {
     async reconcile({ openPorts }) {
       const forwarding = "/proc/sys/net/ipv4/ip_forward";
       if (readFileSync(forwarding, "utf8").trim() !== "1") writeFileSync(forwarding, "1");
-      const rules = firewallRules({ table, instance, openPorts });
-      const there = (await exec(["nft", "list", "table", "inet", table])).exitCode === 0;
-      if (there && rules === rulesFor) return;
-      await execOk(["nft", "-f", "-"], { stdin: rules });
-      rulesFor = rules;
+      await firewall.reconcile(openPorts);
+      await repairLinks();
     },
-    async remove() {
-      await exec(["nft", "delete", "table", "inet", table]);
-    },
+    remove: () => firewall.remove(),
   };
+}
+
+/** A row of the kernel's routing table, with its own little-endian hexadecimal words. */
+interface Route {
+  interfaceName: string;
+  destination: string;
+  gateway: string;
+  mask: string;
+}
+
+function readRoutes(path: string): Route[] {
+  let text = "";
+  try {
+    text = readFileSync(path, "utf8");
+  } catch {
+    // The process has ended.
+  }
+  return text.split("\n").flatMap((line) => {
+    const [interfaceName = "", destination = "", gateway = "", , , , , mask = ""] =
+      line.split(/\s+/);
+    return mask ? [{ interfaceName, destination, gateway, mask }] : [];
+  });
+}
+
+/** Whether both ends are up, with their addresses and the way out; found without a process. */
+function isWhole(address: NetworkAddress, host: Route[], inside: Route[]): boolean {
+  const { interfaceName, hostAddress, slot } = address;
+  const subnet = { destination: littleEndian(dotted(range.first + slot * 4)), mask: "FCFFFFFF" };
+  const [none, gateway] = ["00000000", littleEndian(hostAddress)];
+  const has = (routes: Route[], wanted: Partial<Route>) =>
+    routes.some((route) => Object.entries(wanted).every(([key, is]) => route[key as never] === is));
+  return (
+    isUp(interfaceName) &&
+    has(host, { interfaceName, ...subnet }) &&
+    has(inside, { interfaceName: "eth0", ...subnet }) &&
+    has(inside, { interfaceName: "eth0", destination: none, mask: none, gateway })
+  );
+}
+
+/** A link of two ends is up when both are. */
+function isUp(interfaceName: string): boolean {
+  try {
+    return readFileSync(`/sys/class/net/${interfaceName}/operstate`, "utf8").trim() === "up";
+  } catch {
+    return false;
+  }
+}
+
+function littleEndian(address: string): string {
+  const bytes = address.split(".").map((byte) => Number(byte).toString(16).padStart(2, "0"));
+  return bytes.reverse().join("").toUpperCase();
 }
 
 /** The addresses of one slot. Pure. */
@@ -101,44 +182,4 @@ export function networkAddress(instance: string, slot: number): NetworkAddress {
 
 function dotted(address: number): string {
   return [24, 16, 8, 0].map((shift) => (address >>> shift) & 255).join(".");
-}
-
-/**
- * The firewall of one server, as a script that replaces the old table at once. A container reaches
- * the internet and the router's own ports; not the host, not its neighbours, not link-local services.
- */
-export function firewallRules(options: {
-  table: string;
-  instance: string;
-  openPorts: number[];
-}): string {
-  const { table, instance, openPorts } = options;
-  const ours = `"st${instance}-*"`;
-  const open = openPorts.length > 0 ? `tcp dport { ${openPorts.join(", ")} } accept` : "";
-  return `add table inet ${table}
-delete table inet ${table}
-table inet ${table} {
-  chain prerouting {
-    type filter hook prerouting priority -150; policy accept;
-    iifname ${ours} fib saddr . iif oif missing drop
-  }
-  chain input {
-    type filter hook input priority 0; policy accept;
-    iifname ${ours} ct state established,related accept
-    iifname ${ours} ${open || "drop"}
-    iifname ${ours} drop
-  }
-  chain forward {
-    type filter hook forward priority 0; policy accept;
-    oifname ${ours} ct state established,related accept
-    oifname ${ours} drop
-    iifname ${ours} ip daddr { ${range.cidr}, 169.254.0.0/16 } drop
-    iifname ${ours} accept
-  }
-  chain postrouting {
-    type nat hook postrouting priority 100; policy accept;
-    ip saddr ${range.cidr} oifname != "st*" masquerade
-  }
-}
-`;
 }

@@ -1,4 +1,11 @@
-import type { ContainerMount, ContainerSpec, NetworkAddress } from "./runtime.ts";
+import type {
+  ContainerLimits,
+  ContainerMount,
+  ContainerProgram,
+  ContainerSpec,
+  NetworkAddress,
+} from "./runtime.ts";
+import { seccompFilter } from "./seccomp.ts";
 
 export interface HostParts {
   /** The skeleton that every container has as its read-only root. */
@@ -7,6 +14,14 @@ export interface HostParts {
   networkHook: string;
   /** Parent of all cgroups of this server, as `/stator-1a2b`. */
   cgroupParent: string;
+  /** A file that everybody may read, with nothing but this number in it. */
+  shownLimit(bytes: number): string;
+  /** Those of `sysFolders` that this machine has. */
+  sysFolders: string[];
+  /** Version 2 of cgroups alone. */
+  unifiedCgroups: boolean;
+  /** Whether the kernel can limit swap. */
+  accountsSwap: boolean;
 }
 
 const idsPerContainer = 65_536;
@@ -20,23 +35,13 @@ export function ociConfig(spec: ContainerSpec, host: HostParts) {
     ociVersion: "1.0.2",
     hostname: spec.hostname,
     root: { path: host.rootfs, readonly: true },
-    process: {
-      terminal: spec.terminal !== null,
-      ...(spec.terminal
-        ? { consoleSize: { width: spec.terminal.columns, height: spec.terminal.lines } }
-        : {}),
-      user: { uid: containerUser.uid, gid: containerUser.gid, umask: 0o022 },
-      args: spec.argv,
-      env: Object.entries(spec.environment).map(([key, value]) => `${key}=${value}`),
-      cwd: spec.workingDirectory,
-      noNewPrivileges: true,
-      capabilities: { bounding: [], effective: [], inheritable: [], permitted: [], ambient: [] },
-      rlimits: [
-        { type: "RLIMIT_NOFILE", soft: 10_000, hard: 10_000 },
-        { type: "RLIMIT_CORE", soft: 0, hard: 0 },
-      ],
-    },
-    mounts: [...standardMounts, ...hostMounts, ...spec.mounts.map(ociMount)],
+    process: ociProcess(spec),
+    mounts: [
+      ...standardMounts,
+      ...shownLimits(spec.limits, host),
+      ...[...hostFolders, ...host.sysFolders].map(hostMount),
+      ...spec.mounts.map(ociMount),
+    ],
     hooks: spec.network ? { createRuntime: [networkHook(host.networkHook, spec.network)] } : {},
     linux: {
       namespaces: ["pid", "mount", "network", "ipc", "uts", "cgroup", "user"].map((type) => ({
@@ -46,34 +51,80 @@ export function ociConfig(spec: ContainerSpec, host: HostParts) {
       gidMappings: mapping,
       cgroupsPath: `${host.cgroupParent}/${spec.id}`,
       resources: {
-        memory: { limit: spec.limits.memoryBytes },
+        memory: memoryLimit(spec.limits, host),
         cpu: { shares: Math.max(2, Math.round((spec.limits.cpuWeight * 1024) / 100)) },
         pids: { limit: spec.limits.maxProcesses },
         devices: [{ allow: false, access: "rwm" }],
+        // Out of memory: all of it goes, and not one process, which leaves an app that is half there.
+        ...(host.unifiedCgroups ? { unified: { "memory.oom.group": "1" } } : {}),
       },
-      seccomp: { defaultAction: "SCMP_ACT_ALLOW", syscalls: [refusedCalls] },
-      maskedPaths: [
-        "/proc/acpi",
-        "/proc/asound",
-        "/proc/interrupts",
-        "/proc/kcore",
-        "/proc/keys",
-        "/proc/latency_stats",
-        "/proc/sched_debug",
-        "/proc/scsi",
-        "/proc/sysrq-trigger",
-        "/proc/timer_list",
-        "/proc/timer_stats",
-        "/sys/devices/virtual/powercap",
-        "/sys/firmware",
-      ],
-      readonlyPaths: ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys"],
+      seccomp: seccompFilter(),
+      maskedPaths,
+      readonlyPaths: ["/proc/sys", "/proc/irq", "/proc/fs"],
     },
   };
 }
 
+/** How a program starts inside, the first one and those that `exec` adds: the same walls. Pure. */
+export function ociProcess(program: ContainerProgram) {
+  const { terminal } = program;
+  return {
+    terminal: terminal !== null,
+    ...(terminal ? { consoleSize: { width: terminal.columns, height: terminal.lines } } : {}),
+    user: { uid: containerUser.uid, gid: containerUser.gid, umask: 0o022 },
+    args: program.argv,
+    env: Object.entries(program.environment).map(([key, value]) => `${key}=${value}`),
+    cwd: program.workingDirectory,
+    noNewPrivileges: true,
+    capabilities: { bounding: [], effective: [], inheritable: [], permitted: [], ambient: [] },
+    rlimits: [
+      { type: "RLIMIT_NOFILE", soft: 10_000, hard: 10_000 },
+      // Not 0: a kernel that hands core dumps to a program of the host does so even then (core(5)).
+      { type: "RLIMIT_CORE", soft: 1, hard: 1 },
+    ],
+  };
+}
+
+/** What the kernel holds it to; swap does not extend it. */
+function memoryLimit(limits: ContainerLimits, host: HostParts) {
+  const limit = limits.memoryKillBytes ?? limits.memoryBytes;
+  return { limit, ...(host.accountsSwap ? { swap: limit } : {}) };
+}
+
+/**
+ * Programs size themselves by the limit that they read (Node.js, Java, WEB_CONCURRENCY): where the
+ * kernel kills later, a file with the limit that counts lies over the kernel's.
+ */
+function shownLimits({ memoryBytes, memoryKillBytes }: ContainerLimits, host: HostParts) {
+  if (memoryKillBytes === undefined || memoryKillBytes === memoryBytes) return [];
+  const files = host.unifiedCgroups
+    ? ["memory.max"]
+    : [
+        "memory/memory.limit_in_bytes",
+        ...(host.accountsSwap ? ["memory/memory.memsw.limit_in_bytes"] : []),
+      ];
+  return files.map((file) => ({
+    destination: `/sys/fs/cgroup/${file}`,
+    type: "bind",
+    source: host.shownLimit(memoryBytes),
+    options: ["bind", "rprivate", "ro", "nosuid", "nodev", "noexec"],
+  }));
+}
+
+/** What tells of the machine and of others on it, and no program needs. */
+const maskedPaths =
+  "acpi asound bus diskstats driver interrupts kallsyms kcore key-users keys latency_stats locks modules partitions sched_debug schedstat scsi slabinfo softirqs sysrq-trigger timer_list timer_stats vmallocinfo"
+    .split(" ")
+    .map((name) => `/proc/${name}`);
+
 const standardMounts = [
-  { destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"] },
+  {
+    destination: "/proc",
+    type: "proc",
+    source: "proc",
+    // The runtime's own process, when it comes in to add a program, is nobody's to look at.
+    options: ["nosuid", "noexec", "nodev", "hidepid=2"],
+  },
   {
     destination: "/dev",
     type: "tmpfs",
@@ -93,12 +144,6 @@ const standardMounts = [
     options: ["nosuid", "noexec", "nodev", "mode=1777", "size=64m"],
   },
   {
-    destination: "/sys",
-    type: "sysfs",
-    source: "sysfs",
-    options: ["nosuid", "noexec", "nodev", "ro"],
-  },
-  {
     destination: "/sys/fs/cgroup",
     type: "cgroup",
     source: "cgroup",
@@ -106,13 +151,23 @@ const standardMounts = [
   },
 ];
 
+/** Of /sys, which tells of disks, networks and other containers, only what runtimes read to size themselves. */
+export const sysFolders = [
+  "/sys/devices/system/cpu",
+  "/sys/devices/system/node",
+  "/sys/kernel/mm/transparent_hugepage",
+];
+
 /** The host's software, read-only and without its set-uid bits; of its settings only these. */
-const hostMounts = ["/usr", "/etc/alternatives", "/etc/ssl/certs"].map((path) => ({
-  destination: path,
-  type: "bind",
-  source: path,
-  options: ["rbind", "rprivate", "ro", "nosuid", "nodev"],
-}));
+const hostFolders = ["/usr", "/etc/alternatives", "/etc/ssl/certs"];
+
+function hostMount(path: string) {
+  const options = ["rbind", "rprivate", "ro", "nosuid", "nodev"];
+  return {
+    ...{ destination: path, type: "bind", source: path },
+    options: path.startsWith("/sys/") ? [...options, "noexec"] : options,
+  };
+}
 
 function ociMount(mount: ContainerMount) {
   if (mount.kind === "overlay")
@@ -146,45 +201,3 @@ function networkHook(script: string, address: NetworkAddress) {
     timeout: 10,
   };
 }
-
-/** Doors into the kernel that no app needs; they answer EPERM. */
-const refusedCalls = {
-  names: [
-    "acct",
-    "add_key",
-    "bpf",
-    "delete_module",
-    "finit_module",
-    "fsconfig",
-    "fsmount",
-    "fsopen",
-    "fspick",
-    "init_module",
-    "io_uring_enter",
-    "io_uring_register",
-    "io_uring_setup",
-    "kexec_file_load",
-    "kexec_load",
-    "keyctl",
-    "mount",
-    "mount_setattr",
-    "move_mount",
-    "open_by_handle_at",
-    "open_tree",
-    "perf_event_open",
-    "pivot_root",
-    "quotactl",
-    "reboot",
-    "request_key",
-    "setns",
-    "swapoff",
-    "swapon",
-    "syslog",
-    "umount2",
-    "unshare",
-    "userfaultfd",
-    "vhangup",
-  ],
-  action: "SCMP_ACT_ERRNO",
-  errnoRet: 1,
-};

@@ -4,17 +4,30 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
-  rmdirSync,
+  renameSync,
   rmSync,
-  watch,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { type Argv, exec, spawn } from "../lib/exec.ts";
+import { type Argv, exec } from "../lib/exec.ts";
+import { attachTo } from "./attach.ts";
+import {
+  accountsSwap,
+  moveToGroup,
+  pidsOf,
+  readStats,
+  removeCgroup,
+  unifiedCgroups,
+} from "./cgroup.ts";
+import { giveStreams, monitorEnded, monitorOf, startMonitor } from "./conmon.ts";
+import { watchExits } from "./exits.ts";
 import { createNetwork, type Network, networkHookScript } from "./network.ts";
-import { ociConfig } from "./oci-config.ts";
+import { containerUser, ociConfig, ociProcess, sysFolders } from "./oci-config.ts";
+import { findOciProgram } from "./oci-program.ts";
+import { readNumber, tryRead } from "./read-file.ts";
 import { writeRootfs } from "./rootfs.ts";
-import type { AttachedContainer, ContainerSpec, Runtime, TerminalSize } from "./runtime.ts";
+import type { ContainerSpec, ContainerStats, Runtime } from "./runtime.ts";
+import { refused, startGate } from "./start-gate.ts";
 
 export interface OciRuntimeOptions {
   /** Volatile state (bundles, exit statuses, the runtime's own); gone after a reboot, as are the containers. */
@@ -35,9 +48,10 @@ export interface OciRuntime extends Runtime {
   remove(): Promise<void>;
 }
 
-const monitorTimeoutMs = 20_000;
-/** Bytes of output on disk before the monitor begins its file anew. */
-const maxLogBytes = 64 * 1024 * 1024;
+/** In a bundle: the port that is open, for the server that comes after this one. */
+const portFile = "open-port";
+/** How long the last figures of an attached container are remembered: its caller asks after its end. */
+const lastStatsMs = 60_000;
 
 /** Containers by runc or crun, each under a conmon of its own. */
 export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciRuntime> {
@@ -45,17 +59,34 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
   const bundles = join(runDir, "containers");
   const exits = join(runDir, "exits");
   const state = join(runDir, "runtime");
-  for (const dir of [bundles, exits, state]) mkdirSync(dir, { recursive: true, mode: 0o711 });
+  const limits = join(runDir, "limits");
+  for (const dir of [bundles, exits, state, limits])
+    mkdirSync(dir, { recursive: true, mode: 0o711 });
   chmodSync(state, 0o700);
   writeRootfs(rootfs);
   const networkHook = join(runDir, "network-hook");
   writeFileSync(networkHook, networkHookScript);
-  const network = createNetwork(instance, options.addressesDir);
-  const host = { rootfs, networkHook, cgroupParent: `/stator-${instance}` };
+  const network = createNetwork(instance, {
+    addressesDir: options.addressesDir,
+    networkHook,
+    pidOf: (id) => containerPid(id),
+  });
+  const host = {
+    rootfs,
+    networkHook,
+    cgroupParent: `/stator-${instance}`,
+    shownLimit: (bytes: number) => writeOnce(join(limits, String(bytes)), `${bytes}\n`),
+    sysFolders: sysFolders.filter((path) => existsSync(path)),
+    unifiedCgroups,
+    accountsSwap: accountsSwap(),
+  };
   let program = "";
+  /** `--keep` where the program knows it: then an attached container's figures outlive it. */
+  let runOptions: string[] = [];
 
   const runtimeArgv = (...args: string[]): Argv => [program, "--root", state, ...args];
   const bundleOf = (id: string) => join(bundles, id);
+  const groupOf = (id: string) => `${host.cgroupParent}/${id}`;
 
   function writeBundle(spec: ContainerSpec): string {
     const bundle = bundleOf(spec.id);
@@ -65,44 +96,64 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
     return bundle;
   }
 
-  const waiters = new Map<string, { promise: Promise<number>; resolve(status: number): void }>();
-  function waiter(id: string) {
-    let entry = waiters.get(id);
-    if (!entry) {
-      entry = Promise.withResolvers<number>();
-      waiters.set(id, entry);
-    }
-    return entry;
+  /** Pid of a container's first process while it runs; a number that was given again is not mistaken for it. */
+  function containerPid(id: string): number | undefined {
+    const pid = readNumber(join(bundleOf(id), "pid"));
+    return tryRead(`/proc/${pid}/cgroup`).includes(`:${groupOf(id)}\n`) ? pid : undefined;
   }
-  function noticeExit(id: string): void {
-    const status = readExit(join(exits, id));
-    if (status !== undefined) waiter(id).resolve(status);
+  /** Runs beside the container's start, which waits for it in the end. */
+  function openPort({ id, openPort: port }: ContainerSpec): Promise<void> {
+    if (port === null) return Promise.resolve();
+    writeFileSync(join(bundleOf(id), portFile), String(port));
+    const opened = network.open(id, port);
+    opened.catch(() => {});
+    return opened;
   }
-  // The kernel may drop notifications, so the folder is also read now and then.
-  const watcher = watch(exits, (_, name) => {
-    if (name && waiters.has(name)) noticeExit(name);
+  for (const id of readdirSync(bundles)) {
+    const port = readNumber(join(bundleOf(id), portFile));
+    if (port !== undefined && network.addressOf(id)) void network.open(id, port).catch(() => {});
+  }
+
+  /** A monitor must not end, or be held, with the service that this server is. */
+  async function setMonitorApart(id: string): Promise<void> {
+    const pid = monitorOf(bundleOf(id));
+    if (pid !== undefined)
+      // It may end at any moment.
+      await moveToGroup(`${host.cgroupParent}/monitors`, pid).catch(() => {});
+  }
+  await Promise.all(readdirSync(bundles).map(setMonitorApart));
+
+  const ends = watchExits(exits, {
+    statusOf: (id) => readNumber(join(exits, id)),
+    lookEveryMs: 1000,
   });
-  const poll = setInterval(() => {
-    for (const id of waiters.keys()) noticeExit(id);
-  }, 1000);
-  poll.unref();
+  /**
+   * Until the program itself runs nobody takes a signal: what sets the container up does not, and
+   * from a first process that has not asked for it (tini, in its first moment) the kernel keeps it.
+   */
+  function programRuns(id: string): boolean {
+    const names = pidsOf(groupOf(id)).map((pid) => tryRead(`/proc/${pid}/comm`).trim());
+    return names.some((name) => name !== "" && !/^(?:runc(?::.*)?|crun|exe|tini)$/.test(name));
+  }
 
   async function destroy(id: string): Promise<void> {
     await exec(runtimeArgv("kill", "--all", id, "KILL"));
     await exec(runtimeArgv("delete", "--force", id));
-    const monitor = readNumber(join(bundleOf(id), "conmon.pid"));
-    if (monitor !== undefined) await ended(monitor);
+    await monitorEnded(bundleOf(id));
     rmSync(bundleOf(id), { recursive: true, force: true });
     rmSync(join(exits, id), { force: true });
-    network.release(id);
-    waiter(id).resolve(137);
-    waiters.delete(id);
+    await network.release(id);
+    ends.forget(id, 137);
   }
 
+  const lastStats = new Map<string, ContainerStats>();
   async function cleanedUp(exited: Promise<number>, id: string): Promise<number> {
     try {
       return await exited;
     } finally {
+      const stats = readStats(groupOf(id));
+      if (stats) lastStats.set(id, stats);
+      setTimeout(() => lastStats.delete(id), lastStatsMs).unref();
       await destroy(id);
     }
   }
@@ -111,59 +162,72 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
     network,
     async start(spec, { logPath }) {
       const bundle = writeBundle(spec);
-      const sync = join(bundle, "sync");
-      writeFileSync(sync, "", { mode: 0o600 });
-      const pidFile = join(bundle, "pid");
-      const child = spawn(
-        [
-          "conmon",
-          ...["--api-version", "1", "--cid", spec.id, "--cuuid", spec.id, "--name", spec.id],
-          ...["--runtime", program, "--runtime-arg", "--root", "--runtime-arg", state],
-          ...["--bundle", bundle, "--persist-dir", bundle, "--exit-dir", exits],
-          ...["--container-pidfile", pidFile, "--conmon-pidfile", join(bundle, "conmon.pid")],
-          ...["--log-path", `k8s-file:${logPath}`, "--log-size-max", String(maxLogBytes)],
-          ...["--log-level", "error", "--full-attach"],
-        ],
-        {
-          env: {
-            PATH: "/usr/sbin:/usr/bin:/sbin:/bin",
-            XDG_RUNTIME_DIR: runDir,
-            _OCI_SYNCPIPE: "3",
-          },
-          stdio: ["ignore", "ignore", "ignore", Bun.file(sync)],
-        } as never,
-      );
-      await child.exited;
-      const { pid, message } = await readSync(sync);
-      if (pid <= 0) {
+      const opened = openPort(spec);
+      const monitored = { id: spec.id, bundle, exits, program, state, logPath };
+      const pid = await startMonitor(monitored).catch(async (error: Error) => {
         await destroy(spec.id);
-        throw new Error(`cannot make container ${spec.id}: ${message ?? "the monitor ended"}`);
-      }
-      const started = await exec(runtimeArgv("start", spec.id));
+        throw new Error(`cannot make container ${spec.id}: ${error.message}`);
+      });
+      giveStreams(pid, userOf(spec));
+      const [started] = await Promise.all([
+        exec(runtimeArgv("start", spec.id)),
+        setMonitorApart(spec.id),
+      ]);
       if (started.exitCode !== 0) {
         await destroy(spec.id);
         throw new Error(`cannot start container ${spec.id}: ${started.stderr.trim()}`);
       }
+      try {
+        await opened;
+      } catch (error) {
+        await destroy(spec.id);
+        throw error;
+      }
       return { id: spec.id, pid };
     },
     attach(spec, options) {
-      const argv = runtimeArgv("run", "--bundle", writeBundle(spec), spec.id);
-      const attached = attachTo(argv, spec.terminal, options);
+      const bundle = writeBundle(spec);
+      void openPort(spec);
+      const pidFile = ["--pid-file", join(bundle, "pid")];
+      const argv = runtimeArgv("run", ...runOptions, ...pidFile, "--bundle", bundle, spec.id);
+      const { processEnded: _, ...attached } = attachTo(argv, spec.terminal, {
+        ...{ ...options, folder: bundle, ownerId: userOf(spec) },
+      });
       return { ...attached, exited: cleanedUp(attached.exited, spec.id) };
     },
-    exec() {
-      throw new Error("not yet");
+    exec(id, added, options) {
+      const name = join(bundleOf(id), `exec-${crypto.randomUUID()}`);
+      const [pidFile, processFile] = [`${name}.pid`, `${name}.json`];
+      if (!existsSync(bundleOf(id))) return refused(`container ${id} does not exist`);
+      writeFileSync(processFile, JSON.stringify(ociProcess(added)), { mode: 0o600 });
+      const argv = runtimeArgv("exec", "--process", processFile, "--pid-file", pidFile, id);
+      const gate = startGate(pidFile, (bytes) => options.output(bytes));
+      const { processEnded, ...attached } = attachTo(argv, added.terminal, {
+        ...{ ...gate, folder: bundleOf(id), ownerId: mappedUser(bundleOf(id)) },
+      });
+      void processEnded.then(gate.end);
+      async function exited(): Promise<number> {
+        const status = await attached.exited;
+        const complaint = await gate.complaint();
+        for (const file of [processFile, pidFile]) rmSync(file, { force: true });
+        if (complaint === null) return status;
+        throw new Error(`cannot run ${added.argv[0]} in container ${id}: ${complaint}`);
+      }
+      return { ...attached, exited: exited() };
     },
-    stats() {
-      throw new Error("not yet");
-    },
-    wait(id) {
-      const { promise } = waiter(id);
-      noticeExit(id);
-      return promise;
-    },
+    stats: (id) => readStats(groupOf(id)) ?? lastStats.get(id),
+    wait: (id) => ends.wait(id),
     async signal(id, signal) {
-      await exec(runtimeArgv("kill", "--all", id, signal));
+      const ended = () => !existsSync(bundleOf(id)) || existsSync(join(exits, id));
+      // A container exists only some time after its runtime was started, its program later still;
+      // a program that bears one of the other names has its signal after a second.
+      for (let tries = 0; tries < 200 && !ended(); tries++) {
+        if (signal === "KILL" || tries > 40 || programRuns(id)) {
+          const { exitCode } = await exec(runtimeArgv("kill", "--all", id, signal));
+          if (exitCode === 0) return;
+        }
+        await Bun.sleep(25);
+      }
     },
     destroy,
     async list() {
@@ -177,35 +241,18 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
     },
     reserveAddress: (id) => network.reserve(id),
     addressOf: (id) => network.addressOf(id),
-    close() {
-      clearInterval(poll);
-      watcher.close();
-    },
+    close: () => ends.close(),
     async remove() {
       await network.remove();
-      for (const hierarchy of ["", ...readdirSync(cgroupRoot)])
-        removeCgroup(join(cgroupRoot, hierarchy, host.cgroupParent));
+      removeCgroup(host.cgroupParent);
       rmSync(runDir, { recursive: true, force: true });
     },
   };
-  program = await findProgram(async (candidate) => {
-    program = candidate;
-    return tryOut(runtime);
+  await findOciProgram((candidate, options) => {
+    [program, runOptions] = [candidate, options];
+    return runtime;
   });
   return runtime;
-}
-
-const cgroupRoot = "/sys/fs/cgroup";
-
-function removeCgroup(path: string): void {
-  if (!existsSync(path)) return;
-  for (const entry of readdirSync(path, { withFileTypes: true }))
-    if (entry.isDirectory()) removeCgroup(join(path, entry.name));
-  try {
-    rmdirSync(path);
-  } catch {
-    // Processes of another owner are in it: it is not ours to remove.
-  }
 }
 
 interface RuntimeListing {
@@ -214,154 +261,24 @@ interface RuntimeListing {
   status: string;
 }
 
-/** crun starts faster but refuses hybrid cgroup hierarchies; what works is found by trying. */
-async function findProgram(tryProgram: (path: string) => Promise<string | null>): Promise<string> {
-  const complaints: string[] = [];
-  for (const name of ["crun", "runc"]) {
-    const path = Bun.which(name, { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin" });
-    const complaint = path ? await tryProgram(path) : "not installed";
-    if (path && complaint === null) return path;
-    complaints.push(`${name}: ${complaint}`);
-  }
-  throw new Error(`no container runtime works on this machine: ${complaints.join("; ")}`);
+/** The host's id of the user that programs in a container run as. */
+function userOf({ hostIdBase }: Pick<ContainerSpec, "hostIdBase">): number {
+  return hostIdBase + containerUser.uid;
 }
 
-/** Runs `true` in a container; returns what went wrong, or null. */
-async function tryOut(runtime: Runtime): Promise<string | null> {
-  let said = "";
-  const attached = runtime.attach(
-    {
-      id: `try-${crypto.randomUUID()}`,
-      hostname: "try",
-      argv: ["/usr/bin/true"],
-      environment: {},
-      workingDirectory: "/",
-      hostIdBase: 0x7000_0000,
-      mounts: [],
-      limits: { memoryBytes: 64 * 1024 * 1024, cpuWeight: 100, maxProcesses: 32 },
-      terminal: null,
-      network: null,
-      openPort: null,
-    },
-    {
-      output(bytes) {
-        said += new TextDecoder().decode(bytes);
-      },
-    },
-  );
-  const status = await attached.exited;
-  return status === 0 ? null : said.trim() || `status ${status}`;
-}
-
-type Output = (bytes: Uint8Array) => void | Promise<void>;
-
-function attachTo(
-  argv: Argv,
-  terminal: TerminalSize | null,
-  { output }: { output: Output },
-): AttachedContainer {
-  return terminal ? attachTerminal(argv, { output, terminal }) : attachPipes(argv, output);
-}
-
-function attachPipes(argv: Argv, output: Output): AttachedContainer {
-  const child = spawnWithPipes(argv);
-  const drained = Promise.all([drain(child.stdout, output), drain(child.stderr, output)]);
-  return {
-    exited: drained.then(() => child.exited),
-    async write(bytes) {
-      await child.stdin.write(bytes);
-      await child.stdin.flush();
-    },
-    endInput: () => void child.stdin.end(),
-    resize: () => {},
+/** The same, of a container that runs. */
+function mappedUser(bundle: string): number {
+  const { linux } = JSON.parse(readFileSync(join(bundle, "config.json"), "utf8")) as {
+    linux: { uidMappings: [{ hostID: number }] };
   };
+  return userOf({ hostIdBase: linux.uidMappings[0].hostID });
 }
 
-function spawnWithPipes(argv: Argv) {
-  return spawn<"pipe", "pipe", "pipe">(argv, { stdin: "pipe", stdout: "pipe", stderr: "pipe" });
-}
-
-async function drain(stream: ReadableStream<Uint8Array>, output: Output): Promise<void> {
-  for await (const bytes of stream) await output(bytes);
-}
-
-const endOfTransmission = new Uint8Array([4]);
-
-function attachTerminal(
-  argv: Argv,
-  options: { output: Output; terminal: TerminalSize },
-): AttachedContainer {
-  const child = spawn(argv, {
-    terminal: {
-      cols: options.terminal.columns,
-      rows: options.terminal.lines,
-      // The terminal's buffer is used again.
-      data: (_: unknown, bytes: Uint8Array) => void options.output(bytes.slice()),
-    },
-  } as never) as unknown as {
-    exited: Promise<number>;
-    terminal: {
-      write(bytes: Uint8Array): void;
-      resize(columns: number, lines: number): void;
-      close(): void;
-    };
-  };
-  return {
-    exited: child.exited.finally(() => child.terminal.close()),
-    write: (bytes) => child.terminal.write(bytes),
-    endInput: () => child.terminal.write(endOfTransmission),
-    resize: ({ columns, lines }) => child.terminal.resize(columns, lines),
-  };
-}
-
-/** The monitor says one JSON line when the container is made, or why it is not. */
-async function readSync(path: string): Promise<{ pid: number; message?: string }> {
-  const deadline = Date.now() + monitorTimeoutMs;
-  for (;;) {
-    const text = readFileSync(path, "utf8");
-    if (text.includes("\n")) {
-      const line = JSON.parse(text.split("\n")[0] as string) as {
-        pid?: number;
-        data?: number;
-        message?: string;
-      };
-      return {
-        pid: line.pid ?? line.data ?? -1,
-        ...(line.message ? { message: line.message } : {}),
-      };
-    }
-    if (Date.now() > deadline)
-      return { pid: -1, message: `the monitor said nothing for ${monitorTimeoutMs / 1000} s` };
-    await Bun.sleep(2);
+/** Writes a file that others may read and that never changes; returns its path. */
+function writeOnce(path: string, text: string): string {
+  if (!existsSync(path)) {
+    writeFileSync(`${path}.new`, text, { mode: 0o644 });
+    renameSync(`${path}.new`, path);
   }
-}
-
-function readExit(path: string): number | undefined {
-  return existsSync(path) ? readNumber(path) : undefined;
-}
-
-function readNumber(path: string): number | undefined {
-  try {
-    const number = Number.parseInt(readFileSync(path, "utf8"), 10);
-    return Number.isNaN(number) ? undefined : number;
-  } catch {
-    return undefined;
-  }
-}
-
-/** Waits a little for a monitor whose container is gone. A zombie has ended: init reaps it when it likes. */
-async function ended(pid: number): Promise<void> {
-  for (let tries = 0; tries < 200; tries++) {
-    const status = tryRead(`/proc/${pid}/status`);
-    if (!/^Name:\s+conmon$/m.test(status) || /^State:\s+Z/m.test(status)) return;
-    await Bun.sleep(5);
-  }
-}
-
-function tryRead(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
+  return path;
 }

@@ -1,16 +1,18 @@
 import {
   chmodSync,
   copyFileSync,
+  cpSync,
   existsSync,
   lstatSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { containerUser } from "./oci-config.ts";
+import { containerUser, sysFolders } from "./oci-config.ts";
 
 const folders =
   "app dev etc/alternatives etc/apt etc/heroku etc/ssl/certs home media mnt opt/stator/bin proc root run srv sys tmp usr var/tmp".split(
@@ -22,13 +24,17 @@ const copied = ["ld.so.cache", "mime.types", "services", "protocols", "ssl/opens
 
 /** Makes the skeleton that all containers have as their read-only root (the host's /usr comes in as a mount). */
 export function writeRootfs(rootfs: string): void {
-  for (const folder of folders) mkdirSync(join(rootfs, folder), { recursive: true, mode: 0o755 });
+  for (const folder of [...folders, ...sysFolders, "sys/fs/cgroup"])
+    mkdirSync(join(rootfs, folder), { recursive: true, mode: 0o755 });
   for (const [name, target] of Object.entries(links))
     // The links point into a mount point that is empty here: only lstat sees them.
     if (!lstatSync(join(rootfs, name), { throwIfNoEntry: false }) && existsSync(`/${target}`))
       symlinkSync(target, join(rootfs, name));
   for (const name of copied)
     if (existsSync(`/etc/${name}`)) copyFileSync(`/etc/${name}`, join(rootfs, "etc", name));
+  // Debian's Java does not start without its settings.
+  for (const name of readdirSync("/etc").filter((name) => /^java-\d+-openjdk$/.test(name)))
+    cpSync(`/etc/${name}`, join(rootfs, "etc", name), { recursive: true, verbatimSymlinks: true });
   const { uid, gid, name } = containerUser;
   const files = {
     passwd: `root:x:0:0:root:/root:/bin/bash\n${name}:x:${uid}:${gid}::/app:/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n`,
@@ -55,7 +61,7 @@ export function writeRootfs(rootfs: string): void {
 }
 
 /** A login shell reads it first: then come the app's `.profile.d/*.sh` and, by bash itself, its `.profile`. */
-const profile = `for script in "$HOME"/.profile.d/*.sh; do
+export const profile = `for script in "$HOME"/.profile.d/*.sh; do
   [ -r "$script" ] && . "$script"
 done
 unset script

@@ -59,6 +59,8 @@ export interface AttachedContainer {
   write(bytes: Uint8Array): Promise<void> | void;
   endInput(): void;
   resize(size: TerminalSize): void;
+  /** SIGHUP to its first process. */
+  hangUp(): void;
 }
 
 /** What `exec` adds to a container. */
@@ -84,7 +86,11 @@ export interface Runtime {
   /** Runs a container with its streams in the caller's hands. */
   attach(
     spec: ContainerSpec,
-    options: { output(bytes: Uint8Array): void | Promise<void> },
+    options: {
+      output(bytes: Uint8Array): void | Promise<void>;
+      /** Standard output and standard error as one, in their order; else either may come first. */
+      joined?: boolean;
+    },
   ): AttachedContainer;
   /** Runs one more program in a container that runs, with its user and its walls. */
   exec(

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import {
   chmodSync,
-  chownSync,
   closeSync,
   existsSync,
   fsyncSync,
@@ -15,6 +14,7 @@ import {
 import { join } from "node:path";
 import { asUser } from "../lib/as-user.ts";
 import { exec, execOk, spawn } from "../lib/exec.ts";
+import { giveTo } from "../lib/give-to.ts";
 import { createSerializer } from "../lib/lock.ts";
 import { hostIdBase, hostUserId } from "../lib/id-range.ts";
 
@@ -25,6 +25,19 @@ export interface PackedSlug {
   /** SHA-256 of the archive in hex: its name. */
   sha256: string;
   sizeBytes: number;
+}
+
+/** An archive is not what its name says: the disk or somebody has changed it (R17). */
+export class ChecksumError extends Error {
+  override readonly name = "ChecksumError";
+  readonly expected: string;
+  readonly actual: string;
+
+  constructor(expected: string, actual: string) {
+    super(`the slug ${expected} is damaged; deploy again to make a new one`);
+    this.expected = expected;
+    this.actual = actual;
+  }
 }
 
 export interface SlugStore {
@@ -73,6 +86,7 @@ export function createSlugStore(archives: string, unpacked: string): SlugStore {
       return inTurn(target, async () => {
         if (existsSync(target)) return target;
         unclaimed.add(sha256);
+        await checkArchive(archivePath(sha256), sha256);
         await unpack(archivePath(sha256), target, idRange);
         return target;
       });
@@ -97,7 +111,7 @@ function appFolder(unpacked: string, idRange: number): string {
   const folder = join(unpacked, String(idRange));
   if (!existsSync(folder)) {
     mkdirSync(folder, { mode: 0o700 });
-    chownSync(folder, hostIdBase(idRange), hostIdBase(idRange));
+    giveTo(folder, hostIdBase(idRange));
   }
   return folder;
 }
@@ -131,14 +145,21 @@ async function pack(parent: string, archive: string): Promise<PackedSlug> {
   return { sha256: hash.digest("hex"), sizeBytes };
 }
 
-/** Unpacked with the app's own ids: what an archive tries, it can only do to its own app. */
-async function unpack(archive: string, target: string, idRange: number): Promise<void> {
+async function checkArchive(archive: string, sha256: string): Promise<void> {
   if (!existsSync(archive))
     throw new Error(`the slug ${archive} is gone; deploy again to make a new one`);
+  const hash = createHash("sha256");
+  for await (const bytes of Bun.file(archive).stream()) hash.update(bytes);
+  const actual = hash.digest("hex");
+  if (actual !== sha256) throw new ChecksumError(sha256, actual);
+}
+
+/** Unpacked with the app's own ids: what an archive tries, it can only do to its own app. */
+async function unpack(archive: string, target: string, idRange: number): Promise<void> {
   const user = hostUserId(idRange);
   const temporary = `${target}.new-${crypto.randomUUID()}`;
   mkdirSync(temporary, { mode: 0o755 });
-  chownSync(temporary, user, user);
+  giveTo(temporary, user);
   chmodSync(temporary, 0o755);
   const tar = spawn(
     asUser(user, [

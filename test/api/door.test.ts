@@ -7,7 +7,7 @@ beforeAll(() => {
 });
 afterAll(() => served.stop());
 
-const open = new Set(["GET /log-streams/:key"]);
+const open = new Set(["GET /log-streams/:key", "GET /release-outputs/:app/:release/:signature"]);
 const routes = () =>
   served.api.routes
     .filter(({ method, path }) => method !== "ALL" && !open.has(`${method} ${path}`))
@@ -21,7 +21,7 @@ const strangers: [who: string, headers: Record<string, string>][] = [
   ["another scheme", { Authorization: "Digest TOKEN" }],
 ];
 
-test("every route but the log streams refuses all who have no token", async () => {
+test("every route but those with a key in their address refuses all who have no token", async () => {
   expect(routes().length).toBeGreaterThan(20);
   for (const { method, path } of routes())
     for (const [who, headers] of strangers) {
@@ -43,7 +43,8 @@ test("every route but the log streams refuses all who have no token", async () =
 test("what is not a route refuses strangers too, and tells its owner", async () => {
   for (const path of ["/", "/nope", "/log-streams", "/log-streams/a/b", "/apps/../.."])
     expect((await fetch(served.url + path)).status).toBe(401);
-  expect((await fetch(`${served.url}/log-streams/guess`)).status).toBe(404);
+  for (const path of ["/log-streams/guess", "/release-outputs/shop/v1/guess"])
+    expect((await fetch(served.url + path)).status).toBe(404);
   const response = await served.ask("/nope");
   expect(response.status).toBe(404);
   expect(await response.json()).toEqual({

@@ -2,10 +2,15 @@
  * `npm run bench`: what a push, a start, a rollback and an idle platform cost on this machine, with
  * real containers and the compiled binary. Figures are medians; the goals stand beside them.
  */
+import { createHash } from "node:crypto";
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createOciRuntime } from "../../src/runtime/oci-runtime.ts";
+import { type BenchPlatform, benchDynos } from "./dynos.ts";
+import { benchNeighbours } from "./neighbours.ts";
+import { findPids, pssMegabytes, sum } from "./processes.ts";
+import { measureLogs } from "./logs.ts";
 
 const root = join(import.meta.dir, "../..");
 const binary = join(root, "dist/stator");
@@ -56,6 +61,9 @@ try {
   ]);
   await measureContainerStart();
   await measureReleasesUnderLoad(stator, plain);
+  await benchNeighbours(seenBy(stator), { quiet: plain.name, bad: express.name });
+  await measureDynos(stator);
+  rows.push(...(await measureLogs()));
 } finally {
   server.kill("SIGTERM");
   await server.exited;
@@ -68,6 +76,37 @@ for (const [what, figure, goal] of rows)
     `${what.padEnd(width)}  ${figure.padEnd(34)} ${goal && `(goal: ${goal})`}\n`,
   );
 
+/** The platform as parts of the benchmark see it: by its API, its router, and a row to print. */
+function seenBy(stator: Stator): Pick<BenchPlatform, "api" | "get" | "row"> {
+  return {
+    api: (method, path, body) => call(stator, method, path, body),
+    get: (app) => ask(stator.port, `${app}.localhost`),
+    row: (what, figure, goal = "") => rows.push([what, figure, goal]),
+  };
+}
+
+/** Many dynos of an app that answers at once, or does nothing. */
+async function measureDynos(stator: Stator): Promise<void> {
+  const { name, work } = await prepareApp(stator, "plain-http", "dynos");
+  const procfile = `${readFileSync(join(work, "Procfile"), "utf8").trim()}\nidle: exec sleep infinity\n`;
+  await Bun.write(join(work, "Procfile"), procfile);
+  await commit(work);
+  await run(["git", "push", "stator", "main"], work);
+  const instance = createHash("sha256").update(join(folder, "data")).digest("hex").slice(0, 4);
+  // Those of the other apps would be counted with it.
+  for (const app of ["bench-plain-http", "bench-express"])
+    await call(stator, "DELETE", `/apps/${app}`);
+  await benchDynos(
+    {
+      serverPid: server.pid,
+      routerPids: routerPids(),
+      runDir: `/run/stator/${instance}/`,
+      ...seenBy(stator),
+    },
+    name,
+  );
+}
+
 interface Credentials {
   api: string;
   git: string;
@@ -75,9 +114,9 @@ interface Credentials {
 }
 type Stator = { port: string; token: string; git: string };
 
-async function prepareApp(stator: Stator, fixture: string) {
-  const name = `bench-${fixture}`;
-  const work = join(folder, fixture);
+async function prepareApp(stator: Stator, fixture: string, label = fixture) {
+  const name = `bench-${label}`;
+  const work = join(folder, label);
   cpSync(join(root, "test/fixtures/apps", fixture), work, { recursive: true });
   await call(stator, "POST", "/apps", { name });
   const { hostname } = new URL(stator.git);
@@ -91,6 +130,7 @@ async function prepareApp(stator: Stator, fixture: string) {
   await run(["git", "push", "stator", "main"], work);
   return {
     name,
+    work,
     async push() {
       await commit(work);
       return timed(async () => {
@@ -131,17 +171,18 @@ async function settled(stator: Stator, app: string, version: number): Promise<vo
 /** Server and router after a start, before any app. PSS: pages they share are counted once. */
 async function measureIdleMemory(): Promise<void> {
   await Bun.sleep(2000);
-  const router = Number(readFileSync(join(folder, "data/router/router.pid"), "utf8"));
-  const pss = [server.pid, router].map((pid) => {
-    const text = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
-    return Number(/^Pss:\s+(\d+)/m.exec(text)?.[1] ?? 0) / 1024;
-  });
-  const [ofServer = 0, ofRouter = 0] = pss;
+  const router = routerPids();
+  const [ofServer, ofRouter] = [pssMegabytes(server.pid), sum(router.map(pssMegabytes))];
   rows.push([
     "idle memory of the platform",
-    `${(ofServer + ofRouter).toFixed(0)} MB (server ${ofServer.toFixed(0)}, router ${ofRouter.toFixed(0)})`,
+    `${(ofServer + ofRouter).toFixed(0)} MB (server ${ofServer.toFixed(0)}, ${router.length} of the router ${ofRouter.toFixed(0)})`,
     "under 150 MB",
   ]);
+}
+
+/** Its master and its workers. */
+function routerPids(): number[] {
+  return findPids(join(folder, "data/router"));
 }
 
 async function measureContainerStart(): Promise<void> {

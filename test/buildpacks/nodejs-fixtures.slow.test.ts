@@ -79,7 +79,7 @@ test(
   "npm in the version that engines asks for is installed into the slug",
   async () => {
     await bench.useFixture("plain-http");
-    await bench.write("app/package.json", { engines: { node: ">=20", npm: "10.8.2" } });
+    await bench.write("app/package.json", { engines: { node: ">=18", npm: "10.8.2" } });
     expect((await bench.compile()).stdout).toContain("Using npm 10.8.2");
     expect(await inDyno("npm --version")).toBe("10.8.2\n");
   },
@@ -92,7 +92,7 @@ test(
     await bench.useFixture("yarn");
     await run(["rm", bench.path("app/yarn.lock")]);
     const packageJson = JSON.parse(await bench.read("app/package.json"));
-    const berry = { ...packageJson, engines: { node: ">=20" }, packageManager: "yarn@4.9.2" };
+    const berry = { ...packageJson, engines: { node: ">=18" }, packageManager: "yarn@4.9.2" };
     await bench.write("app/package.json", berry);
     await bench.write("app/.yarnrc.yml", "nodeLinker: node-modules\n");
     // The first build has no lock file, so it makes one.
@@ -109,6 +109,15 @@ test(
   },
   timeoutMs,
 );
+
+test("the apps run on the Node.js that Debian 12 and Ubuntu 24.04 bring, so nothing is downloaded for them", async () => {
+  const files = [...new Bun.Glob("*/package.json").scanSync(apps)];
+  expect(files.length).toBeGreaterThanOrEqual(6);
+  for (const file of files) {
+    const { engines } = (await Bun.file(join(apps, file)).json()) as { engines: { node: string } };
+    expect(`${file}: ${Bun.semver.satisfies("18.19.1", engines.node)}`).toBe(`${file}: true`);
+  }
+});
 
 test("no lock file of the apps names a package registry", async () => {
   const names = await readdir(apps, { recursive: true });

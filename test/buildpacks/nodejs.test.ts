@@ -46,17 +46,16 @@ describe("bin/compile", () => {
     await bench.write("app/Procfile", "web: node server.js\n");
   });
 
-  test("an app without dependencies needs no installation and little time", async () => {
+  test("an app without dependencies needs no installation", async () => {
     await bench.write("app/package.json", { name: "plain" });
     await bench.compile();
-    const { status, stdout, durationMs } = await bench.compile();
+    const { status, stdout } = await bench.compile();
     expect(stdout).toContain("Using Node.js 24.19.0 of the stack; nothing is added to the slug");
     expect(stdout).toContain("nothing to install");
     expect(stdout).toEndWith("-----> Build succeeded!\n");
     expect(status).toBe(0);
     expect(await bench.exists("app/.heroku")).toBe(false);
     expect(await calls()).toEqual([]);
-    expect(durationMs).toBeLessThan(1000);
   });
 
   test("every line is an arrow, moved in, or marked", async () => {
@@ -68,6 +67,25 @@ describe("bin/compile", () => {
     );
     expect(stdout).toContain("       one\n       two\n       no newline\n-----> ");
     expect(stdout).toContain(" !     Node.js 21.1.0 is not a supported release line");
+  });
+
+  test("a build that leaves a process in the background ends all the same", async () => {
+    await useStack("24.19.0", "sleep 600 & echo $! > background; echo built");
+    await bench.write("app/package.json", { scripts: { build: "x" } });
+    const { status, stdout } = await bench.compile();
+    await run(["kill", (await bench.read("app/background")).trim()]);
+    expect(stdout).toContain("       built\n");
+    expect(stdout).toEndWith("-----> Build succeeded!\n");
+    expect(status).toBe(0);
+  });
+
+  test("a stack that is used because no mirror answers is warned of once", async () => {
+    await useStack("20.1.0");
+    bench.env["STATOR_NODE_MIRROR"] = "http://127.0.0.1:1";
+    await bench.write("app/package.json", { name: "plain" });
+    const { status, stdout } = await bench.compile();
+    expect(stdout.split("Node.js 20.1.0 is not a supported release line")).toHaveLength(2);
+    expect(status).toBe(0);
   });
 
   test("a package.json that is not JSON is told with its place", async () => {

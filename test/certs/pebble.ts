@@ -2,6 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execOk, hostEnvironment, spawn } from "../../src/lib/exec.ts";
+import { freePorts } from "../helpers/free-ports.ts";
 import { makeCertificate } from "./make-certificate.ts";
 
 /** A real ACME server, and a DNS server that says what a test wants. */
@@ -25,13 +26,6 @@ async function ensureInstalled(): Promise<void> {
   await execOk(["apt-get", ...apt, "install", "-y", "--no-install-recommends", "pebble"], { env });
 }
 
-function freePort(): number {
-  const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
-  const { port } = listener;
-  listener.stop(true);
-  return port;
-}
-
 /** Pebble in its strict mode; it refuses every fifth nonce, and validates on `httpPort`. */
 export async function startPebble(options: {
   httpPort: number;
@@ -43,12 +37,7 @@ export async function startPebble(options: {
   const caBundlePath = join(dir, "cert.pem");
   await Bun.write(caBundlePath, own.certificate);
   await Bun.write(join(dir, "key.pem"), own.privateKey);
-  const [port, managementPort, dnsPort, dnsManagementPort] = [
-    freePort(),
-    freePort(),
-    freePort(),
-    freePort(),
-  ];
+  const [port, managementPort, dnsPort, dnsManagementPort] = freePorts(4);
   const configPath = join(dir, "config.json");
   await Bun.write(
     configPath,
@@ -68,38 +57,38 @@ export async function startPebble(options: {
   );
   const quiet = { stdin: "ignore", stdout: "ignore", stderr: "ignore" } as const;
   const nothing = ["-http01", "", "-https01", "", "-tlsalpn01", "", "-defaultIPv6", ""];
-  const dns = spawn(
-    [
-      "pebble-challtestsrv",
-      ...["-dns01", `127.0.0.1:${dnsPort}`, "-management", `127.0.0.1:${dnsManagementPort}`],
-      ...nothing,
-    ],
-    quiet,
-  );
+  const startDns = () =>
+    spawn(
+      [
+        "pebble-challtestsrv",
+        ...["-dns01", `127.0.0.1:${dnsPort}`, "-management", `127.0.0.1:${dnsManagementPort}`],
+        ...nothing,
+      ],
+      quiet,
+    );
+  const startServer = () =>
+    spawn(["pebble", "-strict", "-config", configPath, "-dnsserver", `127.0.0.1:${dnsPort}`], {
+      ...quiet,
+      env: { ...hostEnvironment, PEBBLE_VA_NOSLEEP: "1", PEBBLE_WFE_NONCEREJECT: "20" },
+    });
   const dnsManagementUrl = `http://127.0.0.1:${dnsManagementPort}`;
   const directoryUrl = `https://localhost:${port}/dir`;
-  let pebble = startServer();
 
-  function startServer() {
-    return spawn(
-      ["pebble", "-strict", "-config", configPath, "-dnsserver", `127.0.0.1:${dnsPort}`],
-      {
-        ...quiet,
-        env: { ...hostEnvironment, PEBBLE_VA_NOSLEEP: "1", PEBBLE_WFE_NONCEREJECT: "20" },
-      },
-    );
-  }
-
-  async function whenUp(url: string): Promise<void> {
-    for (const untilMs = performance.now() + 10_000; performance.now() < untilMs;) {
-      const tls = { ca: own.certificate };
-      if (await fetch(url, { tls, keepalive: false }).catch(() => undefined)) return;
+  /** One that ended at once had its port taken by somebody's connection: it is started again. */
+  async function startUntilUp(start: () => ReturnType<typeof spawn>, url: string) {
+    const tls = { ca: own.certificate };
+    let running = start();
+    for (const untilMs = performance.now() + 30_000; performance.now() < untilMs;) {
+      if (running.exitCode !== null) running = start();
+      else if (await fetch(url, { tls, keepalive: false }).catch(() => undefined)) return running;
       await Bun.sleep(20);
     }
+    running.kill();
     throw new Error(`Nothing answers at ${url}`);
   }
 
-  await Promise.all([whenUp(directoryUrl), whenUp(dnsManagementUrl)]);
+  const dns = await startUntilUp(startDns, dnsManagementUrl);
+  let pebble = await startUntilUp(startServer, directoryUrl);
   return {
     ...{ directoryUrl, caBundlePath, dnsManagementUrl, dnsServer: `127.0.0.1:${dnsPort}` },
     async dns(verb, body) {
@@ -114,8 +103,7 @@ export async function startPebble(options: {
       await pebble.exited;
     },
     async start() {
-      pebble = startServer();
-      await whenUp(directoryUrl);
+      pebble = await startUntilUp(startServer, directoryUrl);
     },
     async [Symbol.asyncDispose]() {
       pebble.kill();

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { selfSignedCertificate } from "../../src/certs/self-signed.ts";
 import { commandLine } from "../helpers/command-line.ts";
 import { serveLocalPlatform } from "../helpers/local-platform.ts";
 
@@ -31,6 +32,8 @@ async function ok(...argv: string[]): Promise<string> {
   expect(`${argv.join(" ")}: ${status}${status === 0 ? "" : err}`).toBe(`${argv.join(" ")}: 0`);
   return out;
 }
+
+const program = [process.execPath, join(import.meta.dir, "../helpers/cli-process.ts")];
 
 let number = 0;
 async function createDeployed() {
@@ -64,6 +67,23 @@ test("STATOR_API and STATOR_API_KEY win", async () => {
   const { status, err } = await person.stator("apps");
   expect(status).toBe(1);
   expect(err).toBe(" ▸    Invalid credentials provided.\n ▸    Log in again: stator login\n");
+});
+
+test("a certificate that nobody vouches for is refused, with the way to trust it", async () => {
+  const { certificatePath, privateKeyPath } = await selfSignedCertificate(person.home, "localhost");
+  const server = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    tls: { cert: Bun.file(certificatePath), key: Bun.file(privateKeyPath) },
+    fetch: () => Response.json({ email: "owner@example.com" }),
+  });
+  person.environment.STATOR_API = `https://localhost:${server.port}`;
+  person.environment.STATOR_API_KEY = "STTR-token";
+  const { status, err } = await person.stator("whoami");
+  await server.stop(true);
+  expect(status).toBe(1);
+  expect(err).toContain(" ▸    Cannot trust the server: ");
+  expect(err).toContain("NODE_EXTRA_CA_CERTS=");
 });
 
 test("create, in a repository, adds the remote; the folder then knows its app", async () => {
@@ -234,6 +254,16 @@ test("logs: last lines, filters, JSON", async () => {
     dyno: "router",
     message: "three",
   });
+  const logs = (...argv: string[]) => ok("logs", "-a", app.name, ...argv);
+  expect(await logs("--grep", "TWO", "-i")).toBe(`${at} app[web.1]: two\n`);
+  expect(await logs("--grep", "TWO")).toBe("");
+  expect(await logs("--since", "2024-05-01T12:00:01Z")).toBe("");
+  expect(await logs("--since", "2024-05-01")).toContain("three");
+  expect(await logs("--process-type", "web", "--grep", "t")).toBe(`${at} app[web.1]: two\n`);
+  expect(await person.stator("logs", "--since", "soon", "-a", app.name)).toMatchObject({
+    status: 1,
+    err: " ▸    since: must be a time as 10m, 2h, 3d or 2026-05-01T12:00:00Z\n",
+  });
   expect(await person.stator("logs", "-n", "x", "-a", app.name)).toMatchObject({ status: 2 });
 });
 
@@ -268,6 +298,15 @@ test("destroy wants the name", async () => {
   const typed = person.start(["destroy", "-a", app.name], { input: `${app.name}\n` });
   expect(await typed.exited).toBe(0);
   expect(await ok("apps")).not.toContain(app.name);
+});
+
+test("an answer that cannot be written is a failure", async () => {
+  const shell = Bun.spawn(["sh", "-c", 'exec "$@" >/dev/full', "sh", ...program, "help"], {
+    env: person.environment,
+    stderr: "pipe",
+  });
+  expect(await new Response(shell.stderr).text()).toStartWith(" ▸    The answer cannot be written");
+  expect(await shell.exited).toBe(1);
 });
 
 test("login elsewhere reads the token from a pipe and stores it only when it opens", async () => {

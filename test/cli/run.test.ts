@@ -129,6 +129,65 @@ test("logs --tail goes on until it is stopped", async () => {
   expect(await child.exited).not.toBe(0);
 });
 
+test("logs --tail goes on through a restart of the server, without gap or double", async () => {
+  const app = await served.platform.createApp({ name: "lasting", user: served.account });
+  let said = 0;
+  const say = () =>
+    served.platform.logs.write(app.id, {
+      at: "2024-05-01T12:00:00.000000+00:00",
+      source: "app",
+      dyno: "web.1",
+      stream: "stderr",
+      message: `line ${said++}`,
+    });
+  const child = person.start(["logs", "--tail", "--json", "-a", "lasting"]);
+  let [out, err] = ["", ""];
+  const listen = async (stream: ReadableStream<Uint8Array>, heard: (text: string) => void) => {
+    for await (const chunk of stream) heard(Buffer.from(chunk).toString());
+  };
+  void listen(child.stdout, (text) => (out += text));
+  void listen(child.stderr, (text) => (err += text));
+  const speaking = setInterval(say, 2);
+  const printed = () => out.split("\n").length - 1;
+  for (let restart = 1; restart <= 2; restart++) {
+    const before = printed();
+    while (printed() < before + 20) await Bun.sleep(5);
+    await served.shut();
+    while (err.split("Waiting for the server").length <= restart) await Bun.sleep(5);
+    await Bun.sleep(300);
+    served.reopen();
+    while (err.split("Connected again").length <= restart) await Bun.sleep(5);
+  }
+  clearInterval(speaking);
+  say();
+  while (!out.includes(`line ${said - 1}"`)) await Bun.sleep(5);
+  const lines = out
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Record<string, string>);
+  const first = Number(lines[0]?.message?.slice("line ".length));
+  expect(lines.map(({ message }) => message)).toEqual(
+    lines.map((_, index) => `line ${first + index}`),
+  );
+  expect(lines[0]?.stream).toBe("stderr");
+  child.kill("SIGINT");
+  await child.exited;
+}, 20_000);
+
+test("logs --tail of an app that is gone after a restart ends with what the server says", async () => {
+  const app = await served.platform.createApp({ name: "fleeting", user: served.account });
+  served.platform.logs.write(app.id, { at: "x", source: "app", dyno: "web.1", message: "first" });
+  const child = person.start(["logs", "--tail", "-a", "fleeting"]);
+  await child.stdout.getReader().read();
+  await served.shut();
+  await served.platform.destroyApp(app);
+  served.reopen();
+  expect(await child.exited).toBe(1);
+  expect(await new Response(child.stderr).text()).toEndWith(
+    ' ▸    Couldn\'t find that app: "fleeting".\n',
+  );
+});
+
 test("a token is asked for without being shown", async () => {
   const other = commandLine();
   let seen = "";

@@ -1,28 +1,17 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { exec } from "../../src/lib/exec.ts";
+import { serveApp } from "../helpers/serve-app.ts";
 import {
   asPush,
   askPass,
   packageJson,
   probeFiles,
-  startStator,
-  type StatorApp,
-  type StatorServer,
   userEnvironment,
 } from "../helpers/stator-server.ts";
 
-setDefaultTimeout(60_000);
-let stator: StatorServer;
-let app: StatorApp;
-
-beforeAll(async () => {
-  stator = await startStator();
-  app = await stator.createApp(probeFiles("good"));
-  expect((await app.push()).exitCode).toBe(0);
-});
-afterAll(() => stator.stop());
+const { stator, app } = await serveApp(probeFiles("good"));
 
 /** Pushes files that must be refused, then puts the good ones back; nothing may have changed. */
 async function refused(files: Record<string, string>) {
@@ -117,7 +106,9 @@ test("a wrong token is refused with the way to a right one", async () => {
     }),
   );
   expect(pushed.exitCode).toBe(128);
-  expect(pushed.text).toContain("Run `stator login` to update your credentials");
+  expect(pushed.text).toContain(
+    "!\tWARNING:\n!\tDo not authenticate with username and password using git.\n!\tRun `stator login` to update your credentials, then retry the git command.\n",
+  );
   expect(pushed.text).toContain("fatal: Authentication failed for");
 });
 
@@ -179,7 +170,7 @@ test("a Procfile with a byte order mark, CRLF and tabs is understood", async () 
   });
   await app.commit("From another world");
   const pushed = await app.push();
-  expect(pushed.text).toContain("Procfile declares types     -> web, worker\n");
+  expect(pushed.text).toContain("Procfile declares types -> web, worker\n");
   expect(await (await app.get()).text()).toBe("version dos");
   await app.git("revert", "--no-edit", "HEAD");
   expect((await app.push()).exitCode).toBe(0);

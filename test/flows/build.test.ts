@@ -66,7 +66,7 @@ test("clause 63: the cache folder of a build is there at the next one", async ()
 
 test("clause 64: the buildpack's default type is used where the Procfile has no such type", async () => {
   expect(first.text).toMatch(
-    /-----> Discovering process types\n       Procfile declares types +-> worker\n       Default types for buildpack -> web\n/,
+    /-----> Discovering process types\n       Procfile declares types {5}-> worker\n       Default types for buildpack -> web\n/,
   );
   expect(await (await app.get()).text()).toBe("version npm");
 });
@@ -143,7 +143,9 @@ test("a .slugignore that names everything, and one that is a link, harm nothing"
   await app.commit("Everything");
   const pushed = await app.push();
   expect(pushed.exitCode).not.toBe(0);
-  expect(pushed.text).toContain("App not compatible with buildpack: heroku/nodejs");
+  expect(pushed.text).toContain(
+    "-----> App not compatible with buildpack: heroku/nodejs\n       More info: A Node.js app has a package.json",
+  );
   expect(await (await app.get()).text()).toBe("version ignored");
 });
 

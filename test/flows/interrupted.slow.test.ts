@@ -1,30 +1,29 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { constantRequests } from "../helpers/constant-requests.ts";
-import {
-  findProcesses,
-  probeFiles,
-  startStator,
-  type StatorApp,
-  type StatorServer,
-  until,
-} from "../helpers/stator-server.ts";
+import { nodePids, serveApp } from "../helpers/serve-app.ts";
+import { probeFiles, until } from "../helpers/stator-server.ts";
 
-setDefaultTimeout(60_000);
 const tag = `probe-${crypto.randomUUID()}`;
-let stator: StatorServer;
-let app: StatorApp;
 
-beforeAll(async () => {
-  stator = await startStator();
-  app = await stator.createApp(probeFiles(tag));
-  await app.push();
+const { stator, app } = await serveApp(probeFiles(tag));
+
+const dynoPids = () => nodePids(tag);
+
+test("kill -9 in the middle of a restart, again and again: no request fails, one dyno bears the name", async () => {
+  const traffic = constantRequests(stator, app);
+  for (const afterMs of [20, 50, 70, 90, 110, 130]) {
+    const restarting = app.api("DELETE", "/dynos").catch(() => {});
+    await Bun.sleep(afterMs);
+    await stator.kill("SIGKILL");
+    await restarting;
+    await stator.restart();
+    await until("one dyno is left", async () => {
+      const dynos = await app.api<{ state: string }[]>("GET", "/dynos");
+      return dynos.length === 1 && dynos[0]?.state === "up" && dynoPids().length === 1;
+    });
+  }
+  expect((await traffic.stop()).failures).toEqual([]);
 });
-afterAll(() => stator.stop());
-
-const dynoPids = () =>
-  findProcesses(tag)
-    .filter(({ argv }) => argv[0]?.endsWith("node"))
-    .map(({ pid }) => pid);
 
 test("kill -9 in the middle of a roll-out, again and again: no request fails, one dyno is left", async () => {
   const traffic = constantRequests(stator, app);

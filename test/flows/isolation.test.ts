@@ -68,7 +68,7 @@ beforeAll(async () => {
       "package.json": JSON.stringify({
         name: "probe",
         version: "1.0.0",
-        engines: { node: ">=20" },
+        engines: { node: ">=18" },
         scripts: { build: "bash look-around > at-build 2>&1" },
       }),
       "look-around": "",
@@ -180,11 +180,15 @@ test("credentials and key are root's alone, and no secret lies where others can 
   expect(world).toEqual([]);
 });
 
-/** All files of a folder, and whether others than the owner get as far. */
+/**
+ * All files of a folder, and whether others than the owner get as far. The disks of dynos are left
+ * out: a gigabyte each, and they come and go.
+ */
 function* walk(folder: string, open: boolean): Generator<{ path: string; passable: boolean }> {
   const passable = open && (statSync(folder).mode & 0o001) !== 0;
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
+    if (path === join(stator.dataDir, "box/dynos")) continue;
     if (entry.isDirectory()) yield* walk(path, passable);
     else if (entry.isFile()) yield { path, passable };
   }
@@ -208,7 +212,8 @@ test("the doors listen on loopback alone when the domain is localhost", () => {
     .filter((local) =>
       local.endsWith(`:${stator.port.toString(16).toUpperCase().padStart(4, "0")}`),
     );
-  expect(listening).toEqual([
+  // Each worker of the router listens.
+  expect([...new Set(listening)]).toEqual([
     `0100007F:${stator.port.toString(16).toUpperCase().padStart(4, "0")}`,
   ]);
 });

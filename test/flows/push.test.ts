@@ -107,6 +107,17 @@ test("clause 15: a push to master builds too", async () => {
   expect(await (await app.get()).text()).toBe("version master");
 });
 
+test("the same commit, pushed again by another name, is built with a warning", async () => {
+  const commit = (await app.git("rev-parse", "HEAD")).stdout.trim();
+  const pushed = await app.push("stator", "feature:main");
+  expect(pushed.text).toContain(
+    `## Warning - The same version of this code has already been built: ${commit}\n`,
+  );
+  expect(pushed.text).toContain("        git push stator <branchname>:main\n");
+  expect(pushed.text).toContain("Verifying deploy... done.");
+  expect(first.text).not.toContain("## Warning");
+});
+
 test("clause 68: the second build uses the buildpack of the first", async () => {
   app.write({ "again.txt": "again" });
   await app.commit();

@@ -1,35 +1,31 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { exec, hostEnvironment } from "../../src/lib/exec.ts";
 import { constantRequests } from "../helpers/constant-requests.ts";
+import { nodePids, serveApp } from "../helpers/serve-app.ts";
 import {
   findProcesses,
   packageJson,
   probeFiles,
   repositoryRoot,
-  startStator,
-  type StatorApp,
-  type StatorServer,
   until,
 } from "../helpers/stator-server.ts";
 
-setDefaultTimeout(60_000);
 /** In the command line of the app's process, so that the machine's other dynos are not taken for it. */
 const tag = `probe-${crypto.randomUUID()}`;
-let stator: StatorServer;
-let app: StatorApp;
 
-beforeAll(async () => {
-  stator = await startStator();
-  app = await stator.createApp(probeFiles(tag));
-  await app.push();
-});
-afterAll(() => stator.stop());
+const { stator, app } = await serveApp(probeFiles(tag));
 
-const dynoPids = () =>
-  findProcesses(tag)
-    .filter(({ argv }) => argv[0]?.endsWith("node"))
-    .map(({ pid }) => pid);
+const dynoPids = () => nodePids(tag);
+/** A second crash in a row would be followed by a wait; after a restart it is the first. */
+async function forgetCrashes(): Promise<void> {
+  const [before] = dynoPids();
+  await app.api("DELETE", "/dynos");
+  await until("a new dyno runs alone", () => {
+    const pids = dynoPids();
+    return pids.length === 1 && pids[0] !== before;
+  });
+}
 const say = async (word: string) => (await app.get(`/log/${word}`)).text();
 const countOf = (text: string, word: string) => text.split(word).length - 1;
 
@@ -72,6 +68,7 @@ test("a dyno of the server before is still seen to end, and is started again", a
 });
 
 test("a dyno that ended while no server ran is replaced by the next one", async () => {
+  await forgetCrashes();
   const [before] = dynoPids();
   await stator.kill("SIGKILL");
   process.kill(before as number, "SIGKILL");

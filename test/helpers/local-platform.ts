@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createApi } from "../../src/api/api.ts";
 import { type AttachSession, websocket } from "../../src/api/attach-socket.ts";
-import type { AttachedDyno } from "../../src/dyno/one-off.ts";
+import { scaledFormation } from "../../src/deploy/scale.ts";
+import type { AttachedDyno } from "../../src/dyno/attached-dyno.ts";
 import { hostEnvironment, spawn } from "../../src/lib/exec.ts";
 import { PlatformError } from "../../src/lib/platform-error.ts";
 import { logTime } from "../../src/logs/log-line.ts";
@@ -13,7 +14,8 @@ import { type App, createApp, deleteApp, updateApp } from "../../src/model/app.t
 import { changedConfigVars, readConfigVars, writeConfigVars } from "../../src/model/config-vars.ts";
 import { closeDatabase, openDatabase } from "../../src/model/database.ts";
 import { createDyno, deleteDyno, type Dyno, dynoName, listDynos } from "../../src/model/dyno.ts";
-import { reconcileFormation } from "../../src/model/formation.ts";
+import { dynoSizes } from "../../src/model/dyno-size.ts";
+import { listFormation, plannedFormation, writeFormation } from "../../src/model/formation.ts";
 import { createRelease, currentRelease, type Release } from "../../src/model/release.ts";
 import { createSlug, type ProcessTypes } from "../../src/model/slug.ts";
 import { createToken } from "../../src/model/token.ts";
@@ -33,6 +35,8 @@ function localPlatform(urls: { api: string; git: string; domain: string }) {
   const account = createAccount(database, "owner@example.com");
   const token = createToken(database, { account, description: "test" });
   const restarted: (string | undefined)[] = [];
+  const stopped: string[] = [];
+  const sizes = dynoSizes();
 
   const release = (
     app: App,
@@ -51,7 +55,11 @@ function localPlatform(urls: { api: string; git: string; domain: string }) {
     });
   const startDyno = (app: App, dyno: Pick<Dyno, "type" | "number" | "command">) => {
     const releaseId = currentRelease(database, app)?.id ?? "";
-    return createDyno(database, { appId: app.id, releaseId, size: "Basic", port: 0, ...dyno });
+    const kind = dyno.type === "run" ? "detached" : "formation";
+    return createDyno(database, {
+      ...{ appId: app.id, releaseId, kind, size: "Basic", port: 0 },
+      ...dyno,
+    });
   };
   let runNumber = 1000;
 
@@ -97,11 +105,32 @@ function localPlatform(urls: { api: string; git: string; domain: string }) {
       restarted.push(name);
       return Promise.resolve();
     },
+    stopDynos(_app, name) {
+      stopped.push(name);
+    },
+    sizes,
+    noDiskQuota: null,
+    scale(app, { updates }) {
+      const after = scaledFormation(listFormation(database, app), updates, { app, sizes });
+      writeFormation(database, app, after);
+      return after;
+    },
+    setFeature: (app, name, enabled) =>
+      updateApp(database, app, { features: { ...app.features, [name]: enabled } }),
+    setSleep: (app, sleepAfterMs) => Promise.resolve(updateApp(database, app, { sleepAfterMs })),
+    runInside: (app, { dyno, command, environment, terminal }) =>
+      attachedProcess(app, dyno, {
+        command,
+        environment: { ...hostEnvironment, ...environment, DYNO: dynoName(dyno) },
+        terminal,
+        onEnd: () => {},
+      }),
+    releaseOutput: () => new Response("released\n").body as ReadableStream<Uint8Array>,
     runAttached(app, { command, environment, terminal }) {
       const dyno = startDyno(app, { type: "run", number: ++runNumber, command });
       const variables = { ...readConfigVars(database, vault, app), ...environment };
       return Promise.resolve(
-        attachedProcess(dyno, {
+        attachedProcess(app, dyno, {
           command,
           environment: { ...hostEnvironment, ...variables, DYNO: dynoName(dyno) },
           terminal,
@@ -128,6 +157,7 @@ function localPlatform(urls: { api: string; git: string; domain: string }) {
     account,
     token,
     restarted,
+    stopped,
     startDyno,
     release,
     /** What a push does to the store. */
@@ -141,7 +171,11 @@ function localPlatform(urls: { api: string; git: string; domain: string }) {
         buildpackDescription: "Node.js",
         processTypes,
       });
-      reconcileFormation(database, app, processTypes);
+      writeFormation(
+        database,
+        app,
+        plannedFormation(app, listFormation(database, app), processTypes),
+      );
       return release(app, { description: "Deploy de63889c", slugId: slug.id });
     },
     async close() {
@@ -153,6 +187,7 @@ function localPlatform(urls: { api: string; git: string; domain: string }) {
 }
 
 function attachedProcess(
+  app: App,
   dyno: Dyno,
   options: {
     command: string;
@@ -194,8 +229,12 @@ function attachedProcess(
     options.onEnd();
     client?.exit(status);
   };
+  const stop = async () => {
+    child.kill("SIGTERM");
+    await child.exited;
+  };
   return {
-    dyno,
+    ...{ app, dyno, ended: child.exited, stop },
     attach(newClient) {
       client = newClient;
       for (const bytes of waiting.splice(0)) void client.output(bytes);
@@ -223,13 +262,15 @@ function attachedProcess(
 /** The platform behind a real server on loopback, with addresses below `localhost`. */
 export function serveLocalPlatform(options: { attachLimitMs?: number } = {}) {
   let handle: (request: Request, server: Bun.Server<AttachSession>) => Response | Promise<Response>;
-  const server = Bun.serve<AttachSession>({
-    hostname: "127.0.0.1",
-    port: 0,
-    fetch: (request, server) => handle(request, server),
-    websocket,
-  });
-  const port = server.port;
+  const serve = (port: number) =>
+    Bun.serve<AttachSession>({
+      hostname: "127.0.0.1",
+      port,
+      fetch: (request, server) => handle(request, server),
+      websocket,
+    });
+  let server = serve(0);
+  const port = server.port as number;
   const local = localPlatform({
     api: `http://api.localhost:${port}`,
     git: `http://git.localhost:${port}`,
@@ -254,6 +295,14 @@ export function serveLocalPlatform(options: { attachLimitMs?: number } = {}) {
           ...(init.headers as Record<string, string>),
         },
       }),
+    /** The door is shut, and everybody is thrown out; what runs behind it goes on. */
+    shut: () => server.stop(true),
+    /** A new door at the old address, that knows nobody. */
+    reopen() {
+      const api = createApi(local.platform, options);
+      handle = (request, server) => api.fetch(request, { server });
+      server = serve(port);
+    },
     async stop() {
       await server.stop(true);
       await local.close();

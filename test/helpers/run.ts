@@ -1,11 +1,10 @@
-export type Ran = { status: number; stdout: string; stderr: string; durationMs: number };
+export type Ran = { status: number; stdout: string; stderr: string };
 
 /** Runs a program to its end and answers with all that it printed; `env` is its whole environment. */
 export async function run(
   argv: string[],
   options: { cwd?: string; env?: Record<string, string | undefined>; stdin?: string } = {},
 ): Promise<Ran> {
-  const startedMs = performance.now();
   const child = Bun.spawn(argv, {
     ...(options.cwd !== undefined && { cwd: options.cwd }),
     ...(options.env && { env: options.env }),
@@ -18,5 +17,5 @@ export async function run(
     new Response(child.stderr).text(),
     child.exited,
   ]);
-  return { status, stdout, stderr, durationMs: performance.now() - startedMs };
+  return { status, stdout, stderr };
 }

@@ -154,6 +154,8 @@ export async function startStator(options: StatorOptions = {}) {
   return {
     work,
     dataDir,
+    /** Four hex digits in the names of its things. */
+    instance: instanceOf(dataDir),
     port,
     credentials,
     gitEnvironment,
@@ -287,7 +289,7 @@ export function findProcesses(text: string): { pid: number; argv: string[] }[] {
 }
 
 /** Clears away what a failed test has left, so that the next one begins on a clean machine. */
-async function sweep(dataDir: string): Promise<void> {
+export async function sweep(dataDir: string): Promise<void> {
   const instance = instanceOf(dataDir);
   const runDir = `/run/stator/${instance}`;
   for (let tries = 0; tries < 20; tries++) {
@@ -389,7 +391,7 @@ export async function until(
 
 /** A package.json without dependencies that is content with the Node.js of the machine. */
 export function packageJson(scripts?: Record<string, string>): string {
-  const engines = { node: ">=20" };
+  const engines = { node: ">=18" };
   return JSON.stringify({ name: "probe", version: "1.0.0", private: true, engines, scripts });
 }
 

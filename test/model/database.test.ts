@@ -46,7 +46,10 @@ test("a new version's migrations are applied after a copy of the store was put a
   const database = openDatabase(path, later);
   expect(database.$client.query("SELECT colour FROM apps").all()).toEqual([]);
   closeDatabase(database);
-  const copy = new Sqlite(join(folder, "one.db.before-migration-1"));
+  const known = readdirSync(join(import.meta.dir, "../../migrations")).filter((name) =>
+    name.endsWith(".sql"),
+  ).length;
+  const copy = new Sqlite(join(folder, `one.db.before-migration-${known}`));
   expect(copy.query("SELECT email FROM accounts").all()).toEqual([{ email: "owner@example.org" }]);
   expect(() => copy.query("SELECT colour FROM apps").all()).toThrow("no such column");
   copy.close();

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { createAccount } from "../../src/model/account.ts";
 import { createApp, deleteApp } from "../../src/model/app.ts";
 import { closeDatabase, openDatabase } from "../../src/model/database.ts";
-import { listFormation, reconcileFormation } from "../../src/model/formation.ts";
+import { listFormation, plannedFormation, writeFormation } from "../../src/model/formation.ts";
 import {
   createRelease,
   currentRelease,
@@ -14,6 +14,7 @@ import {
   setReleaseStatus,
   settleInterruptedReleases,
 } from "../../src/model/release.ts";
+import type { ProcessTypes } from "../../src/model/slug.ts";
 import { accountOfToken, createToken, tokens } from "../../src/model/token.ts";
 import { openVault } from "../../src/model/vault.ts";
 
@@ -103,17 +104,21 @@ test("a token is known by its text alone, and only its hash is stored", () => {
     expect(accountOfToken(world.database, wrong)).toBeUndefined();
 });
 
-test("clause 4: web is 1 in an untouched app, other types and later ones are 0, release is none", () => {
+test("clause 4: web is 1 in an untouched app, other types and later ones are 0", () => {
   using world = store();
   const rows = () =>
     Object.fromEntries(
       listFormation(world.database, world.app).map(({ type, quantity }) => [type, quantity]),
     );
-  reconcileFormation(world.database, world.app, { web: "a", worker: "b", release: "c" });
-  expect(rows()).toEqual({ web: 1, worker: 0 });
-  reconcileFormation(world.database, world.app, { worker: "b", clock: "d" });
+  const deploy = (processTypes: ProcessTypes) => {
+    const before = listFormation(world.database, world.app);
+    writeFormation(world.database, world.app, plannedFormation(world.app, before, processTypes));
+  };
+  deploy({ web: "a", worker: "b", release: "c" });
+  expect(rows()).toEqual({ web: 1, worker: 0, release: 0 });
+  deploy({ worker: "b", clock: "d" });
   expect(rows()).toEqual({ worker: 0, clock: 0 });
-  reconcileFormation(world.database, world.app, { web: "a" });
+  deploy({ web: "a" });
   expect(rows()).toEqual({ web: 0 });
 });
 

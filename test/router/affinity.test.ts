@@ -35,5 +35,8 @@ test("clause 53: with http-session-affinity a client stays at its dyno, and move
   expect(moved).toStartWith("HTTP/1.1 200 ");
   expect(moved).not.toEndWith(name);
   expect(cookieOf(moved)).not.toBe(cookie);
-  expect(cookieOf(await router.ask(withCookie("heroku-session-affinity=forged")))).toBeDefined();
+  const forged = await router.ask(withCookie("heroku-session-affinity=forged"));
+  const given = cookieOf(forged) ?? "";
+  expect(given).toMatch(/^heroku-session-affinity=[\w-]{22}$/);
+  expect(await router.ask(withCookie(given))).toEndWith(forged.split("\r\n\r\n")[1]!);
 });

@@ -1,8 +1,17 @@
 import { expect, test } from "bun:test";
 import { ociConfig } from "../../src/runtime/oci-config.ts";
+import { seccompFilter } from "../../src/runtime/seccomp.ts";
 import type { ContainerSpec } from "../../src/runtime/runtime.ts";
 
-const host = { rootfs: "/box/rootfs", networkHook: "/run/hook", cgroupParent: "/stator-1a2b" };
+const host = {
+  rootfs: "/box/rootfs",
+  networkHook: "/run/hook",
+  cgroupParent: "/stator-1a2b",
+  shownLimit: (bytes: number) => `/run/limits/${bytes}`,
+  sysFolders: ["/sys/devices/system/cpu"],
+  unifiedCgroups: false,
+  accountsSwap: true,
+};
 const spec: ContainerSpec = {
   id: "c-1",
   hostname: "c-1",
@@ -57,25 +66,48 @@ test("no mount brings set-uid programs, devices or a writable part of the host",
     (mount) => mount.type === "bind" && !mount.options.includes("ro"),
   );
   expect(writable.map(({ source }) => source)).toEqual(["/tmp-of-dyno"]);
-  for (const place of ["/sys", "/sys/fs/cgroup", "/usr", "/opt/tool"])
+  for (const place of ["/sys/devices/system/cpu", "/sys/fs/cgroup", "/usr", "/opt/tool"])
     expect(config.mounts.find(({ destination }) => destination === place)?.options).toContain("ro");
 });
 
 test("limits are on memory, processes and the share of the processors", () => {
   expect(config.linux.resources).toMatchObject({
-    ...{ memory: { limit: 512 }, pids: { limit: 256 }, cpu: { shares: 1024 } },
+    ...{ memory: { limit: 512, swap: 512 }, pids: { limit: 256 }, cpu: { shares: 1024 } },
     devices: [{ allow: false, access: "rwm" }],
   });
   expect(config.linux.cgroupsPath).toBe("/stator-1a2b/c-1");
 });
 
-test("calls into the kernel that no app needs are refused", () => {
-  const [refused] = config.linux.seccomp.syscalls;
-  expect(refused).toMatchObject({ action: "SCMP_ACT_ERRNO", errnoRet: 1 });
-  expect(refused?.names).toEqual(
-    expect.arrayContaining(["mount", "bpf", "unshare", "setns", "keyctl", "io_uring_setup"]),
-  );
-  expect(refused?.names).not.toContain("clone");
+test("what the kernel kills at and what programs read may differ", () => {
+  const limits = { ...spec.limits, memoryKillBytes: 2048 };
+  for (const [unifiedCgroups, file] of [
+    [true, "memory.max"],
+    [false, "memory/memory.limit_in_bytes"],
+  ] as const) {
+    const { linux, mounts } = ociConfig({ ...spec, limits }, { ...host, unifiedCgroups });
+    expect(linux.resources.memory).toEqual({ limit: 2048, swap: 2048 });
+    expect(linux.resources.unified?.["memory.oom.group"]).toBe(unifiedCgroups ? "1" : undefined);
+    const shown = mounts.find(({ destination }) => destination === `/sys/fs/cgroup/${file}`);
+    expect(shown?.source).toBe("/run/limits/512");
+    expect(shown?.options).toContain("ro");
+  }
+  const { resources } = ociConfig(spec, { ...host, accountsSwap: false }).linux;
+  expect(resources.memory).toEqual({ limit: 512 });
+});
+
+test("only listed calls into the kernel are allowed, and those of the machine's own kind", () => {
+  const { defaultAction, architectures, syscalls } = config.linux.seccomp;
+  expect(defaultAction).toBe("SCMP_ACT_ERRNO");
+  expect(architectures).toHaveLength(1);
+  expect(seccompFilter("arm64").architectures).toEqual(["SCMP_ARCH_AARCH64"]);
+  const named = (action: string) =>
+    syscalls.filter((rule) => rule.action === action).flatMap(({ names }) => names);
+  const dangerous = ["mount", "bpf", "unshare", "setns", "keyctl", "io_uring_setup", "ptrace"];
+  expect(named("SCMP_ACT_ERRNO")).toEqual(expect.arrayContaining(dangerous));
+  for (const name of dangerous) expect(named("SCMP_ACT_ALLOW")).not.toContain(name);
+  // One rule a call, but where its arguments decide.
+  const plain = syscalls.filter((rule) => !("args" in rule)).flatMap(({ names }) => names);
+  expect(new Set(plain).size).toBe(plain.length);
 });
 
 test("a container without a network has no hook", () => {

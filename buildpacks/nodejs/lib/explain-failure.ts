@@ -33,6 +33,10 @@ const explanations: [symptom: RegExp, explanation: string][] = [
     "A server could not be reached: try again, or ask the operator whether builds need a proxy.",
   ],
   [
+    /Cannot fork|fork: retry|Resource temporarily unavailable|spawn\S* EAGAIN/i,
+    "The build has used up the processes that it may have: does it start them without end?",
+  ],
+  [
     /node-gyp|gyp ERR!/,
     "A native module could not be compiled: does the stack have its compiler and libraries, and does the module support this version of Node.js?",
   ],

@@ -12,6 +12,12 @@ const platformName = `linux-${process.arch}`;
 
 /** Makes a Node.js that the app can use available, and answers with its version. */
 export async function provideNode(build: Build): Promise<string> {
+  const version = await chooseNode(build);
+  warnAboutAge(version);
+  return version;
+}
+
+async function chooseNode(build: Build): Promise<string> {
   const engine = build.packageJson.engines["node"];
   const wanted = wantedNode(engine);
   line(`engines.node (package.json):   ${engine?.trim() || "unspecified"}`);
@@ -20,14 +26,11 @@ export async function provideNode(build: Build): Promise<string> {
   if (stack && (wanted === undefined ? isSupported(stack) : satisfies(stack, wanted))) {
     return useStack(stack);
   }
-  const version = await provideOwnNode(build, wanted, stack);
-  warnAboutAge(version);
-  return version;
+  return await provideOwnNode(build, wanted, stack);
 }
 
 function useStack(version: string): string {
   line(`Using Node.js ${version} of the stack; nothing is added to the slug for it.`);
-  warnAboutAge(version);
   return version;
 }
 

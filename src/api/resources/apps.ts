@@ -15,6 +15,12 @@ const newApp = z.object({ name: name.nullish() });
 const appChange = z.object({
   name: name.optional(),
   maintenance: z.boolean("must be true or false").optional(),
+  /** Seconds without a request until its dynos sleep; ours, Heroku has no such field. */
+  sleep_after: z
+    .int("must be a number of seconds")
+    .min(1, "must be at least 1 second")
+    .max(366 * 86_400, "must be at most a year")
+    .nullish(),
 });
 
 export const appsApi = (platform: Platform) => {
@@ -38,10 +44,12 @@ export const appsApi = (platform: Platform) => {
     .get("/:app", (c) => c.json(present(findApp(database, c.req.param("app")))))
     .patch("/:app", body(appChange), async (c) => {
       let app = findApp(database, c.req.param("app"));
-      const { name, maintenance } = c.req.valid("json");
+      const { name, maintenance, sleep_after: sleepAfter } = c.req.valid("json");
       if (name !== undefined && name !== app.name) app = await platform.renameApp(app, name);
       if (maintenance !== undefined && maintenance !== app.maintenance)
         app = await platform.setMaintenance(app, maintenance);
+      if (sleepAfter !== undefined)
+        app = await platform.setSleep(app, sleepAfter === null ? null : sleepAfter * 1000);
       return c.json(present(app));
     })
     .delete("/:app", async (c) => {
@@ -73,6 +81,7 @@ function presentApp({ database, urls }: Platform, app: App) {
     region: { id: stableId("region", "local"), name: "local" },
     released_at: release?.createdAt.toISOString() ?? null,
     repo_size: null,
+    sleep_after: app.sleepAfterMs === null ? null : app.sleepAfterMs / 1000,
     slug_size: slug?.sizeBytes ?? null,
     space: null,
     stack,

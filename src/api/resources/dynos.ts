@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import { z } from "zod";
-import type { AttachedDyno } from "../../dyno/one-off.ts";
+import type { AttachedProgram } from "../../dyno/attached-dyno.ts";
 import { PlatformError } from "../../lib/platform-error.ts";
 import { logTime } from "../../logs/log-line.ts";
 import { type App, findApp } from "../../model/app.ts";
@@ -14,24 +14,39 @@ import { body } from "../body.ts";
 import { ExpiringKeys } from "../expiring-keys.ts";
 import { pageOf } from "../list-range.ts";
 
-const oneOff = z.object({
+const environment = z.record(
+  z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "is not a name of an environment variable"),
+  z.string("must be a string").refine((value) => !value.includes("\0"), "has a NUL byte"),
+);
+
+const program = z.object({
   command: z
     .string('must be a command, as in {"command": "bash"}')
     .trim()
     .min(1, "must not be empty")
     .refine((command) => !command.includes("\0"), "must not have a NUL byte"),
-  attach: z.boolean("must be true or false").nullish(),
-  env: z
-    .record(
-      z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "is not a name of an environment variable"),
-      z.string("must be a string").refine((value) => !value.includes("\0"), "has a NUL byte"),
-    )
-    .nullish(),
+  env: environment.nullish(),
   force_no_tty: z.boolean("must be true or false").nullish(),
 });
 
+const longestLifeSeconds = 24 * 60 * 60;
+const oneOff = program.extend({
+  attach: z.boolean("must be true or false").nullish(),
+  size: z.string("must be the name of a size").max(80).nullish(),
+  type: z
+    .string()
+    .regex(/^[A-Za-z][A-Za-z0-9_-]{0,39}$/, "must be a word of letters, digits, - and _")
+    .nullish(),
+  time_to_live: z
+    .int("must be a number of seconds")
+    .min(1, "must be at least 1")
+    .max(longestLifeSeconds, `must be at most ${longestLifeSeconds}`)
+    .nullish(),
+});
+
 interface WaitingDyno {
-  attached: AttachedDyno;
+  attached: AttachedProgram;
+  dyno: Dyno;
   app: App;
   accountId: string;
 }
@@ -44,11 +59,11 @@ export function waitingDynos(
   { logs }: Platform,
   limitMs: number = attachLimitMs,
 ): ExpiringKeys<WaitingDyno> {
-  return new ExpiringKeys<WaitingDyno>(limitMs, ({ attached, app }) => {
+  return new ExpiringKeys<WaitingDyno>(limitMs, ({ attached, app, dyno }) => {
     logs.write(app.id, {
       at: logTime(),
       source: "heroku",
-      dyno: dynoName(attached.dyno),
+      dyno: dynoName(dyno),
       message: "Error R13 (Attach error) -> Failed to attach to process",
     });
     attached.hangUp();
@@ -57,6 +72,8 @@ export function waitingDynos(
 
 export const dynosApi = (platform: Platform, waiting: ExpiringKeys<WaitingDyno>) => {
   const { database } = platform;
+  const attachUrlOf = (one: WaitingDyno) =>
+    `${platform.urls.api.replace(/^http/, "ws")}/attach/${waiting.add(one)}`;
   return new Hono<ApiEnvironment>()
     .get("/:app/dynos", (c) => {
       const app = findApp(database, c.req.param("app"));
@@ -66,18 +83,31 @@ export const dynosApi = (platform: Platform, waiting: ExpiringKeys<WaitingDyno>)
     })
     .post("/:app/dynos", body(oneOff), async (c) => {
       const app = findApp(database, c.req.param("app"));
-      const { command, attach, env, force_no_tty: noTty } = c.req.valid("json");
-      const order = { command, environment: env ?? {}, user: c.var.account };
-      if (!attach) {
+      const wanted = c.req.valid("json");
+      if (wanted.size && !platform.sizes.find(wanted.size)) throw noSuchSize(platform, wanted.size);
+      if (wanted.type && listFormation(database, app).some(({ type }) => type === wanted.type))
+        throw new PlatformError(
+          "invalid_params",
+          `type: ${wanted.type} is a process type of ${app.name}; a one-off dyno needs another word.`,
+        );
+      const order = {
+        command: wanted.command,
+        environment: wanted.env ?? {},
+        user: c.var.account,
+        size: wanted.size ?? undefined,
+        type: wanted.type ?? undefined,
+        timeToLiveMs: wanted.time_to_live ? wanted.time_to_live * 1000 : undefined,
+      };
+      if (!wanted.attach) {
         const dyno = await platform.runDetached(app, order);
         return c.json(presentDyno(app, dyno, findRelease(database, app, dyno.releaseId)), 201);
       }
-      const terminal = noTty ? null : terminalSize(order.environment);
+      const terminal = wanted.force_no_tty ? null : terminalSize(order.environment);
       const attached = await platform.runAttached(app, { ...order, terminal });
-      const key = waiting.add({ attached, app, accountId: c.var.account.id });
-      const release = findRelease(database, app, attached.dyno.releaseId);
-      const attachUrl = `${platform.urls.api.replace(/^http/, "ws")}/attach/${key}`;
-      return c.json(presentDyno(app, attached.dyno, release, attachUrl), 201);
+      const { dyno } = attached;
+      const attachUrl = attachUrlOf({ attached, dyno, app, accountId: c.var.account.id });
+      const release = findRelease(database, app, dyno.releaseId);
+      return c.json(presentDyno(app, dyno, release, attachUrl), 201);
     })
     .delete("/:app/dynos", async (c) => {
       await platform.restartDynos(findApp(database, c.req.param("app")));
@@ -88,18 +118,39 @@ export const dynosApi = (platform: Platform, waiting: ExpiringKeys<WaitingDyno>)
       const dyno = findDyno(platform, app, c.req.param("dyno"));
       return c.json(presentDyno(app, dyno, findRelease(database, app, dyno.releaseId)));
     })
+    .post("/:app/dynos/:dyno", body(program), (c) => {
+      const app = findApp(database, c.req.param("app"));
+      const dyno = findDyno(platform, app, c.req.param("dyno"));
+      const { command, env, force_no_tty: noTty } = c.req.valid("json");
+      const attached = platform.runInside(app, {
+        ...{ dyno, command, environment: env ?? {}, user: c.var.account },
+        terminal: noTty ? null : terminalSize(env ?? {}),
+      });
+      const attachUrl = attachUrlOf({ attached, dyno, app, accountId: c.var.account.id });
+      const release = findRelease(database, app, dyno.releaseId);
+      return c.json(presentDyno(app, dyno, release, attachUrl), 201);
+    })
     .delete("/:app/dynos/:dyno", async (c) => {
       const app = findApp(database, c.req.param("app"));
       const dyno = findDyno(platform, app, c.req.param("dyno"));
-      await platform.restartDynos(app, dynoName(dyno));
+      // A one-off is not started again: to restart it is to end it.
+      if (dyno.kind === "formation") await platform.restartDynos(app, dynoName(dyno));
+      else platform.stopDynos(app, dynoName(dyno));
+      return c.json({}, 202);
+    })
+    .post("/:app/dynos/:dyno/actions/stop", (c) => {
+      const app = findApp(database, c.req.param("app"));
+      platform.stopDynos(app, dynoName(findDyno(platform, app, c.req.param("dyno"))));
       return c.json({}, 202);
     })
     .delete("/:app/formations/:type", async (c) => {
       const app = findApp(database, c.req.param("app"));
-      const type = c.req.param("type");
-      if (!listFormation(database, app).some((row) => row.type === type))
-        throw new PlatformError("not_found", `Couldn't find that process type (${type}).`);
-      await platform.restartDynos(app, type);
+      await platform.restartDynos(app, findType(platform, app, c.req.param("type")));
+      return c.json({}, 202);
+    })
+    .post("/:app/formations/:type/actions/stop", (c) => {
+      const app = findApp(database, c.req.param("app"));
+      platform.stopDynos(app, findType(platform, app, c.req.param("type")));
       return c.json({}, 202);
     });
 };
@@ -135,6 +186,26 @@ function findDyno(platform: Platform, app: App, idOrName: string): Dyno {
   throw new PlatformError(
     "not_found",
     `Couldn't find that dyno: ${JSON.stringify(idOrName.slice(0, 80))}. See stator ps -a ${app.name}.`,
+  );
+}
+
+/** A type of the formation that has dynos. */
+function findType(platform: Platform, app: App, type: string): string {
+  if (platform.listDynos(app).some((dyno) => dyno.kind === "formation" && dyno.type === type))
+    return type;
+  throw new PlatformError(
+    "not_found",
+    listFormation(platform.database, app).some((row) => row.type === type)
+      ? `There are no ${type} dynos. Scale it up: stator ps:scale ${type}=1 -a ${app.name}.`
+      : `Couldn't find that process type (${type.slice(0, 80)}).`,
+  );
+}
+
+function noSuchSize({ sizes }: Platform, size: string): PlatformError {
+  const names = sizes.list.map(({ name }) => name).join(", ");
+  return new PlatformError(
+    "invalid_params",
+    `No such size as ${JSON.stringify(size.slice(0, 80))}. There are: ${names}.`,
   );
 }
 

@@ -1,4 +1,5 @@
 import { Hono } from "hono";
+import { z } from "zod";
 import { PlatformError } from "../../lib/platform-error.ts";
 import { type App, findApp } from "../../model/app.ts";
 import { type Formation, listFormation } from "../../model/formation.ts";
@@ -6,8 +7,22 @@ import { currentRelease } from "../../model/release.ts";
 import { findSlug } from "../../model/slug.ts";
 import type { Platform } from "../../platform.ts";
 import type { ApiEnvironment } from "../authenticate.ts";
+import { body } from "../body.ts";
 import { pageOf } from "../list-range.ts";
 import { stableId } from "../stable-id.ts";
+
+const quantity = z.union([z.int().min(0), z.string()]).nullish();
+const sizeName = z.string("must be the name of a size").nullish();
+const change = z.object({
+  quantity,
+  size: sizeName,
+  dyno_size: z
+    .union([z.string(), z.object({ name: z.string().nullish(), id: z.string().nullish() })])
+    .nullish(),
+});
+const batch = z.object({
+  updates: z.array(change.extend({ type: z.string("must be a process type") })),
+});
 
 export const formationApi = (platform: Platform) =>
   new Hono<ApiEnvironment>()
@@ -15,15 +30,46 @@ export const formationApi = (platform: Platform) =>
       const formation = presentedFormation(platform, c.req.param("app"));
       return c.json(pageOf(c, formation, { type: (row) => row.type, id: (row) => row.id }));
     })
+    .patch("/:app/formation", body(batch), (c) => {
+      const app = findApp(platform.database, c.req.param("app"));
+      const updates = c.req
+        .valid("json")
+        .updates.map((one) => ({ type: one.type, ...changeOf(platform, one) }));
+      platform.scale(app, { updates, user: c.var.account });
+      return c.json(presentedFormation(platform, app.id));
+    })
+    .patch("/:app/formation/:type", body(change), (c) => {
+      const app = findApp(platform.database, c.req.param("app"));
+      const type = findRow(platform, app.id, c.req.param("type")).type;
+      const updates = [{ type, ...changeOf(platform, c.req.valid("json")) }];
+      platform.scale(app, { updates, user: c.var.account });
+      return c.json(findRow(platform, app.id, type));
+    })
     .get("/:app/formation/:type", (c) => {
-      const type = c.req.param("type");
-      const found = presentedFormation(platform, c.req.param("app")).find(
-        (row) => row.type === type || row.id === type,
-      );
-      if (!found)
-        throw new PlatformError("not_found", `Couldn't find that process type (${type}).`);
-      return c.json(found);
+      return c.json(findRow(platform, c.req.param("app"), c.req.param("type")));
     });
+
+/** A size comes by its name, or as an object with its name or its id. */
+function changeOf(platform: Platform, given: z.output<typeof change>) {
+  const { size, dyno_size: dynoSize } = given;
+  const wanted = typeof dynoSize === "string" ? dynoSize : (dynoSize?.name ?? dynoSize?.id);
+  const byId = platform.sizes.list.find(({ name }) => stableId("dyno-size", name) === wanted);
+  return {
+    quantity: given.quantity ?? undefined,
+    size: size ?? byId?.name ?? wanted ?? undefined,
+  };
+}
+
+function findRow(platform: Platform, app: string, typeOrId: string) {
+  const found = presentedFormation(platform, app).find(
+    (row) => row.type === typeOrId || row.id === typeOrId,
+  );
+  if (found) return found;
+  throw new PlatformError(
+    "not_found",
+    `Couldn't find that process type (${typeOrId.slice(0, 80)}).`,
+  );
+}
 
 function presentedFormation({ database }: Platform, idOrName: string) {
   const app = findApp(database, idOrName);

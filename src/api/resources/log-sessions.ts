@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import { z } from "zod";
 import { PlatformError } from "../../lib/platform-error.ts";
+import { logTime } from "../../logs/log-line.ts";
 import { findApp } from "../../model/app.ts";
 import type { Platform } from "../../platform.ts";
 import type { ApiEnvironment } from "../authenticate.ts";
@@ -11,6 +12,26 @@ import { type LogSession, logStream } from "../log-stream.ts";
 const defaultLines = 100;
 const mostLines = 1500;
 const sessionLimitMs = 5 * 60_000;
+
+const sinceRule = "must be a time as 10m, 2h, 3d or 2026-05-01T12:00:00Z";
+const unitMs: Record<string, number> = {
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  w: 604_800_000,
+};
+const isoTime = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?)?$/;
+
+/** `10m`, `2h`, `3d` before now, or an ISO time (UTC, unless it says otherwise). Pure. */
+export function timeOf(text: string, now: number): Date | undefined {
+  const [, count, unit = ""] = /^(\d{1,6})([smhdw])$/.exec(text) ?? [];
+  if (count !== undefined) return new Date(now - Number(count) * (unitMs[unit] ?? 0));
+  const [iso, zone] = isoTime.exec(text) ?? [];
+  if (iso === undefined) return undefined;
+  const date = new Date(iso.includes("T") && zone === undefined ? `${iso}Z` : iso);
+  return Number.isNaN(date.getTime()) ? undefined : date;
+}
 
 const text = z.string("must be a string").max(200, "is too long").nullish();
 const newSession = z.object({
@@ -24,6 +45,19 @@ const newSession = z.object({
   dyno: text,
   dyno_name: text,
   type: text,
+  since: z
+    .string("must be a time")
+    .max(40, "is too long")
+    .refine((since) => timeOf(since, Date.now()) !== undefined, sinceRule)
+    .nullish(),
+  grep: z
+    .string("must be a text")
+    .min(1, "must not be empty")
+    .max(1000, "is too long")
+    .regex(/^[^\n]*$/, "must be one line")
+    .nullish(),
+  ignore_case: z.boolean("must be true or false").nullish(),
+  format: z.enum(["text", "json"], "must be text or json").nullish(),
 });
 
 /** Log sessions that can be opened. */
@@ -35,14 +69,20 @@ export const logSessionsApi = (platform: Platform, sessions: ExpiringKeys<LogSes
   new Hono<ApiEnvironment>().post("/:app/log-sessions", body(newSession), (c) => {
     const app = findApp(platform.database, c.req.param("app"));
     const wanted = c.req.valid("json");
+    const since = wanted.since ? timeOf(wanted.since, Date.now()) : undefined;
     const key = sessions.add({
       appId: app.id,
-      lines: Math.min(wanted.lines ?? defaultLines, mostLines),
+      // Who names a time wants all from there.
+      lines: Math.min(wanted.lines ?? (wanted.since ? mostLines : defaultLines), mostLines),
       tail: wanted.tail ?? false,
       filter: {
         source: wanted.source ?? undefined,
         dyno: wanted.dyno || wanted.dyno_name || wanted.type || undefined,
+        since: since && logTime(since),
+        grep: wanted.grep ?? undefined,
+        ignoreCase: wanted.ignore_case ?? undefined,
       },
+      format: wanted.format ?? "text",
     });
     const now = new Date().toISOString();
     return c.json(
@@ -68,7 +108,9 @@ export const logStreamsApi = ({ logs }: Platform, sessions: ExpiringKeys<LogSess
     // Bun ends a connection that is silent for 10 s; a log may be silent for days.
     c.env?.server?.timeout(c.req.raw, 0);
     const events = (c.req.header("Accept") ?? "").includes("text/event-stream");
-    return c.body(logStream(logs, session, { events, signal: c.req.raw.signal }), 200, {
+    const lastEventId = c.req.header("Last-Event-ID");
+    const reader = { events, lastEventId, signal: c.req.raw.signal };
+    return c.body(logStream(logs, session, reader), 200, {
       "Content-Type": events ? "text/event-stream" : "text/plain; charset=utf-8",
       "Cache-Control": "no-store",
     });

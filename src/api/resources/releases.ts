@@ -1,8 +1,9 @@
+import { timingSafeEqual } from "node:crypto";
 import { Hono } from "hono";
 import { z } from "zod";
 import { PlatformError } from "../../lib/platform-error.ts";
 import { findAccount } from "../../model/account.ts";
-import { type App, findApp } from "../../model/app.ts";
+import { type App, findApp, lookUpApp } from "../../model/app.ts";
 import { currentRelease, findRelease, listReleases, type Release } from "../../model/release.ts";
 import type { Platform } from "../../platform.ts";
 import type { ApiEnvironment } from "../authenticate.ts";
@@ -47,7 +48,31 @@ function isEligibleForRollback(release: Release): boolean {
   return release.status === "succeeded" && release.slugId !== null;
 }
 
-function presenter({ database }: Platform, app: App) {
+/** The other end of `output_stream_url`: the signature in the address is the permission. */
+export const releaseOutputsApi = (platform: Platform) =>
+  new Hono<ApiEnvironment>().get("/:app/:release/:signature", (c) => {
+    const { database, vault } = platform;
+    const app = lookUpApp(database, c.req.param("app"));
+    const signature = outputSignature(vault, c.req.param("release"));
+    if (!app || !isSame(c.req.param("signature"), signature))
+      throw new PlatformError("not_found", "No such output.");
+    const release = findRelease(database, app, c.req.param("release"));
+    c.env?.server?.timeout(c.req.raw, 0);
+    return c.body(platform.releaseOutput(app, release), 200, {
+      "Content-Type": "text/plain; charset=utf-8",
+      "Cache-Control": "no-store",
+    });
+  });
+
+function outputSignature(vault: Platform["vault"], releaseId: string): string {
+  return vault.sign(`release-output ${releaseId}`);
+}
+
+function isSame(one: string, other: string): boolean {
+  return one.length === other.length && timingSafeEqual(Buffer.from(one), Buffer.from(other));
+}
+
+function presenter({ database, vault, urls }: Platform, app: App) {
   const current = currentRelease(database, app)?.id;
   return (release: Release) => ({
     addon_plan_names: [] as string[],
@@ -58,7 +83,9 @@ function presenter({ database }: Platform, app: App) {
     description: release.description,
     eligible_for_rollback: isEligibleForRollback(release),
     id: release.id,
-    output_stream_url: null,
+    output_stream_url: release.hasOutput
+      ? `${urls.api}/release-outputs/${app.id}/${release.id}/${outputSignature(vault, release.id)}`
+      : null,
     slug: release.slugId === null ? null : { id: release.slugId },
     status: release.status,
     updated_at: release.updatedAt.toISOString(),

@@ -1,9 +1,10 @@
 import { reach } from "../../api/client.ts";
 import { appFlags, command, type Context, type Topic } from "../command.ts";
 import { answerOf } from "../connect.ts";
-import { serverSentData } from "../event-stream.ts";
+import { serverSentEvents } from "../event-stream.ts";
 import { CommandFailure, UsageFailure } from "../failures.ts";
 import type { Paint } from "../layout.ts";
+import type { World } from "../world.ts";
 
 const flags = {
   ...appFlags,
@@ -11,7 +12,7 @@ const flags = {
     type: "string",
     short: "n",
     value: "NUMBER",
-    summary: "how many lines (100, at most 1500)",
+    summary: "how many lines (100, with --since all; at most 1500)",
   },
   tail: { type: "boolean", short: "t", summary: "go on with what is said next" },
   dyno: { type: "string", short: "d", value: "DYNO", summary: "only this dyno, as in web.1" },
@@ -22,62 +23,153 @@ const flags = {
     value: "SOURCE",
     summary: "only app, or only heroku (the platform)",
   },
-  json: { type: "boolean", summary: "print each line as a JSON object" },
+  since: {
+    type: "string",
+    value: "TIME",
+    summary: "only what was said since then: 10m, 2h, 3d, 2026-05-01T12:00Z",
+  },
+  grep: {
+    type: "string",
+    short: "g",
+    value: "TEXT",
+    summary: "only messages with this text, letter by letter",
+  },
+  "ignore-case": { type: "boolean", short: "i", summary: "--grep takes a for A" },
+  "dyno-name": { type: "string", value: "DYNO", summary: "the same as --dyno" },
+  "process-type": { type: "string", value: "TYPE", summary: "the same as --ps" },
+  json: { type: "boolean", summary: "print each line as a JSON object, with its stream" },
 } as const;
+
+const retryDelayMs = 500;
+const reconnectLimitMs = 60_000;
 
 const logs = command({
   summary: "print the log of an app",
+  details: `Lines are kept for a week or up to 64 MB an app, whichever is less, unless the server is told otherwise.
+With --tail, a connection that breaks (the server is restarted, say) is made again, and no line is missed.`,
   examples: [
     "stator logs --tail",
     "stator logs -n 500 --dyno web.1",
     "stator logs --source heroku",
+    "stator logs --since 2h --grep timeout -i",
   ],
   flags,
   async run(context) {
-    const { flags, paint, print, world } = context;
-    const { logplex_url: address } = await openSession(context);
-    const { url, headers } = reach(address);
-    const response = await fetch(url, {
-      headers: { ...headers, Accept: "text/event-stream" },
-      // A log may be silent for longer than Bun would wait.
-      timeout: false,
-    } as RequestInit);
-    if (!response.ok || !response.body)
-      throw new CommandFailure(`The log cannot be read: the server answered ${response.status}.`);
-    const { colour } = world.settings.terminal;
-    try {
-      for await (const line of serverSentData(response.body))
-        print(flags.json ? lineAsJson(line) : colour ? coloured(line, paint) : line);
-    } catch {
-      throw new CommandFailure("Log stream ended. Please try again.");
+    const { api, world } = context;
+    const order = await orderOf(context);
+    const ask = () => api.apps[":app"]["log-sessions"].$post(order);
+    const seen: Seen = { lastId: undefined };
+    const { logplex_url: address } = await answerOf(ask());
+    const first = await openStream(address, seen);
+    if (!first) throw new CommandFailure("The log cannot be read: the server does not answer.");
+    const whole = await printEvents(context, first, seen);
+    if (!context.flags.tail) {
+      if (!whole) throw new CommandFailure("Log stream ended. Please try again.");
+      return;
     }
-    if (flags.tail) throw new CommandFailure("Log stream timed out. Please try again.");
+    for (;;) {
+      const stream = await waitFor(async () => {
+        const answer = await ask().catch(() => undefined);
+        if (!answer || answer.status >= 500) return undefined;
+        const session = await answerOf(Promise.resolve(answer));
+        return openStream(session.logplex_url, seen);
+      }, world);
+      await printEvents(context, stream, seen);
+    }
   },
 });
 
-async function openSession(context: Context<typeof flags>) {
+interface Seen {
+  /** The id of the last line that was printed. */
+  lastId: string | undefined;
+}
+
+type LogsContext = Context<typeof flags>;
+
+/** Prints until the stream ends; returns whether it was the server that ended it. */
+async function printEvents(
+  { flags, paint, print, world }: LogsContext,
+  stream: ReadableStream<Uint8Array>,
+  seen: Seen,
+): Promise<boolean> {
+  const { colour } = world.settings.terminal;
+  try {
+    for await (const { id, data } of serverSentEvents(stream)) {
+      for (const line of data) print(!flags.json && colour ? coloured(line, paint) : line);
+      seen.lastId = id;
+    }
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Tries until the server is back; what `connect` throws is a refusal, and ends it. */
+async function waitFor<T>(connect: () => Promise<T | undefined>, world: World): Promise<T> {
+  const deadline = Date.now() + reconnectLimitMs;
+  world.err(" ▸    The connection to the log is lost. Waiting for the server...\n");
+  while (Date.now() < deadline) {
+    await Bun.sleep(retryDelayMs);
+    const connected = await connect();
+    if (connected === undefined) continue;
+    world.err(" ▸    Connected again: the log goes on.\n");
+    return connected;
+  }
+  throw new CommandFailure("Log stream timed out. Please try again.");
+}
+
+/** A stream that begins behind the last line seen; nothing when no server answers. */
+async function openStream(
+  address: string,
+  { lastId }: Seen,
+): Promise<ReadableStream<Uint8Array> | undefined> {
+  const { url, headers } = reach(address);
+  const response = await fetch(url, {
+    headers: {
+      ...headers,
+      Accept: "text/event-stream",
+      ...(lastId !== undefined && { "Last-Event-ID": lastId }),
+    },
+    // A log may be silent for longer than Bun would wait.
+    timeout: false,
+  } as RequestInit).catch(() => undefined);
+  if (!response || response.status >= 500) return undefined;
+  if (!response.ok || !response.body)
+    throw new CommandFailure(`The log cannot be read: the server answered ${response.status}.`);
+  return response.body;
+}
+
+/** What is asked of the server, from flags that were checked. */
+async function orderOf(context: LogsContext) {
   const { flags } = context;
-  const lines = Number(flags.num ?? 100);
+  const { since, grep } = flags;
+  const source = sourceOf(flags.source);
+  const dyno = flags.dyno ?? flags["dyno-name"] ?? flags.ps ?? flags["process-type"];
+  const json = {
+    ...(flags.num !== undefined && { lines: numberOfLines(flags.num) }),
+    tail: flags.tail ?? false,
+    ...(source && { source }),
+    ...(dyno && { dyno }),
+    ...(since !== undefined && { since }),
+    ...(grep !== undefined && { grep, ignore_case: flags["ignore-case"] ?? false }),
+    ...(flags.json && { format: "json" as const }),
+  };
+  return { param: { app: await context.app() }, json };
+}
+
+function sourceOf(source: string | undefined): "app" | "heroku" | undefined {
+  if (source === undefined || source === "app" || source === "heroku") return source;
+  throw new UsageFailure(`--source is ${source}, but must be app or heroku.`);
+}
+
+function numberOfLines(num: string): number {
+  const lines = Number(num);
   if (!Number.isInteger(lines) || lines < 1 || lines > 1500)
-    throw new UsageFailure(`--num is ${flags.num}, but must be a number from 1 to 1500.`);
-  const { source } = flags;
-  if (source !== undefined && source !== "app" && source !== "heroku")
-    throw new UsageFailure(`--source is ${source}, but must be app or heroku.`);
-  const dyno = flags.dyno ?? flags.ps;
-  return answerOf(
-    context.api.apps[":app"]["log-sessions"].$post({
-      param: { app: await context.app() },
-      json: { lines, tail: flags.tail ?? false, ...(source && { source }), ...(dyno && { dyno }) },
-    }),
-  );
+    throw new UsageFailure(`--num is ${num}, but must be a number from 1 to 1500.`);
+  return lines;
 }
 
 const form = /^(\S+) (app|heroku)\[([^\]]*)\]: (.*)$/s;
-
-function lineAsJson(line: string): string {
-  const [, at, source, dyno, message] = form.exec(line) ?? [];
-  return JSON.stringify(at === undefined ? { message: line } : { at, source, dyno, message });
-}
 
 function coloured(line: string, paint: Paint): string {
   const [, at = "", source = "", dyno = "", message = ""] = form.exec(line) ?? [];

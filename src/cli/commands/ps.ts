@@ -1,90 +1,22 @@
-import type { DynoAnswer } from "../../api/client.ts";
-import { appFlags, command, jsonFlag, type Topic } from "../command.ts";
-import { answerOf } from "../connect.ts";
-import { CommandFailure } from "../failures.ts";
-import { timeAgo } from "../layout.ts";
-
-const ps = command({
-  summary: "list the dynos of an app",
-  usage: "[TYPE…]",
-  examples: ["stator ps", "stator ps web worker"],
-  flags: { ...appFlags, ...jsonFlag },
-  async run(context) {
-    const { api, args, flags, paint, print, printJson } = context;
-    const param = { app: await context.app() };
-    const { name } = await answerOf(api.apps[":app"].$get({ param }));
-    const all = await answerOf(api.apps[":app"].dynos.$get({ param }));
-    for (const type of args)
-      if (!all.some((dyno) => dyno.type === type))
-        throw new CommandFailure(`No ${type} dynos on ${paint.app(name)}`);
-    const dynos = args.length === 0 ? all : all.filter((dyno) => args.includes(dyno.type));
-    if (flags.json) return printJson(dynos);
-    if (dynos.length === 0) return print(`No dynos on ${paint.app(name)}`);
-    for (const group of groupsOf(dynos)) {
-      print(paint.header(group.title));
-      print();
-      for (const dyno of group.dynos) print(dynoLine(dyno, paint.key));
-      print();
-    }
-  },
-});
-
-/** One-off dynos together, the others by type and command (contract §1.13). */
-function groupsOf(dynos: DynoAnswer[]): { title: string; dynos: DynoAnswer[] }[] {
-  const groups = Map.groupBy(dynos, (dyno) =>
-    isOneOff(dyno) ? "run: one-off processes" : `${dyno.type} (${dyno.size}): ${dyno.command}`,
-  );
-  return [...groups]
-    .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .map(([title, members]) => ({
-      title: `${title} (${members.length})`,
-      dynos: members.toSorted((a, b) => numberOf(a) - numberOf(b)),
-    }));
-}
-
-function dynoLine(dyno: DynoAnswer, colour: (text: string) => string): string {
-  const state = `${dyno.state === "up" ? colour(dyno.state) : dyno.state} ${timeAgo(dyno.updated_at)}`;
-  return isOneOff(dyno)
-    ? `${dyno.name} (${dyno.size}): ${state}: ${dyno.command}`
-    : `${dyno.name}: ${state}`;
-}
-
-function isOneOff(dyno: DynoAnswer): boolean {
-  return dyno.type === "run";
-}
-
-function numberOf(dyno: DynoAnswer): number {
-  return Number(dyno.name.split(".").at(-1));
-}
-
-const restart = command({
-  summary: "restart all dynos of an app, those of a type, or one",
-  usage: "[DYNO|TYPE]",
-  aliases: ["restart", "dyno:restart"],
-  examples: ["stator ps:restart", "stator ps:restart web", "stator ps:restart web.1"],
-  flags: appFlags,
-  async run(context) {
-    const { api, args, paint, action } = context;
-    const app = await context.app();
-    const { name } = await answerOf(api.apps[":app"].$get({ param: { app } }));
-    const [what] = args;
-    const param = {
-      app,
-      dyno: encodeURIComponent(what ?? ""),
-      type: encodeURIComponent(what ?? ""),
-    };
-    const [title, request] =
-      what === undefined
-        ? ["all dynos", () => api.apps[":app"].dynos.$delete({ param })]
-        : what.includes(".")
-          ? [`dyno ${what}`, () => api.apps[":app"].dynos[":dyno"].$delete({ param })]
-          : [`all ${what} dynos`, () => api.apps[":app"].formations[":type"].$delete({ param })];
-    await action(`Restarting ${title} on ${paint.app(name)}`, () => answerOf(request()));
-  },
-});
+import type { Topic } from "../command.ts";
+import { exec } from "../ps/exec.ts";
+import { list } from "../ps/list.ts";
+import { restart, stop } from "../ps/restart.ts";
+import { scale, type } from "../ps/scale.ts";
+import { sleep } from "../ps/sleep.ts";
+import { wait } from "../ps/wait.ts";
 
 export default {
   name: "ps",
-  summary: "look at dynos and restart them",
-  commands: { ps, "ps:restart": restart },
+  summary: "look at dynos, scale, restart, stop and enter them",
+  commands: {
+    ps: list,
+    "ps:scale": scale,
+    "ps:type": type,
+    "ps:restart": restart,
+    "ps:stop": stop,
+    "ps:wait": wait,
+    "ps:exec": exec,
+    "ps:sleep": sleep,
+  },
 } satisfies Topic;

@@ -1,4 +1,4 @@
-import type { Client, ReleaseAnswer } from "../../api/client.ts";
+import { type Client, reach, type ReleaseAnswer } from "../../api/client.ts";
 import { appFlags, command, jsonFlag, type Topic } from "../command.ts";
 import { answerOf } from "../connect.ts";
 import { CommandFailure, UsageFailure } from "../failures.ts";
@@ -117,6 +117,32 @@ const rollback = command({
   },
 });
 
+const output = command({
+  summary: "print what the release command of a release has said",
+  usage: "[RELEASE]",
+  examples: ["stator releases:output v40"],
+  flags: appFlags,
+  async run(context) {
+    const { api, args, world } = context;
+    const app = await context.app();
+    const wanted = args[0] ?? `v${(await newestReleases(context, app)).all[0]?.version ?? 1}`;
+    const param = { app, release: encodeURIComponent(wanted) };
+    const release = await answerOf(api.apps[":app"].releases[":release"].$get({ param }));
+    if (release.output_stream_url === null)
+      throw new CommandFailure(
+        `Release v${release.version} has no release command, so there is no output.`,
+      );
+    const { url, headers } = reach(release.output_stream_url);
+    const response = await fetch(url, { headers, timeout: false } as RequestInit);
+    if (!response.ok || !response.body)
+      throw new CommandFailure(
+        `The output cannot be read: the server answered ${response.status}.`,
+      );
+    const decoder = new TextDecoder();
+    for await (const bytes of response.body) world.out(decoder.decode(bytes, { stream: true }));
+  },
+});
+
 async function newestReleases(
   { api }: { api: Client },
   app: string,
@@ -146,5 +172,5 @@ function countOf(text: string): number {
 export default {
   name: "releases",
   summary: "what ran, what runs, and the way back",
-  commands: { releases: list, "releases:info": info, rollback },
+  commands: { releases: list, "releases:info": info, "releases:output": output, rollback },
 } satisfies Topic;

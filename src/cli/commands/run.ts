@@ -1,13 +1,16 @@
-import type { DynoAnswer } from "../../api/client.ts";
-import { attach } from "../attach.ts";
-import { appFlags, command, type Context, jsonFlag, type Topic } from "../command.ts";
+import { startProgram } from "../attached-program.ts";
+import { appFlags, command, jsonFlag, type Topic } from "../command.ts";
 import { answerOf } from "../connect.ts";
-import { readCredentials } from "../credentials.ts";
 import { CommandFailure } from "../failures.ts";
+import { inside } from "../ps/exec.ts";
 import { remoteCommand } from "../remote-command.ts";
 
 const environmentFlag = {
   env: { type: "string", short: "e", value: "A=1;B=2", summary: "more environment, split at ;" },
+} as const;
+
+const sizeFlag = {
+  size: { type: "string", short: "s", value: "SIZE", summary: "its size, as standard-2x" },
 } as const;
 
 const run = command({
@@ -24,24 +27,16 @@ const run = command({
   flags: {
     ...appFlags,
     ...environmentFlag,
+    ...sizeFlag,
     "no-tty": { type: "boolean", summary: "give it pipes instead of a terminal" },
     "exit-code": { type: "boolean", short: "x", summary: "pass on its exit status (always done)" },
   },
-  async run(context) {
-    const { flags, paint, action, world } = context;
-    const app = await context.app();
-    const terminal = !flags["no-tty"] && process.stdin.isTTY && process.stdout.isTTY;
-    const line = remoteCommand(context.args);
-    const dyno = await action(
-      `Running ${line} on ${paint.app(decodeURIComponent(app))}`,
-      () => startDyno(context, { app, line, attach: true, terminal }),
-      ({ name }) => name,
-    );
-    if (dyno.attach_url === null)
-      throw new CommandFailure("The server gave no address to attach to.");
-    const { token } = readCredentials(world.settings);
-    return attach({ address: dyno.attach_url, token, dyno: dyno.name, terminal });
-  },
+  run: (context) =>
+    startProgram(context, {
+      line: remoteCommand(context.args),
+      size: context.flags.size,
+      environment: environmentOf(context.flags.env ?? ""),
+    }),
 });
 
 const detached = command({
@@ -49,42 +44,29 @@ const detached = command({
   usage: "COMMAND [ARGUMENTS…]",
   runsProgram: true,
   examples: ["stator run:detached -- npm run import"],
-  flags: { ...appFlags, ...environmentFlag, ...jsonFlag },
+  flags: { ...appFlags, ...environmentFlag, ...sizeFlag, ...jsonFlag },
   async run(context) {
     const { flags, paint, action, print, printJson } = context;
     const app = await context.app();
     const line = remoteCommand(context.args);
     const dyno = await action(
       `Running ${line} on ${paint.app(decodeURIComponent(app))}`,
-      () => startDyno(context, { app, line, attach: false, terminal: false }),
+      () =>
+        answerOf(
+          context.api.apps[":app"].dynos.$post({
+            param: { app },
+            json: {
+              ...{ command: line, attach: false, size: flags.size },
+              env: environmentOf(flags.env ?? ""),
+            },
+          }),
+        ),
       ({ name }) => name,
     );
     if (flags.json) printJson(dyno);
     else print(`Run stator logs --app ${dyno.app.name} --dyno ${dyno.name} to view the output.`);
   },
 });
-
-function startDyno(
-  { api, flags, world }: Pick<Context<typeof environmentFlag>, "api" | "flags" | "world">,
-  order: { app: string; line: string; attach: boolean; terminal: boolean },
-): Promise<DynoAnswer> {
-  const terminal = {
-    TERM: world.settings.terminal.term,
-    COLUMNS: String(process.stdout.columns ?? 80),
-    LINES: String(process.stdout.rows ?? 24),
-  };
-  return answerOf(
-    api.apps[":app"].dynos.$post({
-      param: { app: order.app },
-      json: {
-        command: order.line,
-        attach: order.attach,
-        env: { ...(order.terminal ? terminal : {}), ...environmentOf(flags.env ?? "") },
-        force_no_tty: !order.terminal,
-      },
-    }),
-  );
-}
 
 function environmentOf(text: string): Record<string, string> {
   const pairs = text.split(";").filter((pair) => pair !== "");
@@ -100,5 +82,5 @@ function environmentOf(text: string): Record<string, string> {
 export default {
   name: "run",
   summary: "one-off dynos: a shell, a task, a look around",
-  commands: { run, "run:detached": detached },
+  commands: { run, "run:detached": detached, "run:inside": inside },
 } satisfies Topic;

@@ -1,30 +1,14 @@
-import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { beforeEach, expect, test } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { exec, spawn } from "../../src/lib/exec.ts";
-import {
-  asPush,
-  findProcesses,
-  packageJson,
-  probeFiles,
-  startStator,
-  type StatorApp,
-  type StatorServer,
-  until,
-} from "../helpers/stator-server.ts";
+import { serveApp } from "../helpers/serve-app.ts";
+import { asPush, findProcesses, packageJson, probeFiles, until } from "../helpers/stator-server.ts";
 
-setDefaultTimeout(60_000);
-let stator: StatorServer;
-let app: StatorApp;
 /** In the command line of the build's process, so that nobody else's is taken for it. */
 let sleep: string;
 
-beforeAll(async () => {
-  stator = await startStator();
-  app = await stator.createApp(probeFiles("steady"));
-  expect((await app.push()).exitCode).toBe(0);
-});
-afterAll(() => stator.stop());
+const { stator, app } = await serveApp(probeFiles("steady"));
 beforeEach(() => {
   sleep = `1000.${crypto.getRandomValues(new Uint32Array(1))[0]}`;
 });
@@ -91,6 +75,16 @@ for (const signal of ["SIGINT", "SIGKILL"] as const)
     expect(await app.api<unknown[]>("GET", "/releases")).toHaveLength(releases.length + 1);
   });
 
+type Pushing = Parameters<typeof pushing>;
+/** The second push comes while the first one builds, and has to wait. */
+async function pushBoth(one: Pushing, other: Pushing) {
+  const first = pushing(...one);
+  await first.said("the build begins");
+  const second = pushing(...other);
+  await second.said("is deploying");
+  return [await first.ended(), await second.ended()] as const;
+}
+
 test("two pushes at once: the second is told who deploys and since when, waits, and comes through", async () => {
   const copy = join(stator.work, "second-checkout");
   await exec(["git", "clone", "--quiet", app.folder, copy], { env: stator.gitEnvironment });
@@ -101,11 +95,7 @@ test("two pushes at once: the second is told who deploys and since when, waits, 
   const url = `${stator.credentials.git}/${app.name}.git`;
   app.write(slowBuild("sleep 1.5"));
   await app.commit("Slow");
-  const first = pushing(app.folder, "stator", "main");
-  await first.said("the build begins");
-  const second = pushing(copy, url, "HEAD:master");
-  await second.said("is deploying");
-  const [one, two] = [await first.ended(), await second.ended()];
+  const [one, two] = await pushBoth([app.folder, "stator", "main"], [copy, url, "HEAD:master"]);
   expect(one.exitCode).toBe(0);
   expect(two.text).toMatch(
     new RegExp(
@@ -129,11 +119,7 @@ test("two pushes of different histories to main: what is refused at the end was 
   });
   app.write(slowBuild("sleep 1.5 && date"));
   const firstCommit = await app.commit("One history");
-  const first = pushing(app.folder, "stator", "main");
-  await first.said("the build begins");
-  const second = pushing(copy, url, "HEAD:main");
-  await second.said("is deploying");
-  const [one, two] = [await first.ended(), await second.ended()];
+  const [one, two] = await pushBoth([app.folder, "stator", "main"], [copy, url, "HEAD:main"]);
   expect(one.exitCode).toBe(0);
   expect(two.exitCode).not.toBe(0);
   expect(two.text).not.toContain("Released");

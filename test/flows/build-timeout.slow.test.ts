@@ -1,31 +1,16 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import {
-  findProcesses,
-  packageJson,
-  probeFiles,
-  startStator,
-  type StatorApp,
-  type StatorServer,
-} from "../helpers/stator-server.ts";
+import { expect, test } from "bun:test";
+import { serveApp } from "../helpers/serve-app.ts";
+import { findProcesses, packageJson, probeFiles } from "../helpers/stator-server.ts";
 
-setDefaultTimeout(60_000);
-let stator: StatorServer;
-let app: StatorApp;
-
-beforeAll(async () => {
-  stator = await startStator({ variables: { STATOR_BUILD_TIMEOUT: "5" } });
-  app = await stator.createApp(probeFiles("good"));
-  expect((await app.push()).exitCode).toBe(0);
+const { app } = await serveApp(probeFiles("good"), {
+  variables: { STATOR_BUILD_TIMEOUT: "5" },
 });
-afterAll(() => stator.stop());
 
 test("clause 70: a build that never ends is ended, told, and the release before goes on serving", async () => {
   const sleep = `1000.${crypto.getRandomValues(new Uint32Array(1))[0]}`;
   app.write({ "package.json": packageJson({ build: `sleep ${sleep} & wait` }) });
   await app.commit("Never ends");
-  const started = performance.now();
   const pushed = await app.push();
-  expect(performance.now() - started).toBeLessThan(12_000);
   expect(pushed.exitCode).not.toBe(0);
   expect(pushed.text).toContain("-----> Timed out running buildpack Node.js\n");
   expect(pushed.text).toContain(" !     Push failed\n");

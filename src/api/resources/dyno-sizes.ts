@@ -1,0 +1,48 @@
+import { Hono } from "hono";
+import { PlatformError } from "../../lib/platform-error.ts";
+import type { DynoSize } from "../../model/dyno-size.ts";
+import type { Platform } from "../../platform.ts";
+import type { ApiEnvironment } from "../authenticate.ts";
+import { pageOf } from "../list-range.ts";
+import { stableId } from "../stable-id.ts";
+
+export const dynoSizesApi = ({ sizes }: Platform) =>
+  new Hono<ApiEnvironment>()
+    .get("/", (c) =>
+      c.json(
+        pageOf(c, sizes.list.map(presentSize), { name: (one) => one.name, id: (one) => one.id }),
+      ),
+    )
+    .get("/:size", (c) => {
+      const wanted = c.req.param("size");
+      const found = sizes.find(wanted) ?? sizes.list.find(({ name }) => idOf(name) === wanted);
+      if (!found)
+        throw new PlatformError(
+          "not_found",
+          `Couldn't find that dyno size: ${JSON.stringify(wanted.slice(0, 80))}.`,
+        );
+      return c.json(presentSize(found));
+    });
+
+function idOf(name: string): string {
+  return stableId("dyno-size", name);
+}
+
+const gibibyte = 1024 ** 3;
+
+/** Nobody pays here, so there is no cost. */
+function presentSize({ name, memoryBytes, cpuWeight, dedicated }: DynoSize) {
+  return {
+    architecture: process.arch === "arm64" ? "arm64" : "amd64",
+    compute: Math.max(1, Math.round(cpuWeight / 100)),
+    cost: null,
+    dedicated,
+    dyno_units: Math.max(1, Math.round(cpuWeight / 100)),
+    generation: { id: stableId("generation", "cedar"), name: "cedar" },
+    id: idOf(name),
+    memory: memoryBytes / gibibyte,
+    name,
+    precise_dyno_units: cpuWeight / 100,
+    private_space_only: false,
+  };
+}

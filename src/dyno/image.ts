@@ -1,0 +1,76 @@
+import type { App } from "../model/app.ts";
+import type { Dyno } from "../model/dyno.ts";
+import { dynoName } from "../model/dyno.ts";
+import type { Release } from "../model/release.ts";
+import type { Slug } from "../model/slug.ts";
+import type { Vault } from "../model/vault.ts";
+import type { SlugStore } from "../slug/slug-store.ts";
+
+export interface ImageContext {
+  vault: Vault;
+  slugs: SlugStore;
+  /** `my-app.localhost`. */
+  hostOf: (app: App) => string;
+}
+
+/** A release as dynos are started from it. */
+export interface DynoImage {
+  slugFolder: string;
+  /** Config vars; for a one-off, with what it was given over them. */
+  environment: Record<string, string>;
+  /** What dynos are told of their release, when it was made with the lab on. */
+  metadata: ReleaseMetadata | null;
+}
+
+export interface ReleaseMetadata {
+  app: { id: string; name: string; host: string };
+  release: { version: number; createdAt: Date; commit: string; description: string };
+}
+
+/** Opens a release's slug and config vars (contract §1.3). */
+export async function openImage(
+  { vault, slugs, hostOf }: ImageContext,
+  app: App,
+  options: { release: Release; slug: Slug; added?: Record<string, string> },
+): Promise<DynoImage> {
+  const { release, slug, added } = options;
+  const { version, createdAt, description } = release;
+  return {
+    slugFolder: await slugs.open(slug.sha256, app.idRange),
+    environment: { ...vault.open(release.sealedConfig), ...added },
+    metadata: release.withMetadata
+      ? {
+          app: { id: app.id, name: app.name, host: hostOf(app) },
+          release: { version, createdAt, commit: slug.commit, description },
+        }
+      : null,
+  };
+}
+
+/** The variables of the lab `runtime-dyno-metadata` (contract §1.3). Pure. */
+export function metadataVariables(
+  metadata: ReleaseMetadata,
+  dyno: Pick<Dyno, "id">,
+): Record<string, string> {
+  const { app, release } = metadata;
+  return {
+    HEROKU_APP_ID: app.id,
+    HEROKU_APP_NAME: app.name,
+    HEROKU_APP_DEFAULT_DOMAIN_NAME: app.host,
+    HEROKU_DYNO_ID: dyno.id,
+    HEROKU_RELEASE_CREATED_AT: release.createdAt.toISOString(),
+    HEROKU_RELEASE_VERSION: `v${release.version}`,
+    HEROKU_SLUG_COMMIT: release.commit,
+    HEROKU_SLUG_DESCRIPTION: release.description,
+  };
+}
+
+/** What `/etc/heroku/dyno` says then. Pure. */
+export function metadataFile({ app, release }: ReleaseMetadata, dyno: Dyno): string {
+  const { version: id, commit, description } = release;
+  return JSON.stringify({
+    dyno: { id: dyno.id, name: dynoName(dyno) },
+    app: { id: app.id, name: app.name },
+    release: { id, commit, description },
+  });
+}

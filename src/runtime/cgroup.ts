@@ -1,0 +1,117 @@
+import { existsSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { ContainerStats } from "./runtime.ts";
+
+const mountPoint = "/sys/fs/cgroup";
+
+/** Version 2 alone; a hybrid machine keeps its limits and figures in version 1. */
+export const unifiedCgroups = existsSync(join(mountPoint, "cgroup.controllers"));
+
+/** Whether a limit on swap can be set: some kernels do not account for it. */
+export function accountsSwap(): boolean {
+  if (!unifiedCgroups) return existsSync(join(mountPoint, "memory/memory.memsw.limit_in_bytes"));
+  return readdirSync(mountPoint).some((group) =>
+    existsSync(join(mountPoint, group, "memory.swap.max")),
+  );
+}
+
+/** Where a group is in each hierarchy that this machine has. */
+function cgroupFolders(group: string): string[] {
+  const hierarchies = unifiedCgroups ? [""] : readdirSync(mountPoint);
+  return hierarchies
+    .map((hierarchy) => join(mountPoint, hierarchy, group))
+    .filter((folder) => existsSync(folder));
+}
+
+/**
+ * Puts a process into a group of its own share of the processor, out of the reach of what ends or
+ * limits the service that it was started by. On version 1 only where that matters: each move there
+ * makes the whole kernel wait.
+ */
+export async function moveToGroup(group: string, pid: number): Promise<void> {
+  const hierarchies = unifiedCgroups ? [""] : ["systemd", "unified", "cpu", "memory"];
+  for (const hierarchy of hierarchies) {
+    if (!existsSync(join(mountPoint, hierarchy, "cgroup.procs"))) continue;
+    const folder = join(mountPoint, hierarchy, group);
+    await mkdir(folder, { recursive: true });
+    await writeFile(join(folder, "cgroup.procs"), String(pid));
+  }
+}
+
+/** Removes a group and those below it; one in which processes of another owner are is left. */
+export function removeCgroup(group: string): void {
+  for (const folder of cgroupFolders(group)) removeFolder(folder);
+}
+
+function removeFolder(folder: string): void {
+  try {
+    for (const entry of readdirSync(folder, { withFileTypes: true }))
+      if (entry.isDirectory()) removeFolder(join(folder, entry.name));
+    rmdirSync(folder);
+  } catch {
+    // Gone meanwhile, or in use: then it is not ours to remove.
+  }
+}
+
+/** The processes of a group; none when there is no such group. */
+export function pidsOf(group: string): number[] {
+  try {
+    const folder = unifiedCgroups ? group : join("pids", group);
+    const rows = readFileSync(join(mountPoint, folder, "cgroup.procs"), "utf8").split("\n");
+    return rows.filter((row) => row !== "").map(Number);
+  } catch {
+    return [];
+  }
+}
+
+/** The kernel's figures of a group; nothing when there is no such group. */
+export function readStats(group: string): ContainerStats | undefined {
+  try {
+    return unifiedCgroups ? readUnified(group) : readVersion1(group);
+  } catch {
+    return undefined;
+  }
+}
+
+function readUnified(group: string): ContainerStats {
+  const read = (file: string) => readFileSync(join(mountPoint, group, file), "utf8");
+  const swap = existsSync(join(mountPoint, group, "memory.swap.current"))
+    ? Number(read("memory.swap.current"))
+    : 0;
+  return {
+    memoryBytes: workingSet(
+      Number(read("memory.current")),
+      row(read("memory.stat"), "inactive_file"),
+      swap,
+    ),
+    outOfMemoryKills: row(read("memory.events"), "oom_kill"),
+    cpuMicroseconds: row(read("cpu.stat"), "usage_usec"),
+    processes: Number(read("pids.current")),
+  };
+}
+
+function readVersion1(group: string): ContainerStats {
+  const read = (controller: string, file: string) =>
+    readFileSync(join(mountPoint, controller, group, file), "utf8");
+  const memory = read("memory", "memory.stat");
+  return {
+    memoryBytes: workingSet(
+      Number(read("memory", "memory.usage_in_bytes")),
+      row(memory, "total_inactive_file"),
+      row(memory, "total_swap"),
+    ),
+    outOfMemoryKills: row(read("memory", "memory.oom_control"), "oom_kill"),
+    cpuMicroseconds: Math.round(Number(read("cpuacct", "cpuacct.usage")) / 1000),
+    processes: Number(read("pids", "pids.current")),
+  };
+}
+
+function workingSet(used: number, droppable: number, swapped: number): number {
+  return Math.max(0, used - droppable) + swapped;
+}
+
+/** The number of a row `name number`; 0 when there is none. */
+function row(text: string, name: string): number {
+  return Number(new RegExp(`^${name} (\\d+)$`, "m").exec(text)?.[1] ?? 0);
+}

@@ -1,0 +1,153 @@
+import { mkdirSync, readdirSync, realpathSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { exec, execOk } from "../lib/exec.ts";
+import { giveTo } from "../lib/give-to.ts";
+import { mountPoints } from "./box-mount.ts";
+
+/** Where a dyno writes: the upper and work folder of its /app, and its /tmp. */
+export interface DiskFolders {
+  upper: string;
+  work: string;
+  tmp: string;
+}
+
+export interface DynoDisks {
+  /** Makes the folders of one dyno; `rootId` and `userId` are host ids of its root and its user. */
+  make(id: string, owners: { rootId: number; userId: number }): Promise<DiskFolders>;
+  /** Removes all that `make` has made, and whatever else lies in the dyno's folder. */
+  remove(id: string): Promise<void>;
+  /** Removes the disks of dynos that are no more, also half-made ones of an earlier server. */
+  sweep(keep: Set<string>): Promise<void>;
+  /** Why there is no quota on this machine; `null`: there is one. */
+  reason: string | null;
+}
+
+/** One inode for so many bytes: a quota on files as well, at the cost of 1/32 of the disk. */
+const bytesPerInode = 8192;
+const features = [
+  "-O",
+  "^has_journal,^resize_inode",
+  "-E",
+  "nodiscard,lazy_itable_init=1",
+] as const;
+/**
+ * What is here dies with its dyno, so nothing waits for the disk (`barrier=0`) and no table is
+ * written ahead; what the dyno deletes is given back to the host (`discard`).
+ */
+const mountOptions = "loop,nosuid,nodev,noatime,discard,barrier=0,noinit_itable";
+
+/**
+ * A disk of its own for each dyno: a sparse file with a file system without a journal, mounted in the
+ * dyno's folder. Over the size a dyno gets ENOSPC, and nobody else does. Where the machine has no loop
+ * devices (some containers sold as VPS) there are plain folders, and `reason` says so.
+ */
+export async function createDynoDisks(options: {
+  dir: string;
+  sizeBytes: number;
+}): Promise<DynoDisks> {
+  const { sizeBytes } = options;
+  mkdirSync(options.dir, { recursive: true, mode: 0o711 });
+  const dir = realpathSync(options.dir);
+  const folderOf = (id: string) => join(dir, id);
+
+  async function mountDisk(id: string): Promise<string> {
+    const [image, disk] = [join(folderOf(id), "image"), join(folderOf(id), "disk")];
+    mkdirSync(disk);
+    writeFileSync(image, "", { mode: 0o600, flag: "wx" });
+    truncateSync(image, sizeBytes);
+    const inodes = String(Math.ceil(sizeBytes / bytesPerInode));
+    await execOk([
+      "mke2fs",
+      "-q",
+      "-F",
+      "-t",
+      "ext4",
+      "-b",
+      "4096",
+      "-m",
+      "0",
+      "-N",
+      inodes,
+      ...features,
+      image,
+    ]);
+    await execOk(["mount", "-t", "ext4", "-o", mountOptions, image, disk]);
+    return disk;
+  }
+
+  async function remove(id: string): Promise<void> {
+    const within = `${folderOf(id)}/`;
+    for (const path of mountPoints()
+      .filter((path) => path.startsWith(within))
+      .reverse())
+      await exec(["umount", "--lazy", path]);
+    await exec(["rm", "-rf", "--one-file-system", "--", folderOf(id)]);
+  }
+
+  async function tryOut(): Promise<string | null> {
+    const id = `try-${crypto.randomUUID()}`;
+    try {
+      mkdirSync(folderOf(id));
+      await mountDisk(id);
+      return null;
+    } catch (error) {
+      return (error as Error).message;
+    } finally {
+      await remove(id);
+    }
+  }
+
+  const reason = await tryOut();
+  return {
+    reason,
+    async make(id, owners) {
+      makeFolder(folderOf(id), { owner: owners.rootId, mode: 0o700 });
+      try {
+        return makeFolders(reason === null ? await mountDisk(id) : folderOf(id), owners);
+      } catch (error) {
+        await remove(id);
+        throw error;
+      }
+    },
+    remove,
+    async sweep(keep) {
+      for (const id of readdirSync(dir)) if (!keep.has(id)) await remove(id);
+    },
+  };
+}
+
+/** The same without a quota, for the runtime without walls. */
+export function createPlainFolders(dir: string): DynoDisks {
+  mkdirSync(dir, { recursive: true, mode: 0o711 });
+  const remove = async (id: string) => {
+    await exec(["rm", "-rf", "--", join(dir, id)]);
+  };
+  return {
+    reason: "plain processes write where they like",
+    make(id, owners) {
+      makeFolder(join(dir, id), { owner: owners.rootId, mode: 0o700 });
+      return Promise.resolve(makeFolders(join(dir, id), owners));
+    },
+    remove,
+    async sweep(keep) {
+      for (const id of readdirSync(dir)) if (!keep.has(id)) await remove(id);
+    },
+  };
+}
+
+function makeFolders(
+  within: string,
+  { rootId, userId }: { rootId: number; userId: number },
+): DiskFolders {
+  return {
+    upper: makeFolder(join(within, "upper"), { owner: userId, mode: 0o755 }),
+    work: makeFolder(join(within, "work"), { owner: rootId, mode: 0o755 }),
+    tmp: makeFolder(join(within, "tmp"), { owner: userId, mode: 0o777 }),
+  };
+}
+
+function makeFolder(path: string, { owner, mode }: { owner: number; mode: number }): string {
+  mkdirSync(path, { mode });
+  giveTo(path, owner);
+  return path;
+}

@@ -1,0 +1,44 @@
+import { badNeighbours } from "../helpers/bad-neighbours.ts";
+import type { BenchPlatform } from "./dynos.ts";
+
+const measureMs = 5000;
+
+/**
+ * How long an app lets its clients wait while a dyno of another app does its worst: the 99th
+ * percentile beside it, against the one of the quiet moment just before.
+ */
+export async function benchNeighbours(
+  { api, get, row }: Pick<BenchPlatform, "api" | "get" | "row">,
+  apps: { quiet: string; bad: string },
+): Promise<void> {
+  const dynos = `/apps/${apps.bad}/dynos`;
+  for (const [name, command] of Object.entries(badNeighbours)) {
+    const alone = await waitedMs(() => get(apps.quiet));
+    const { name: dyno } = (await api("POST", dynos, { command })) as { name: string };
+    await Bun.sleep(2000);
+    const beside = await waitedMs(() => get(apps.quiet));
+    await api("POST", `${dynos}/${dyno}/actions/stop`);
+    while (((await api("GET", dynos)) as { name: string }[]).some((one) => one.name === dyno))
+      await Bun.sleep(100);
+    await Bun.sleep(1000);
+    row(
+      `p99 of an app beside ${name}`,
+      `${beside.toFixed(1)} ms, alone ${alone.toFixed(1)} ms: ${(beside / alone).toFixed(2)}×`,
+      "within 2×",
+    );
+  }
+}
+
+/** The 99th percentile of one client's requests, 100 a second. */
+async function waitedMs(get: () => Promise<{ status: number }>): Promise<number> {
+  const waits: number[] = [];
+  for (const untilMs = performance.now() + measureMs; performance.now() < untilMs;) {
+    const begun = performance.now();
+    const { status } = await get();
+    if (status !== 200) throw new Error(`the neighbour answers ${status}`);
+    waits.push(performance.now() - begun);
+    await Bun.sleep(10);
+  }
+  waits.sort((one, other) => one - other);
+  return waits[Math.floor(waits.length * 0.99)] ?? 0;
+}

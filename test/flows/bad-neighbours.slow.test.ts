@@ -1,0 +1,27 @@
+import { expect, test } from "bun:test";
+import { badNeighbours } from "../helpers/bad-neighbours.ts";
+import { constantRequests } from "../helpers/constant-requests.ts";
+import { type DynoAnswer, nodePids, serveApp } from "../helpers/serve-app.ts";
+import { probeFiles, until } from "../helpers/stator-server.ts";
+
+const tag = `quiet-${crypto.randomUUID()}`;
+const { stator, app: quiet } = await serveApp(probeFiles(tag));
+const bad = await stator.createApp(probeFiles("bad"));
+expect((await bad.push()).exitCode).toBe(0);
+
+for (const [name, command] of Object.entries(badNeighbours))
+  test(`${name} in a dyno fails no request of another app, and the platform can end it`, async () => {
+    const before = { quiet: nodePids(tag), platform: [stator.pid, stator.routerPid] };
+    const traffic = constantRequests(stator, quiet);
+    const { name: dyno } = await bad.api<DynoAnswer>("POST", "/dynos", { command });
+    await Bun.sleep(5000);
+    const dynos = await bad.api<DynoAnswer[]>("GET", "/dynos");
+    expect(dynos.map((one) => one.name)).toContain(dyno);
+    await bad.api("POST", `/dynos/${dyno}/actions/stop`);
+    const names = async () => (await bad.api<DynoAnswer[]>("GET", "/dynos")).map((one) => one.name);
+    await until(`${dyno} is gone`, async () => !(await names()).includes(dyno), 60_000);
+    const { failures, count } = await traffic.stop();
+    expect(failures).toEqual([]);
+    expect(count).toBeGreaterThan(100);
+    expect({ quiet: nodePids(tag), platform: [stator.pid, stator.routerPid] }).toEqual(before);
+  });
