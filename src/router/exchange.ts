@@ -46,6 +46,8 @@ export interface Client {
   isAsking?: boolean;
   /** Told once, when the router stops. */
   onStopping?: () => void;
+  /** Ends the connection with the last word of its protocol; it is closed without, otherwise. */
+  leave?: () => void;
   /** Whether the connection's certificate is not the one of this host. */
   isMisdirected?: ((host: string) => boolean) | undefined;
 }
@@ -188,6 +190,11 @@ export function sendLastPage(wire: Wire, status: number, page: OwnPage): void {
     ...{ added: [], mayKeep: false },
   });
   writer.sendBody([Buffer.from(text)], { last: true, trailers: [] });
+}
+
+/** A bug must cost one request or connection, never the router. */
+export function reportBug(error: unknown): void {
+  process.stderr.write(`router: ${error instanceof Error ? error.stack : String(error)}\n`);
 }
 
 /** Writes the log line of a request that has ended. */

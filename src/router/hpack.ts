@@ -38,77 +38,99 @@ const codeLengths =
 const endOfString = 256;
 const longestCodeBits = 30;
 
-interface HuffmanRow {
-  /** The first code of this length, and the symbols from it on. */
-  firstCode: number;
-  symbols: number[];
-}
+/**
+ * The tree of the codes, walked half a byte at a time: for each inner node and each half byte the
+ * node that follows, and the symbol that was completed on the way. No code is shorter than five
+ * bits, so there is one at most.
+ */
+const huffman = growHuffman();
 
-/** For each length, which codes there are: a code of so many bits is a symbol when it is in range. */
-const huffmanRows: HuffmanRow[] = readHuffmanRows();
-
-function readHuffmanRows(): HuffmanRow[] {
-  const rows: HuffmanRow[] = [];
+function growHuffman() {
+  // Inner nodes are numbered from 0, the root; a leaf is a symbol's complement.
+  const children: [number, number][] = [[NaN, NaN]];
   let code = 0;
-  for (let bits = 0; bits <= longestCodeBits; bits++) {
-    const symbols = codeLengths
-      .split("")
-      .flatMap((digit, symbol) => (Number.parseInt(digit, 36) === bits ? [symbol] : []));
-    rows.push({ firstCode: code, symbols });
-    code = (code + symbols.length) * 2;
+  for (let bits = 1; bits <= longestCodeBits; bits++, code *= 2)
+    for (let symbol = 0; symbol < codeLengths.length; symbol++)
+      if (Number.parseInt(codeLengths[symbol]!, 36) === bits) plant(symbol, code++, bits);
+
+  function plant(symbol: number, path: number, bits: number): void {
+    let node = 0;
+    for (let bit = bits - 1; bit > 0; bit--) {
+      const side = (path >> bit) & 1;
+      if (Number.isNaN(children[node]![side])) {
+        children[node]![side] = children.length;
+        children.push([NaN, NaN]);
+      }
+      node = children[node]![side]!;
+    }
+    children[node]![path & 1] = ~symbol;
   }
-  return rows;
+
+  const next = new Uint8Array(children.length * 16);
+  const symbols = new Int16Array(children.length * 16).fill(-1);
+  for (let start = 0; start < children.length; start++)
+    for (let half = 0; half < 16; half++) {
+      let node = start;
+      for (let bit = 3; bit >= 0; bit--) {
+        node = children[node]![(half >> bit) & 1]!;
+        if (node >= 0) continue;
+        symbols[start * 16 + half] = ~node;
+        node = 0;
+      }
+      next[start * 16 + half] = node;
+    }
+  // Padding is the beginning of the longest code, at most seven bits of it: all ones.
+  const mayEnd = new Uint8Array(children.length);
+  for (let node = 0, bits = 0; bits < 8; bits++, node = children[node]![1]) mayEnd[node] = 1;
+  return { next, symbols, mayEnd };
 }
 
 function decodeHuffman(bytes: Buffer): string {
-  const decoded = Buffer.allocUnsafe(Math.floor((bytes.length * 8) / 5) + 1);
+  const { next, symbols, mayEnd } = huffman;
+  const decoded = Buffer.allocUnsafe(Math.floor((bytes.length * 8) / 5));
   let length = 0;
-  let code = 0;
-  let bits = 0;
-  for (const byte of bytes)
-    for (let bit = 7; bit >= 0; bit--) {
-      code = code * 2 + ((byte >> bit) & 1);
-      if (++bits > longestCodeBits) throw new HpackError("no such Huffman code");
-      const { firstCode, symbols } = huffmanRows[bits]!;
-      const symbol = symbols[code - firstCode];
-      if (symbol === undefined) continue;
-      if (symbol === endOfString) throw new HpackError("end of string inside a string");
-      decoded[length++] = symbol;
-      code = bits = 0;
-    }
-  // What is left is padding: at most seven bits, all ones.
-  if (bits > 7 || code !== 2 ** bits - 1) throw new HpackError("bad Huffman padding");
+  let node = 0;
+  for (let at = 0; at < 2 * bytes.length; at++) {
+    const byte = bytes[at >> 1]!;
+    const step = node * 16 + (at % 2 === 0 ? byte >> 4 : byte & 15);
+    const symbol = symbols[step]!;
+    if (symbol === endOfString) throw new HpackError("end of string inside a string");
+    if (symbol >= 0) decoded[length++] = symbol;
+    node = next[step]!;
+  }
+  if (mayEnd[node] !== 1) throw new HpackError("bad Huffman padding");
   return decoded.toString("latin1", 0, length);
 }
 
 const entryOverhead = 32;
 const maxTableBytes = 4_096;
-/** Strings that come again and again (paths, agents) are decoded once. */
-const maxRemembered = 1_000;
 
 /** Reads the header blocks of one connection, in their order. */
 export class HpackDecoder {
+  /** The newest first. */
   #entries: Field[] = [];
   #bytes = 0;
   #maxBytes = maxTableBytes;
-  #remembered = new Map<string, string>();
   #block: Buffer = Buffer.alloc(0);
   #at = 0;
 
-  /** The fields of a block; one whose fields are longer than `maxBytes` together is an error. */
-  decode(block: Buffer, maxBytes: number): Field[] {
+  /**
+   * The fields of a block. Of one whose fields are longer than `maxBytes` together nothing is kept:
+   * a few bytes can stand for a thousand times as many; but the table must go on.
+   */
+  decode(block: Buffer, maxBytes: number): Field[] | "too long" {
     this.#block = block;
     this.#at = 0;
-    const fields: Field[] = [];
+    let fields: Field[] = [];
     let total = 0;
     while (this.#at < block.length) {
-      const field = this.#readField(fields.length === 0);
+      const field = this.#readField(total === 0);
       if (field === undefined) continue;
-      total += field[0].length + field[1].length + entryOverhead;
-      if (total > maxBytes) throw new HpackError("headers too long");
-      fields.push(field);
+      total += sizeOf(field);
+      if (total > maxBytes) fields = [];
+      else fields.push(field);
     }
-    return fields;
+    return total > maxBytes ? "too long" : fields;
   }
 
   #readField(isFirst: boolean): Field | undefined {
@@ -161,18 +183,12 @@ export class HpackDecoder {
   #readString(): string {
     const isHuffman = (this.#block[this.#at] ?? 0) >= 0x80;
     const length = this.#readInteger(7);
-    const end = this.#at + length;
-    if (end > this.#block.length) throw new HpackError("block too short");
-    const raw = this.#block.toString("latin1", this.#at, end);
-    const bytes = this.#block.subarray(this.#at, end);
-    this.#at = end;
-    if (!isHuffman) return raw;
-    const known = this.#remembered.get(raw);
-    if (known !== undefined) return known;
-    const decoded = decodeHuffman(bytes);
-    if (this.#remembered.size < maxRemembered && raw.length < 256)
-      this.#remembered.set(raw, decoded);
-    return decoded;
+    const start = this.#at;
+    this.#at += length;
+    if (this.#at > this.#block.length) throw new HpackError("block too short");
+    return isHuffman
+      ? decodeHuffman(this.#block.subarray(start, this.#at))
+      : this.#block.toString("latin1", start, this.#at);
   }
 
   #readByte(): number {
@@ -198,33 +214,47 @@ const staticFields = new Map(
  * at the price of some bytes. What is secret is marked so that nobody on the way keeps it.
  */
 export function encodeFields(fields: readonly Field[]): Buffer {
-  const parts: Buffer[] = [];
+  let most = 0;
+  for (const [name, value] of fields) most += name.length + value.length + 3 * longestIntegerBytes;
+  const block = Buffer.allocUnsafe(most);
+  let at = 0;
   for (const [name, value] of fields) {
     const whole = staticFields.get(`${name} ${value}`);
     if (whole !== undefined) {
-      parts.push(encodeInteger(whole, 7, 0x80));
+      at = writeInteger(block, at, { value: whole, prefixBits: 7, pattern: 0x80 });
       continue;
     }
-    const pattern = name === "set-cookie" || name === "authorization" ? 0x10 : 0;
     const index = staticNames.get(name) ?? 0;
-    parts.push(encodeInteger(index, 4, pattern));
-    if (index === 0) parts.push(encodeString(name));
-    parts.push(encodeString(value));
+    const pattern = name === "set-cookie" || name === "authorization" ? 0x10 : 0;
+    at = writeInteger(block, at, { value: index, prefixBits: 4, pattern });
+    if (index === 0) at = writeString(block, at, name);
+    at = writeString(block, at, value);
   }
-  return Buffer.concat(parts);
+  return block.subarray(0, at);
 }
 
-function encodeString(text: string): Buffer {
-  const bytes = Buffer.from(text, "latin1");
-  return Buffer.concat([encodeInteger(bytes.length, 7, 0), bytes]);
+const longestIntegerBytes = 6;
+
+function writeString(block: Buffer, at: number, text: string): number {
+  const start = writeInteger(block, at, { value: text.length, prefixBits: 7, pattern: 0 });
+  return start + block.write(text, start, "latin1");
 }
 
-function encodeInteger(value: number, prefixBits: number, pattern: number): Buffer {
+/** Returns the place after it. */
+function writeInteger(
+  block: Buffer,
+  start: number,
+  { value, prefixBits, pattern }: { value: number; prefixBits: number; pattern: number },
+): number {
   const most = 2 ** prefixBits - 1;
-  if (value < most) return Buffer.from([pattern | value]);
-  const bytes = [pattern | most];
+  let at = start;
+  if (value < most) {
+    block[at++] = pattern | value;
+    return at;
+  }
+  block[at++] = pattern | most;
   let left = value - most;
-  for (; left >= 128; left = Math.floor(left / 128)) bytes.push((left % 128) | 0x80);
-  bytes.push(left);
-  return Buffer.from(bytes);
+  for (; left >= 128; left = Math.floor(left / 128)) block[at++] = (left % 128) | 0x80;
+  block[at++] = left;
+  return at;
 }

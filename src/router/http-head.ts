@@ -57,6 +57,7 @@ const maxResponseLineBytes = 512 * 1_024;
 const maxResponseHeadBytes = 1_024 * 1_024;
 const maxHeaders = 1_000;
 const maxNameLength = 1_000;
+const maxMethodLength = 127;
 
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const fieldValue = /^[\t\x20-\x7e\x80-\xff]*$/;
@@ -75,6 +76,24 @@ export function isToken(text: string): boolean {
 /** Whether a text can be a header's value. */
 export function isFieldValue(text: string): boolean {
   return fieldValue.test(text);
+}
+
+/** Whether no blank or tab is at its ends. */
+export function isTrimmed(text: string): boolean {
+  return trimBlanks(text).length === text.length;
+}
+
+/** Whether a request that did not come as HTTP/1.1 would be within its limits (contract §3.5). */
+export function isWithinRequestLimits({ method, target, headers }: RequestHead): boolean {
+  return (
+    method.length <= maxMethodLength &&
+    `${method} ${target} HTTP/1.1`.length <= maxRequestLineBytes &&
+    headers.length <= maxHeaders &&
+    headers.every(
+      ({ name, value }) =>
+        name.length <= maxNameLength && `${name}: ${value}`.length <= maxRequestLineBytes,
+    )
+  );
 }
 
 /** Reads the request head at the start of the bytes; `bad` is for a 400 and a closed connection. */
@@ -130,7 +149,6 @@ function readRequest(first: string, lines: string[]): RequestHead | string {
   if (length === "bad") return "bad content length";
 
   const connection = listOf(headers, "connection");
-  const expect = headers.filter(({ key }) => key === "expect");
   const chunked = codings.length === 1;
   return {
     method,
@@ -152,13 +170,17 @@ function readRequest(first: string, lines: string[]): RequestHead | string {
       version === "1.1" &&
       connection.has("upgrade") &&
       headers.some(({ key, value }) => key === "upgrade" && value !== ""),
-    expect:
-      expect.length === 0
-        ? "nothing"
-        : expect.every(({ value }) => value.toLowerCase() === "100-continue")
-          ? "100-continue"
-          : "something else",
+    expect: readExpect(headers),
   };
+}
+
+/** What the client wants to hear before it sends its body. */
+export function readExpect(headers: readonly Header[]): RequestHead["expect"] {
+  const expect = headers.filter(({ key }) => key === "expect");
+  if (expect.length === 0) return "nothing";
+  return expect.every(({ value }) => value.toLowerCase() === "100-continue")
+    ? "100-continue"
+    : "something else";
 }
 
 function readHeaders(lines: string[], maxLineBytes: number): Header[] | string {

@@ -1,35 +1,41 @@
-import { answerBadRequest, type Client, type Door } from "./exchange.ts";
-import { encodeFields, HpackDecoder, HpackError, type Field } from "./hpack.ts";
+import { answerBadRequest, reportBug, type Client, type Door } from "./exchange.ts";
+import { HpackDecoder, HpackError, type Field } from "./hpack.ts";
 import {
+  dependency,
   errorCode,
+  firstWindow,
   flag,
-  frameHead,
   frameType,
+  greatestStreamId,
   greatestWindow,
-  headerFrames,
   Http2Error,
-  maxFrameBytes,
-  numbersFrame,
   preface,
   readFrame,
+  readHeaderBlock,
+  readSettings,
   setting,
-  settingsFrame,
   withoutPadding,
   type ErrorCode,
   type Frame,
 } from "./http2-frames.ts";
-import { readHttp2Request } from "./http2-request.ts";
+import { readHttp2Request, readHttp2Trailers } from "./http2-request.ts";
+import { Http2Sender } from "./http2-sender.ts";
 import { Http2Stream, type StreamPort } from "./http2-stream.ts";
+import { createPatience } from "./patience.ts";
 import { serveRequest } from "./proxy.ts";
+import { ReceiveWindow } from "./receive-window.ts";
+import type { Wire } from "./wire.ts";
 
 const maxStreams = 100;
+/** Requests of one connection, with those that the client has given up and that are not yet undone. */
+const maxRequests = 2 * maxStreams;
 const streamWindow = 256 * 1_024;
-const connectionWindow = 1_024 * 1_024;
-/** The window is given back in pieces of this size, not byte by byte. */
-const giveBackBytes = 32 * 1_024;
+/** Streams of which nobody takes anything hold no more than this; the others need some, too. */
+const connectionWindow = 4 * 1_024 * 1_024;
 const maxHeaderBytes = 128 * 1_024;
-/** Frames that bring nothing forward, beyond those that come with real ones: floods of all kinds. */
-const maxIdleFrames = 1_000;
+/** Frames, weighed: what a browser that changes its mind needs, far below what hurts. */
+const patience = { most: 1_000, perSecond: 50 };
+const weight = { frame: 1, reset: 5, request: 10 };
 const maxRemembered = 200;
 const emptyBuffer = Buffer.alloc(0);
 
@@ -40,120 +46,121 @@ const emptyBuffer = Buffer.alloc(0);
 export async function serveHttp2(client: Client, door: Door): Promise<void> {
   const { wire } = client;
   const connection = new Http2Connection(client, door);
-  client.onStopping = () => connection.goAway(errorCode.none);
+  client.onStopping = () => connection.announceEnd();
+  client.leave = () => connection.end(errorCode.none);
   connection.begin();
   try {
     for (let bytes = await wire.read(); bytes !== null; bytes = await wire.read()) {
       connection.receive(bytes);
-      if (connection.isOver) break;
       // Whoever does not read what we say is not heard either.
       const room = wire.room();
-      if (room !== undefined) {
-        await room;
-        connection.drained();
-      }
+      if (room !== undefined) await room;
     }
   } catch (error) {
     if (!(error instanceof Http2Error)) throw error;
-    connection.goAway(error.code);
+    connection.end(error.code);
   } finally {
     connection.lose();
     wire.close(door.limits.lastWordMs);
   }
 }
 
+/** The last word to a client that is one too many. */
+export function refuseHttp2(wire: Wire): void {
+  const sender = new Http2Sender(wire);
+  sender.settings([]);
+  sender.goAway(0, errorCode.enhanceYourCalm);
+}
+
 class Http2Connection implements StreamPort {
+  readonly sender: Http2Sender;
   readonly #client: Client;
   readonly #door: Door;
   readonly #decoder = new HpackDecoder();
+  readonly #patience = createPatience(patience);
+  readonly #receiveWindow = new ReceiveWindow(connectionWindow);
   readonly #streams = new Map<number, Http2Stream>();
   /** Streams that we ended early: what is still on its way to them is nobody's fault. */
   readonly #endedByUs = new Set<number>();
-  #pending: Buffer = preface.subarray(0, 0);
-  #prefaceIsRead = false;
-  #block: { streamId: number; endStream: boolean; parts: Buffer[]; bytes: number } | undefined;
+  #requests = 0;
   #lastStreamId = 0;
-  #sendWindow = 65_535;
-  #receiveWindow = connectionWindow;
-  #unreturned = 0;
-  #initialSendWindow = 65_535;
-  #idleFrames = 0;
-  #idleSinceMs = performance.now();
+  #initialSendWindow = firstWindow;
+  /** A frame of which not all is there. */
+  #pending: Buffer = emptyBuffer;
+  #prefaceIsRead = false;
+  #settingsAreRead = false;
+  /** A header block of which not all is there: nothing else may come before its end. */
+  #block: { streamId: number; endStream: boolean; parts: Buffer[]; bytes: number } | undefined;
+  /** Since when the client owes us something: its preface, the end of a block, a request. */
+  #owingSinceMs = performance.now();
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #settingsSeen = false;
-  #waitsForDrain = false;
-  /** No more streams; over when the last has ended. */
-  #goingAway = false;
 
   constructor(client: Client, door: Door) {
     this.#client = client;
     this.#door = door;
-  }
-
-  get isOver(): boolean {
-    return this.#goingAway && this.#streams.size === 0;
+    this.sender = new Http2Sender(client.wire, this.#patience);
   }
 
   begin(): void {
-    this.#client.wire.write(
-      settingsFrame([
-        [setting.maxConcurrentStreams, maxStreams],
-        [setting.initialWindowSize, streamWindow],
-        [setting.maxHeaderListSize, maxHeaderBytes],
-        [setting.enableConnectProtocol, 1],
-      ]),
-    );
-    this.#client.wire.write(numbersFrame(frameType.windowUpdate, 0, [connectionWindow - 65_535]));
-    this.#watchIdleness();
+    this.sender.settings([
+      [setting.maxConcurrentStreams, maxStreams],
+      [setting.initialWindowSize, streamWindow],
+      [setting.maxHeaderListSize, maxHeaderBytes],
+      [setting.enableConnectProtocol, 1],
+    ]);
+    this.sender.widen(0, connectionWindow - firstWindow);
+    this.#watchDebts();
   }
 
-  /** Ends the connection when nothing was asked for long, or a header block does not come to its end. */
-  #watchIdleness(): void {
-    const { keepAliveMs, headMs } = this.#door.limits;
-    const limitMs = this.#block === undefined ? keepAliveMs : headMs;
-    const check = () => {
-      const isIdle = this.#streams.size === 0 || this.#block !== undefined;
-      const leftMs = isIdle ? this.#idleSinceMs + limitMs - performance.now() : limitMs;
-      if (leftMs > 0) this.#timer = setTimeout(check, Math.ceil(leftMs));
-      else {
-        this.goAway(errorCode.none);
-        this.#client.wire.close(this.#door.limits.lastWordMs);
-      }
-    };
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(check, limitMs);
+  /** Requests that are on their way are still served; the client is to make no more here. */
+  announceEnd(): void {
+    this.sender.goAway(greatestStreamId, errorCode.none);
   }
 
-  goAway(code: ErrorCode): void {
-    if (this.#goingAway && code === errorCode.none) return;
-    this.#goingAway = true;
-    this.#client.wire.write(numbersFrame(frameType.goAway, 0, [this.#lastStreamId, code]));
+  end(code: ErrorCode): void {
+    this.sender.goAway(this.#lastStreamId, code);
+    this.#client.wire.close(this.#door.limits.lastWordMs);
   }
 
   /** The connection is gone, and all that was under way with it. */
   lose(): void {
     clearTimeout(this.#timer);
-    for (const stream of this.#streams.values()) stream.receiveLoss();
+    for (const stream of [...this.#streams.values()]) stream.lose();
     this.#streams.clear();
   }
 
+  #watchDebts(): void {
+    const { headMs, keepAliveMs } = this.#door.limits;
+    const check = () => {
+      const owesHead = this.#block !== undefined || !this.#prefaceIsRead;
+      const isBusy = this.#streams.size > 0 && !owesHead;
+      const limitMs = owesHead ? headMs : keepAliveMs;
+      const leftMs = isBusy ? limitMs : this.#owingSinceMs + limitMs - performance.now();
+      if (leftMs <= 0) this.end(errorCode.none);
+      else this.#timer = setTimeout(check, Math.ceil(Math.min(leftMs, headMs)));
+    };
+    check();
+  }
+
   receive(bytes: Buffer): void {
-    let all = this.#pending.length === 0 ? bytes : Buffer.concat([this.#pending, bytes]);
-    if (!this.#prefaceIsRead) {
-      const length = Math.min(all.length, preface.length);
-      if (!all.subarray(0, length).equals(preface.subarray(0, length)))
-        throw new Http2Error(errorCode.protocol, "no preface");
-      this.#prefaceIsRead = all.length >= preface.length;
-      all = this.#prefaceIsRead ? all.subarray(preface.length) : all;
-    }
-    let at = 0;
+    const all = this.#pending.length === 0 ? bytes : Buffer.concat([this.#pending, bytes]);
+    let at = this.#prefaceIsRead ? 0 : this.#receivePreface(all);
     while (this.#prefaceIsRead) {
-      const frame = readFrame(all, at);
-      if (frame === undefined) break;
-      at += 9 + frame.payload.length;
-      this.#receiveFrame(frame);
+      const next = readFrame(all, at);
+      if (next === undefined) break;
+      at = next.end;
+      this.#receiveFrame(next.frame);
     }
     this.#pending = at === all.length ? emptyBuffer : all.subarray(at);
+  }
+
+  /** Returns where the frames begin. */
+  #receivePreface(bytes: Buffer): number {
+    const length = Math.min(bytes.length, preface.length);
+    if (!bytes.subarray(0, length).equals(preface.subarray(0, length)))
+      throw new Http2Error(errorCode.protocol, "no preface");
+    this.#prefaceIsRead = length === preface.length;
+    return this.#prefaceIsRead ? length : 0;
   }
 
   #receiveFrame(frame: Frame): void {
@@ -161,20 +168,21 @@ class Http2Connection implements StreamPort {
       this.#dispatch(frame);
     } catch (error) {
       if (!(error instanceof Http2Error) || error.streamId === undefined) throw error;
-      this.#countIdle();
+      this.#strain(weight.reset);
       const stream = this.#streams.get(error.streamId);
-      if (stream !== undefined) {
-        this.reset(stream, error.code);
-        stream.receiveLoss();
-      } else this.#sendReset(error.streamId, error.code);
+      if (stream === undefined) return this.#sendReset(error.streamId, error.code);
+      this.reset(stream, error.code);
+      stream.lose();
     }
   }
 
   #dispatch(frame: Frame): void {
-    if (!this.#settingsSeen && frame.type !== frameType.settings)
+    if (!this.#settingsAreRead && frame.type !== frameType.settings)
       throw new Http2Error(errorCode.protocol, "no settings first");
     if (this.#block !== undefined && frame.type !== frameType.continuation)
       throw new Http2Error(errorCode.protocol, "a frame inside a header block");
+    // Those that bring something forward make up for it.
+    this.#strain(weight.frame);
     switch (frame.type) {
       case frameType.data:
         return this.#receiveData(frame);
@@ -189,89 +197,64 @@ class Http2Connection implements StreamPort {
       case frameType.settings:
         return this.#receiveSettings(frame);
       case frameType.ping:
-        return this.#receivePing(frame);
-      case frameType.goAway:
-        if (frame.streamId !== 0) throw new Http2Error(errorCode.protocol, "GOAWAY on a stream");
-        return this.goAway(errorCode.none);
+        return frame.flags & flag.ack ? undefined : this.sender.acknowledgePing(frame.payload);
       case frameType.windowUpdate:
         return this.#receiveWindowUpdate(frame);
       case frameType.pushPromise:
         throw new Http2Error(errorCode.protocol, "a client does not push");
-      default:
-        return this.#countIdle();
     }
   }
 
-  #countIdle(): void {
-    if (++this.#idleFrames > maxIdleFrames)
-      throw new Http2Error(errorCode.enhanceYourCalm, "too many frames that say nothing");
+  #strain(by: number): void {
+    if (!this.#patience.strain(by))
+      throw new Http2Error(errorCode.enhanceYourCalm, "too many frames that bring nothing forward");
   }
 
   #receiveData(frame: Frame): void {
-    const { streamId, flags } = frame;
+    const { streamId, flags, payload } = frame;
     const stream = this.#openStream(streamId);
-    this.#receiveWindow -= frame.payload.length;
-    if (this.#receiveWindow < 0) throw new Http2Error(errorCode.flowControl, "window exceeded");
+    if (!this.#receiveWindow.receive(payload.length))
+      throw new Http2Error(errorCode.flowControl, "window exceeded");
     const bytes = withoutPadding(frame);
-    const padding = frame.payload.length - bytes.length;
     if (stream === undefined || stream.remoteEnded) {
-      this.#giveBackToConnection(frame.payload.length);
+      this.sender.widen(0, this.#receiveWindow.take(payload.length));
       if (stream === undefined && this.#endedByUs.has(streamId)) return;
       throw new Http2Error(errorCode.streamClosed, "data after the end", streamId);
     }
-    stream.receiveWindow -= frame.payload.length;
-    if (stream.receiveWindow < 0)
+    if (!stream.receiveWindow.receive(payload.length))
       throw new Http2Error(errorCode.flowControl, "window exceeded", streamId);
-    if (bytes.length === 0 && !(flags & flag.endStream)) this.#countIdle();
-    else this.#idleFrames = Math.max(0, this.#idleFrames - 1);
-    if (padding > 0) this.giveBack(stream, padding);
-    if (bytes.length > 0) stream.receive(bytes);
-    if (flags & flag.endStream) this.#endOfUpload(stream);
-    else this.#checkLength(stream, false);
+    this.giveBack(stream, payload.length - bytes.length);
+    if (bytes.length > 0) {
+      this.#patience.relieve(2 * weight.frame);
+      stream.receive(bytes);
+    }
+    if (flags & flag.endStream) this.#endOfRequest(stream);
   }
 
-  #checkLength({ id, expectedBytes, receivedBytes }: Http2Stream, isWhole: boolean): void {
-    if (expectedBytes === undefined) return;
-    if (receivedBytes > expectedBytes || (isWhole && receivedBytes < expectedBytes))
-      throw new Http2Error(errorCode.protocol, "not as long as it said", id);
-  }
-
-  #endOfUpload(stream: Http2Stream): void {
-    this.#checkLength(stream, true);
-    stream.receiveEnd();
-    this.#forgetIfDone(stream);
+  #endOfRequest(stream: Http2Stream, trailers?: Parameters<Http2Stream["receiveEnd"]>[0]): void {
+    stream.receiveEnd(trailers);
+    if (stream.localEnded) this.#forget(stream);
   }
 
   #receiveHeaders(frame: Frame): void {
     const { streamId, flags } = frame;
     if (streamId % 2 === 0) throw new Http2Error(errorCode.protocol, "not a client's stream");
-    let bytes = withoutPadding(frame);
-    if (flags & flag.priority) {
-      if (bytes.length < 5) throw new Http2Error(errorCode.frameSize, "priority too short");
-      const dependsOn = bytes.readUInt32BE(0) & 0x7fff_ffff;
-      if (dependsOn === streamId)
-        throw new Http2Error(errorCode.protocol, "a stream that depends on itself");
-      bytes = bytes.subarray(5);
-    }
+    const bytes = readHeaderBlock(frame);
     const endStream = (flags & flag.endStream) !== 0;
     this.#block = { streamId, endStream, parts: [bytes], bytes: bytes.length };
-    this.#idleSinceMs = performance.now();
+    this.#owingSinceMs = performance.now();
     if (flags & flag.endHeaders) this.#endOfBlock();
-    else this.#watchIdleness();
   }
 
   #receiveContinuation({ streamId, flags, payload }: Frame): void {
     const block = this.#block;
     if (block === undefined || block.streamId !== streamId)
       throw new Http2Error(errorCode.protocol, "nothing to continue");
-    this.#countIdle();
     block.parts.push(payload);
     block.bytes += payload.length;
     if (block.bytes > maxHeaderBytes)
       throw new Http2Error(errorCode.enhanceYourCalm, "headers too long");
-    if (!(flags & flag.endHeaders)) return;
-    this.#endOfBlock();
-    this.#watchIdleness();
+    if (flags & flag.endHeaders) this.#endOfBlock();
   }
 
   #endOfBlock(): void {
@@ -285,12 +268,12 @@ class Http2Connection implements StreamPort {
       throw new Http2Error(errorCode.streamClosed, "headers of a closed stream");
     }
     this.#lastStreamId = streamId;
-    if (this.#goingAway || this.#streams.size >= maxStreams)
-      throw new Http2Error(errorCode.refusedStream, "no more streams", streamId);
+    if (this.#streams.size >= maxStreams || this.#requests >= maxRequests)
+      throw new Http2Error(errorCode.refusedStream, "too many streams", streamId);
     this.#openRequest(streamId, fields, endStream);
   }
 
-  #decode(block: Buffer): Field[] {
+  #decode(block: Buffer): Field[] | "too long" {
     try {
       return this.#decoder.decode(block, maxHeaderBytes);
     } catch (error) {
@@ -299,226 +282,125 @@ class Http2Connection implements StreamPort {
     }
   }
 
-  #receiveTrailers(stream: Http2Stream, fields: Field[], endStream: boolean): void {
+  #receiveTrailers(stream: Http2Stream, fields: Field[] | "too long", endStream: boolean): void {
     if (stream.remoteEnded)
       throw new Http2Error(errorCode.streamClosed, "headers after the end", stream.id);
-    if (!endStream || fields.some(([name]) => !/^[^:A-Z\s]+$/.test(name)))
+    const trailers = fields === "too long" || !endStream ? undefined : readHttp2Trailers(fields);
+    if (trailers === undefined)
       throw new Http2Error(errorCode.protocol, "these are no trailers", stream.id);
-    stream.receivedTrailers = fields.map(([name, value]) => ({ name, key: name, value }));
-    this.#endOfUpload(stream);
+    this.#endOfRequest(stream, trailers);
   }
 
-  #openRequest(streamId: number, fields: Field[], endsHere: boolean): void {
-    const head = readHttp2Request(fields, { endsHere });
+  #openRequest(streamId: number, fields: Field[] | "too long", endsHere: boolean): void {
+    const head = fields === "too long" ? "bad" : readHttp2Request(fields, { endsHere });
     if (head === "malformed")
       throw new Http2Error(errorCode.protocol, "malformed request", streamId);
     const stream = new Http2Stream(streamId, this, {
-      send: this.#initialSendWindow,
-      receive: streamWindow,
+      sendWindow: this.#initialSendWindow,
+      receiveWindow: streamWindow,
+      head: head === "bad" ? undefined : head,
     });
     this.#streams.set(streamId, stream);
     this.#client.isAsking = true;
-    stream.remoteEnded = endsHere;
-    if (head === "bad") return answerBadRequest(stream.writer);
-    stream.isTunnel = head.upgrade;
-    stream.expectedBytes = head.body.kind === "length" ? head.body.bytes : undefined;
+    if (endsHere) stream.receiveEnd();
+    const { upload, writer, wire } = stream;
+    if (head === "bad") return answerBadRequest(writer);
     const { address, tlsVersion, isMisdirected } = this.#client;
-    serveRequest({
-      client: { wire: stream.wire, address, tlsVersion, isMisdirected },
-      ...{ head, door: this.#door, upload: stream.upload, writer: stream.writer },
-    }).then(
-      (afterwards) => {
-        if (afterwards === "gone" && !stream.isTunnel) stream.wire.terminate();
-      },
-      () => stream.wire.terminate(),
-    );
+    const client = { wire, address, tlsVersion, isMisdirected };
+    this.#requests++;
+    serveRequest({ client, head, door: this.#door, upload, writer })
+      .then((afterwards) => {
+        if (afterwards === "gone" && !stream.isTunnel) wire.terminate();
+      })
+      .catch((error: unknown) => {
+        reportBug(error);
+        wire.terminate();
+      })
+      .finally(() => this.#requests--);
   }
 
   #receivePriority({ streamId, payload }: Frame): void {
-    if (streamId === 0) throw new Http2Error(errorCode.protocol, "PRIORITY of no stream");
-    if (payload.length !== 5)
-      throw new Http2Error(errorCode.frameSize, "PRIORITY has five bytes", streamId);
-    this.#countIdle();
-    if ((payload.readUInt32BE(0) & 0x7fff_ffff) === streamId)
+    if (dependency(payload) === streamId)
       throw new Http2Error(errorCode.protocol, "a stream that depends on itself", streamId);
   }
 
-  #receiveReset({ streamId, payload }: Frame): void {
-    if (payload.length !== 4)
-      throw new Http2Error(errorCode.frameSize, "RST_STREAM has four bytes");
+  #receiveReset({ streamId }: Frame): void {
     const stream = this.#openStream(streamId);
     // Opening and resetting again and again costs the client nothing, and a dyno much.
-    this.#countIdle();
+    this.#strain(weight.reset);
     if (stream === undefined) return;
     this.#forget(stream);
-    stream.receiveLoss();
+    stream.lose();
   }
 
   /** A stream that is open; nothing for one that was. */
   #openStream(streamId: number): Http2Stream | undefined {
-    if (streamId === 0 || streamId > this.#lastStreamId || streamId % 2 === 0)
+    if (streamId > this.#lastStreamId || streamId % 2 === 0)
       throw new Http2Error(errorCode.protocol, "a stream that nobody opened");
     return this.#streams.get(streamId);
   }
 
-  #receiveSettings({ streamId, flags, payload }: Frame): void {
-    if (streamId !== 0) throw new Http2Error(errorCode.protocol, "SETTINGS on a stream");
-    const isAck = (flags & flag.ack) !== 0;
-    if (isAck ? payload.length > 0 : payload.length % 6 !== 0)
-      throw new Http2Error(errorCode.frameSize, "SETTINGS of odd size");
-    if (isAck) return;
-    this.#settingsSeen = true;
-    this.#countIdle();
-    for (let at = 0; at < payload.length; at += 6)
-      this.#applySetting(payload.readUInt16BE(at), payload.readUInt32BE(at + 2));
-    this.#client.wire.write(frameHead(frameType.settings, flag.ack, 0, 0));
-  }
-
-  #applySetting(id: number, value: number): void {
-    if (id === setting.enablePush && value > 1)
-      throw new Http2Error(errorCode.protocol, "bad ENABLE_PUSH");
-    if (id === setting.maxFrameSize && (value < maxFrameBytes || value > 2 ** 24 - 1))
-      throw new Http2Error(errorCode.protocol, "bad MAX_FRAME_SIZE");
-    if (id !== setting.initialWindowSize) return;
-    if (value > greatestWindow) throw new Http2Error(errorCode.flowControl, "window too large");
-    const change = value - this.#initialSendWindow;
-    this.#initialSendWindow = value;
+  #receiveSettings(frame: Frame): void {
+    const settings = readSettings(frame);
+    if (frame.flags & flag.ack) return;
+    this.#settingsAreRead = true;
+    const window = settings.get(setting.initialWindowSize) ?? this.#initialSendWindow;
+    const change = window - this.#initialSendWindow;
+    this.#initialSendWindow = window;
     for (const stream of this.#streams.values()) {
-      stream.sendWindow += change;
-      if (stream.sendWindow > greatestWindow)
+      if (stream.sendWindow + change > greatestWindow)
         throw new Http2Error(errorCode.flowControl, "window too large");
-      if (change > 0) stream.drained();
+      stream.sendWindow += change;
     }
-  }
-
-  #receivePing({ streamId, flags, payload }: Frame): void {
-    if (streamId !== 0) throw new Http2Error(errorCode.protocol, "PING on a stream");
-    if (payload.length !== 8) throw new Http2Error(errorCode.frameSize, "PING has eight bytes");
-    if (flags & flag.ack) return;
-    this.#countIdle();
-    this.#client.wire.write(Buffer.concat([frameHead(frameType.ping, flag.ack, 0, 8), payload]));
+    this.sender.acknowledgeSettings();
+    this.sender.resume();
   }
 
   #receiveWindowUpdate({ streamId, payload }: Frame): void {
-    if (payload.length !== 4)
-      throw new Http2Error(errorCode.frameSize, "WINDOW_UPDATE has four bytes");
     const increment = payload.readUInt32BE(0) & 0x7fff_ffff;
     const stream = streamId === 0 ? undefined : this.#openStream(streamId);
     if (increment === 0)
       throw new Http2Error(errorCode.protocol, "no increment", streamId || undefined);
-    this.#countIdle();
-    if (streamId === 0) {
-      this.#sendWindow += increment;
-      if (this.#sendWindow > greatestWindow)
-        throw new Http2Error(errorCode.flowControl, "window too large");
-      return this.drained();
-    }
-    if (stream === undefined) return;
-    stream.sendWindow += increment;
-    if (stream.sendWindow > greatestWindow)
-      throw new Http2Error(errorCode.flowControl, "window too large", streamId);
-    stream.drained();
+    if (streamId === 0 || stream !== undefined) this.sender.receiveWindowUpdate(increment, stream);
   }
 
-  /** There is room again, in the socket or in the connection's window: all streams take their turn. */
-  drained(): void {
-    for (const stream of this.#streams.values()) stream.drained();
+  giveBack(stream: Http2Stream, bytes: number): void {
+    this.sender.widen(0, this.#receiveWindow.take(bytes));
+    const widened = stream.receiveWindow.take(bytes);
+    if (!stream.remoteEnded && !stream.closed) this.sender.widen(stream.id, widened);
   }
 
-  sendHeaders(streamId: number, fields: readonly Field[], endStream: boolean): void {
-    this.#client.wire.write(headerFrames(streamId, encodeFields(fields), endStream));
-  }
-
-  sendData(stream: Http2Stream, bytes: Uint8Array): number {
-    if (this.isBlocked()) {
-      this.#drainLater();
-      return 0;
-    }
-    const taken = Math.max(0, Math.min(bytes.length, stream.sendWindow, this.#sendWindow));
-    for (let at = 0; at < taken; at += maxFrameBytes) {
-      const length = Math.min(maxFrameBytes, taken - at);
-      this.#client.wire.write(frameHead(frameType.data, 0, stream.id, length));
-      this.#client.wire.write(bytes.subarray(at, at + length) as Buffer);
-    }
-    stream.sendWindow -= taken;
-    this.#sendWindow -= taken;
-    if (taken > 0) this.#idleFrames = Math.max(0, this.#idleFrames - 2);
-    if (this.isBlocked()) this.#drainLater();
-    return taken;
-  }
-
-  isBlocked(): boolean {
-    return !this.#client.wire.hasRoom;
-  }
-
-  /** The reading loop may be waiting for the client: what can be sent must not wait for that. */
-  #drainLater(): void {
-    if (this.#waitsForDrain) return;
-    this.#waitsForDrain = true;
-    void (this.#client.wire.room() ?? Promise.resolve()).then(() => {
-      this.#waitsForDrain = false;
-      this.drained();
-    });
-  }
-
-  endData(stream: Http2Stream): void {
-    if (stream.trailers.length > 0) {
-      const fields = stream.trailers.map(({ key, value }): Field => [key, value]);
-      this.sendHeaders(stream.id, fields, true);
-    } else if (!stream.localEnded && !stream.headEndedIt)
-      this.#client.wire.write(frameHead(frameType.data, flag.endStream, stream.id, 0));
-    stream.localEnded = true;
-    this.#forgetIfDone(stream);
+  answered(stream: Http2Stream): void {
+    this.#patience.relieve(weight.request);
+    if (stream.remoteEnded) return this.#forget(stream);
     // The rest of a request that was answered early is not wanted any more.
-    if (!stream.remoteEnded && !stream.isTunnel) this.reset(stream, errorCode.none);
+    if (!stream.isTunnel) this.reset(stream, errorCode.none);
   }
 
   reset(stream: Http2Stream, code: ErrorCode): void {
     this.#sendReset(stream.id, code);
-    stream.closed = true;
     this.#forget(stream);
   }
 
   #sendReset(streamId: number, code: ErrorCode): void {
     this.#endedByUs.add(streamId);
-    if (this.#endedByUs.size > maxRemembered) {
-      const [oldest] = this.#endedByUs;
-      this.#endedByUs.delete(oldest!);
-    }
-    this.#client.wire.write(numbersFrame(frameType.reset, streamId, [code]));
-  }
-
-  giveBack(stream: Http2Stream, bytes: number): void {
-    this.#giveBackToConnection(bytes);
-    stream.unreturned += bytes;
-    if (stream.unreturned < giveBackBytes || stream.remoteEnded || stream.closed) return;
-    this.#client.wire.write(numbersFrame(frameType.windowUpdate, stream.id, [stream.unreturned]));
-    stream.receiveWindow += stream.unreturned;
-    stream.unreturned = 0;
-  }
-
-  #giveBackToConnection(bytes: number): void {
-    this.#unreturned += bytes;
-    if (this.#unreturned < giveBackBytes) return;
-    this.#client.wire.write(numbersFrame(frameType.windowUpdate, 0, [this.#unreturned]));
-    this.#receiveWindow += this.#unreturned;
-    this.#unreturned = 0;
-  }
-
-  #forgetIfDone(stream: Http2Stream): void {
-    if (!stream.remoteEnded || !stream.localEnded) return;
-    stream.closed = true;
-    // A request that was served counts for those frames that came with it.
-    this.#idleFrames = Math.max(0, this.#idleFrames - 10);
-    this.#forget(stream);
+    if (this.#endedByUs.size > maxRemembered)
+      for (const oldest of this.#endedByUs) {
+        this.#endedByUs.delete(oldest);
+        break;
+      }
+    this.sender.reset(streamId, code);
   }
 
   #forget(stream: Http2Stream): void {
+    stream.closed = true;
+    this.sender.forget(stream);
+    if (!this.#streams.delete(stream.id)) return;
     // What it held of the connection's window is the connection's again.
-    if (this.#streams.delete(stream.id)) stream.resume();
+    stream.resume();
+    if (stream.isTunnel) stream.wire.handleClose();
     if (this.#streams.size > 0) return;
-    this.#idleSinceMs = performance.now();
+    this.#owingSinceMs = performance.now();
     this.#client.isAsking = false;
-    if (this.#goingAway) this.#client.wire.close(this.#door.limits.lastWordMs);
   }
 }

@@ -40,8 +40,10 @@ export const setting = {
 
 /** Everybody takes frames of this size; we neither take nor send larger ones. */
 export const maxFrameBytes = 16_384;
-export const frameHeadBytes = 9;
+const frameHeadBytes = 9;
+export const firstWindow = 65_535;
 export const greatestWindow = 2 ** 31 - 1;
+export const greatestStreamId = 2 ** 31 - 1;
 export const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 
 export interface Frame {
@@ -63,19 +65,43 @@ export class Http2Error extends Error {
   }
 }
 
-/** The frame at a place of the bytes, if it is there as a whole. */
-export function readFrame(bytes: Buffer, at: number): Frame | undefined {
+/** The frame at a place of the bytes, and what follows it; nothing while it is not there as a whole. */
+export function readFrame(bytes: Buffer, at: number): { frame: Frame; end: number } | undefined {
   if (bytes.length - at < frameHeadBytes) return undefined;
   const length = bytes.readUIntBE(at, 3);
   if (length > maxFrameBytes) throw new Http2Error(errorCode.frameSize, "frame too large");
   const start = at + frameHeadBytes;
-  if (bytes.length < start + length) return undefined;
-  return {
+  const end = start + length;
+  if (bytes.length < end) return undefined;
+  const frame = {
     type: bytes[at + 3]!,
     flags: bytes[at + 4]!,
     streamId: bytes.readUInt32BE(at + 5) & 0x7fff_ffff,
-    payload: bytes.subarray(start, start + length),
+    payload: bytes.subarray(start, end),
   };
+  checkShape(frame);
+  return { frame, end };
+}
+
+/** Which frames speak of a stream, which of the connection, and how long those of one length are. */
+const shapes: Record<number, { on?: "stream" | "connection"; bytes?: number }> = {
+  [frameType.data]: { on: "stream" },
+  [frameType.headers]: { on: "stream" },
+  [frameType.priority]: { on: "stream", bytes: 5 },
+  [frameType.reset]: { on: "stream", bytes: 4 },
+  [frameType.settings]: { on: "connection" },
+  [frameType.ping]: { on: "connection", bytes: 8 },
+  [frameType.goAway]: { on: "connection" },
+  [frameType.windowUpdate]: { bytes: 4 },
+  [frameType.continuation]: { on: "stream" },
+};
+
+function checkShape({ type, streamId, payload }: Frame): void {
+  const shape = shapes[type];
+  if (shape?.on !== undefined && (streamId === 0) !== (shape.on === "connection"))
+    throw new Http2Error(errorCode.protocol, `frame ${type} on stream ${streamId}`);
+  if (shape?.bytes !== undefined && payload.length !== shape.bytes)
+    throw new Http2Error(errorCode.frameSize, `frame ${type} of ${payload.length} bytes`);
 }
 
 /** The head of a frame. */
@@ -110,20 +136,52 @@ export function settingsFrame(settings: readonly (readonly [id: number, value: n
   return Buffer.concat([frameHead(frameType.settings, 0, 0, payload.length), payload]);
 }
 
+/** What a SETTINGS frame says; the last word about each setting counts. */
+export function readSettings({ flags, payload }: Frame): Map<number, number> {
+  if (flags & flag.ack ? payload.length > 0 : payload.length % 6 !== 0)
+    throw new Http2Error(errorCode.frameSize, "SETTINGS of odd size");
+  const settings = new Map<number, number>();
+  for (let at = 0; at < payload.length; at += 6) {
+    const [id, value] = [payload.readUInt16BE(at), payload.readUInt32BE(at + 2)];
+    if (id === setting.enablePush && value > 1)
+      throw new Http2Error(errorCode.protocol, "bad ENABLE_PUSH");
+    if (id === setting.maxFrameSize && (value < maxFrameBytes || value > greatestFrameBytes))
+      throw new Http2Error(errorCode.protocol, "bad MAX_FRAME_SIZE");
+    if (id === setting.initialWindowSize && value > greatestWindow)
+      throw new Http2Error(errorCode.flowControl, "window too large");
+    settings.set(id, value);
+  }
+  return settings;
+}
+
+const greatestFrameBytes = 2 ** 24 - 1;
+
 /** A header block as one HEADERS frame, or with as many CONTINUATION as it needs. */
-export function headerFrames(streamId: number, block: Buffer, endStream: boolean): Buffer {
+export function headerFrames(streamId: number, block: Buffer, endStream: boolean): Buffer[] {
   const parts: Buffer[] = [];
-  let at = 0;
-  do {
+  for (let at = 0; at === 0 || at < block.length; at += maxFrameBytes) {
     const part = block.subarray(at, at + maxFrameBytes);
-    const isFirst = at === 0;
-    at += part.length;
-    const flags =
-      (isFirst && endStream ? flag.endStream : 0) | (at >= block.length ? flag.endHeaders : 0);
-    const type = isFirst ? frameType.headers : frameType.continuation;
+    const type = at === 0 ? frameType.headers : frameType.continuation;
+    const isLast = at + maxFrameBytes >= block.length;
+    const flags = (at === 0 && endStream ? flag.endStream : 0) | (isLast ? flag.endHeaders : 0);
     parts.push(frameHead(type, flags, streamId, part.length), part);
-  } while (at < block.length);
-  return Buffer.concat(parts);
+  }
+  return parts;
+}
+
+/** The header block of a HEADERS frame, without padding and priority. */
+export function readHeaderBlock(frame: Frame): Buffer {
+  const bytes = withoutPadding(frame);
+  if (!(frame.flags & flag.priority)) return bytes;
+  if (bytes.length < 5) throw new Http2Error(errorCode.frameSize, "priority too short");
+  if (dependency(bytes) === frame.streamId)
+    throw new Http2Error(errorCode.protocol, "a stream that depends on itself");
+  return bytes.subarray(5);
+}
+
+/** The stream that priority makes another wait for; we keep no such order. */
+export function dependency(priority: Buffer): number {
+  return priority.readUInt32BE(0) & 0x7fff_ffff;
 }
 
 /** What is in a frame between its padding; throws when the padding is longer than the frame. */

@@ -2,17 +2,16 @@ import type { Field } from "./hpack.ts";
 import {
   isFieldValue,
   isToken,
+  isTrimmed,
+  isWithinRequestLimits,
+  readExpect,
   readHost,
   readLength,
   type Header,
   type RequestHead,
 } from "./http-head.ts";
 
-const maxLineBytes = 8_192;
-const maxHeaders = 1_000;
-const maxNameLength = 1_000;
-const maxMethodLength = 127;
-const target = /^[\x21-\x7e\x80-\xff]+$/;
+const target = /^(?:\/[\x21\x22\x24-\x7e\x80-\xff]*|\*)$/;
 
 /** Said about a connection of HTTP/1; in HTTP/2 they can only be meant to confuse (RFC 9113 §8.2.2). */
 const ofOneConnection = new Set([
@@ -30,35 +29,32 @@ export function readHttp2Request(
 ): RequestHead | "malformed" | "bad" {
   const split = splitFields(fields);
   if (split === undefined) return "malformed";
-  const { pseudo, headers } = split;
-  const [method, scheme, path, protocol] = [":method", ":scheme", ":path", ":protocol"].map(
-    (name) => pseudo.get(name),
-  );
-  const authority = pseudo.get(":authority");
+  const { method, scheme, path, authority, protocol, headers } = split;
   if (method === undefined || !isToken(method)) return "malformed";
+  const isConnect = method.toUpperCase() === "CONNECT";
+  if (isConnect && protocol === undefined) return "bad";
+  if (scheme === undefined || path === undefined || !target.test(path)) return "malformed";
+  if (path === "*" && method !== "OPTIONS") return "malformed";
   const isTunnel = protocol !== undefined;
-  if (isTunnel !== (method === "CONNECT")) return isTunnel ? "malformed" : "bad";
-  if (scheme === undefined || path === undefined || path === "") return "malformed";
-  if (isTunnel && (options.endsHere || !isToken(protocol))) return "malformed";
-  if (!target.test(path) || path.includes("#")) return "malformed";
-  if (!path.startsWith("/") && !(path === "*" && method === "OPTIONS")) return "malformed";
+  if (isTunnel && (method !== "CONNECT" || !isToken(protocol) || options.endsHere))
+    return "malformed";
 
   const hosts = headers.filter(({ key }) => key === "host").map(({ value }) => value);
   const [name] = authority === undefined ? hosts : [authority];
   const host = name === undefined ? undefined : readHost(name);
-  if (host === undefined || hosts.some((other) => readHost(other) !== host)) return "bad";
+  if (name === undefined || host === undefined) return "bad";
+  if (hosts.some((other) => readHost(other) !== host)) return "bad";
   const length = readLength(headers);
-  if (length === "bad" || (length !== undefined && length > 0 && options.endsHere))
-    return "malformed";
-  if (!isWithinLimits(method, path, headers)) return "bad";
-  return {
+  if (length === "bad" || (options.endsHere && (length ?? 0) > 0)) return "malformed";
+
+  const passed = joinCookies(headers.filter(({ key }) => key !== "host"));
+  const head: RequestHead = {
     method: isTunnel ? "GET" : method,
     target: path,
     version: "2.0",
     headers: [
-      { name: "Host", key: "host", value: name! },
-      ...joinCookies(headers.filter(({ key }) => key !== "host")),
-      ...(isTunnel ? headersOfUpgrade(protocol) : []),
+      { name: "Host", key: "host", value: name },
+      ...(isTunnel ? headersOfUpgrade(protocol, passed) : passed),
     ],
     host,
     body:
@@ -69,48 +65,71 @@ export function readHttp2Request(
           : { kind: "length", bytes: length },
     keepAlive: true,
     upgrade: isTunnel,
-    expect: expectOf(headers),
+    expect: readExpect(headers),
   };
+  return isWithinRequestLimits(head) ? head : "bad";
 }
 
-function splitFields(
-  fields: readonly Field[],
-): { pseudo: Map<string, string>; headers: Header[] } | undefined {
-  const pseudo = new Map<string, string>();
-  const headers: Header[] = [];
+interface SplitFields {
+  method?: string;
+  scheme?: string;
+  authority?: string;
+  path?: string;
+  protocol?: string;
+  headers: Header[];
+}
+
+const pseudoNames: ReadonlyMap<string, Exclude<keyof SplitFields, "headers">> = new Map([
+  [":method", "method"],
+  [":scheme", "scheme"],
+  [":authority", "authority"],
+  [":path", "path"],
+  [":protocol", "protocol"],
+]);
+
+/** Nothing when a field may not be there: it would mean something else to a server of HTTP/1.1. */
+function splitFields(fields: readonly Field[]): SplitFields | undefined {
+  const split: SplitFields = { headers: [] };
   for (const [name, value] of fields) {
-    if (!isFieldValue(value) || value !== value.trim()) return undefined;
+    if (!isSound(value)) return undefined;
     if (name.startsWith(":")) {
-      if (headers.length > 0 || pseudo.has(name) || !pseudoNames.has(name)) return undefined;
-      pseudo.set(name, value);
+      const part = pseudoNames.get(name);
+      if (part === undefined || split[part] !== undefined || split.headers.length > 0)
+        return undefined;
+      split[part] = value;
       continue;
     }
-    if (!isToken(name) || /[A-Z]/.test(name) || ofOneConnection.has(name)) return undefined;
+    if (!isLowerCaseToken(name) || ofOneConnection.has(name)) return undefined;
     if (name === "te" && value !== "trailers") return undefined;
-    headers.push({ name, key: name, value });
+    split.headers.push({ name, key: name, value });
   }
-  return { pseudo, headers };
+  return split;
 }
 
-const pseudoNames = new Set([":method", ":scheme", ":authority", ":path", ":protocol"]);
+const maxTrailerBytes = 16_384;
 
-/** The limits of HTTP/1.1 (contract §3.5), since an app's server has them. */
-function isWithinLimits(method: string, path: string, headers: readonly Header[]): boolean {
-  return (
-    method.length <= maxMethodLength &&
-    method.length + path.length + " HTTP/1.1 ".length <= maxLineBytes &&
-    headers.length <= maxHeaders &&
-    headers.every(
-      ({ name, value }) =>
-        name.length <= maxNameLength && name.length + value.length + 2 <= maxLineBytes,
-    )
-  );
+/** What follows a body; nothing when it may not be there. */
+export function readHttp2Trailers(fields: readonly Field[]): Header[] | undefined {
+  let bytes = 0;
+  for (const [name, value] of fields) {
+    bytes += name.length + value.length;
+    if (!isLowerCaseToken(name) || !isSound(value) || bytes > maxTrailerBytes) return undefined;
+  }
+  return fields.map(([name, value]) => ({ name, key: name, value }));
+}
+
+function isSound(value: string): boolean {
+  return isFieldValue(value) && isTrimmed(value);
+}
+
+function isLowerCaseToken(name: string): boolean {
+  return isToken(name) && !/[A-Z]/.test(name);
 }
 
 /** HTTP/2 may cut the Cookie header at its semicolons; apps know it in one piece (RFC 9113 §8.2.3). */
-function joinCookies(headers: readonly Header[]): Header[] {
+function joinCookies(headers: readonly Header[]): readonly Header[] {
   const cookies = headers.filter(({ key }) => key === "cookie");
-  if (cookies.length < 2) return [...headers];
+  if (cookies.length < 2) return headers;
   const value = cookies.map((cookie) => cookie.value).join("; ");
   return [
     ...headers.filter(({ key }) => key !== "cookie"),
@@ -118,17 +137,11 @@ function joinCookies(headers: readonly Header[]): Header[] {
   ];
 }
 
-function headersOfUpgrade(protocol: string): Header[] {
+/** What HTTP/1.1 needs for a WebSocket and HTTP/2 does not: the key is ours, its answer too. */
+function headersOfUpgrade(protocol: string, passed: readonly Header[]): Header[] {
   const upgrade = { name: "Upgrade", key: "upgrade", value: protocol };
-  if (protocol !== "websocket") return [upgrade];
+  const others = passed.filter(({ key }) => key !== "sec-websocket-key");
+  if (protocol.toLowerCase() !== "websocket") return [...others, upgrade];
   const value = Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString("base64");
-  return [upgrade, { name: "Sec-WebSocket-Key", key: "sec-websocket-key", value }];
-}
-
-function expectOf(headers: readonly Header[]): RequestHead["expect"] {
-  const values = headers.filter(({ key }) => key === "expect");
-  if (values.length === 0) return "nothing";
-  return values.every(({ value }) => value.toLowerCase() === "100-continue")
-    ? "100-continue"
-    : "something else";
+  return [...others, upgrade, { name: "Sec-WebSocket-Key", key: "sec-websocket-key", value }];
 }

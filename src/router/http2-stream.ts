@@ -1,152 +1,188 @@
 import { headersOfInterim, headersOfSwitch, headersToClient } from "./forward-headers.ts";
 import type { Field } from "./hpack.ts";
 import { BodyError, type BodySource } from "./http-body.ts";
-import type { Header, HeaderLine, ResponseHead } from "./http-head.ts";
-import { errorCode, type ErrorCode } from "./http2-frames.ts";
+import type { Header, HeaderLine, RequestHead, ResponseHead } from "./http-head.ts";
+import { errorCode, Http2Error, type ErrorCode } from "./http2-frames.ts";
+import type { Http2Sender, SendingStream } from "./http2-sender.ts";
+import { ReceiveWindow } from "./receive-window.ts";
 import type { ResponseWriter } from "./response-writer.ts";
 import { Wire, type Transport } from "./wire.ts";
 
-/** What a stream can do on its connection. */
+/** What a stream needs of its connection. */
 export interface StreamPort {
-  sendHeaders(streamId: number, fields: readonly Field[], endStream: boolean): void;
-  /** Sends as much as both windows and the socket have room for; how much that was. */
-  sendData(stream: Http2Stream, bytes: Uint8Array): number;
-  /** Whether the socket takes no more for now. */
-  isBlocked(): boolean;
-  endData(stream: Http2Stream): void;
-  reset(stream: Http2Stream, code: ErrorCode): void;
-  /** Bytes that were taken: the client may send as many more. */
+  readonly sender: Http2Sender;
+  /** Bytes were taken: the client may send as many more. */
   giveBack(stream: Http2Stream, bytes: number): void;
+  /** The response was sent to its end. */
+  answered(stream: Http2Stream): void;
+  reset(stream: Http2Stream, code: ErrorCode): void;
 }
 
 /** One request of an HTTP/2 connection: a wire of its own inside the connection's. */
-export class Http2Stream implements Transport {
+export class Http2Stream implements Transport, SendingStream {
   readonly id: number;
-  readonly wire: Wire;
+  readonly wire = new Wire(this);
+  readonly receiveWindow: ReceiveWindow;
   readonly #port: StreamPort;
-  /** How much may be sent and received until the other side says more. */
   sendWindow: number;
-  receiveWindow: number;
-  /** Received, taken, and not yet given back to the client's window. */
-  unreturned = 0;
-  /** Held back while nobody takes what was received. */
-  #held = 0;
-  #paused = false;
-  #full = false;
-  /** The client has sent its last byte; the response was sent to its end. */
+  /** The client has sent its last byte; we have sent ours. */
   remoteEnded = false;
   localEnded = false;
   /** Nothing can be sent or received any more. */
   closed = false;
+  /** It asks to be a tunnel; and it has become one. */
+  readonly #asksForTunnel: boolean;
   isTunnel = false;
-  /** The response was its head alone, which said so. */
-  headEndedIt = false;
-  /** What Content-Length promised, and what came. */
-  expectedBytes: number | undefined;
-  receivedBytes = 0;
-  receivedTrailers: Header[] = [];
-  trailers: readonly Header[] = [];
+  /** What Content-Length has promised. */
+  readonly #expectedBytes: number | undefined;
+  #receivedBytes = 0;
+  /** Not given back to the client while nobody takes what was received. */
+  #heldBytes = 0;
+  #isPaused = false;
+  #isFull = false;
+  #receivedTrailers: readonly Header[] = [];
+  #trailers: readonly Header[] = [];
 
-  constructor(id: number, port: StreamPort, windows: { send: number; receive: number }) {
+  constructor(
+    id: number,
+    port: StreamPort,
+    options: { sendWindow: number; receiveWindow: number; head: RequestHead | undefined },
+  ) {
     this.id = id;
     this.#port = port;
-    this.sendWindow = windows.send;
-    this.receiveWindow = windows.receive;
-    this.wire = new Wire(this);
+    this.sendWindow = options.sendWindow;
+    this.receiveWindow = new ReceiveWindow(options.receiveWindow);
+    this.#asksForTunnel = options.head?.upgrade === true;
+    this.#expectedBytes =
+      options.head?.body.kind === "length" ? options.head.body.bytes : undefined;
   }
 
-  write(bytes: Uint8Array): number {
+  write(bytes: Uint8Array, last: boolean): number {
     if (this.closed || this.localEnded) return -1;
-    const taken = this.#port.sendData(this, bytes);
-    this.#full = taken < bytes.length || this.#port.isBlocked();
-    return taken;
+    const ends = last && this.#trailers.length === 0;
+    const sent = this.#port.sender.data(this, bytes, ends);
+    this.#isFull = sent < bytes.length;
+    this.localEnded = ends && !this.#isFull;
+    return sent;
   }
 
-  isFull(): boolean {
-    return this.#full;
-  }
+  isFull = () => this.#isFull;
 
-  /** There is room again. */
   drained(): void {
-    if (this.#full) this.wire.handleDrain();
+    if (this.#isFull) this.wire.handleDrain();
   }
 
   pause(): void {
-    this.#paused = true;
+    this.#isPaused = true;
   }
 
   resume(): void {
-    this.#paused = false;
-    const held = this.#held;
-    this.#held = 0;
-    if (held > 0) this.#port.giveBack(this, held);
+    this.#isPaused = false;
+    const held = this.#heldBytes;
+    this.#heldBytes = 0;
+    this.#port.giveBack(this, held);
   }
 
   end(): void {
-    if (!this.closed && !this.localEnded) this.#port.endData(this);
+    if (this.closed) return;
+    if (!this.localEnded && this.#trailers.length > 0)
+      this.#port.sender.headers(this.id, fieldsOfLines(this.#trailers), true);
+    else if (!this.localEnded) this.#port.sender.endStream(this.id);
+    this.localEnded = true;
+    this.#port.answered(this);
   }
 
   terminate(): void {
-    if (!this.closed) this.#port.reset(this, errorCode.cancel);
+    // A response that is not whole must not look like one that nobody wants any more.
+    if (!this.closed) this.#port.reset(this, this.isTunnel ? errorCode.cancel : errorCode.internal);
   }
 
   receive(bytes: Buffer): void {
-    this.receivedBytes += bytes.length;
-    if (this.localEnded || this.closed) return this.#port.giveBack(this, bytes.length);
-    this.wire.handleData(bytes);
-    if (this.#paused) this.#held += bytes.length;
+    this.#receivedBytes += bytes.length;
+    if (this.#receivedBytes > (this.#expectedBytes ?? Infinity)) throw this.#wrongLength();
+    if (!this.localEnded) this.wire.handleData(bytes);
+    if (this.#isPaused && !this.localEnded) this.#heldBytes += bytes.length;
     else this.#port.giveBack(this, bytes.length);
   }
 
-  receiveEnd(): void {
+  /** The client has ended: for a tunnel a sign of going, for a request that it is whole. */
+  receiveEnd(trailers: readonly Header[] = []): void {
+    if (this.#receivedBytes !== (this.#expectedBytes ?? this.#receivedBytes))
+      throw this.#wrongLength();
+    this.#receivedTrailers = trailers;
     this.remoteEnded = true;
-    // For a request that is no sign of going; for a tunnel it is.
-    if (this.isTunnel) this.wire.handleEnd();
+    if (this.#asksForTunnel) this.wire.handleEnd();
     else this.wire.interruptRead();
   }
 
-  /** Reset by the client, or its connection is gone. */
-  receiveLoss(): void {
+  #wrongLength(): Http2Error {
+    return new Http2Error(errorCode.protocol, "a body not as long as it said", this.id);
+  }
+
+  /** Reset, by the client or for what it did, or its connection is gone. */
+  lose(): void {
     this.closed = true;
-    this.wire.handleClose(new Error("reset"));
+    this.wire.handleClose(new Error("stream reset"));
   }
 
   /** The body of the request. */
   get upload(): BodySource {
-    return new Http2Upload(this);
+    const { wire } = this;
+    const isDone = () => this.#asksForTunnel || (this.remoteEnded && !wire.hasBytes);
+    const take = (bytes: Buffer | null): Buffer[] => {
+      if (bytes !== null) return [bytes];
+      if (!this.remoteEnded || this.closed) throw new BodyError("cut");
+      return [];
+    };
+    const trailers = () => this.#receivedTrailers;
+    return {
+      get done() {
+        return isDone();
+      },
+      get trailers() {
+        return trailers();
+      },
+      read() {
+        if (isDone()) return [];
+        const bytes = wire.read();
+        return bytes instanceof Promise ? bytes.then(take) : take(bytes);
+      },
+    };
   }
 
   get writer(): ResponseWriter {
-    return createHttp2Writer(this, this.#port);
-  }
-}
-
-class Http2Upload implements BodySource {
-  readonly #stream: Http2Stream;
-
-  constructor(stream: Http2Stream) {
-    this.#stream = stream;
-  }
-
-  get done(): boolean {
-    return this.#stream.isTunnel || (this.#stream.remoteEnded && !this.#stream.wire.hasBytes);
-  }
-
-  get trailers(): readonly Header[] {
-    return this.#stream.receivedTrailers;
-  }
-
-  read(): Buffer[] | Promise<Buffer[]> {
-    const { wire, remoteEnded } = this.#stream;
-    if (remoteEnded && !wire.hasBytes) return [];
-    const bytes = wire.read();
-    return bytes instanceof Promise ? bytes.then((later) => this.#take(later)) : this.#take(bytes);
-  }
-
-  #take(bytes: Buffer | null): Buffer[] {
-    if (bytes !== null) return [bytes];
-    if (!this.#stream.remoteEnded || this.#stream.closed) throw new BodyError("cut");
-    return [];
+    const send = (fields: readonly Field[], endsHere = false) => {
+      if (!this.closed && !this.localEnded) this.#port.sender.headers(this.id, fields, endsHere);
+    };
+    return {
+      // Streams come and go; the connection stays.
+      keepsConnection: true,
+      sendContinue: () => send([[":status", "100"]]),
+      sendInterim: (head) => send(fieldsOf(head.status, headersOfInterim(head))),
+      sendHead: (head, { added }) => {
+        const endsHere =
+          head.body.kind === "none" || (head.body.kind === "length" && head.body.bytes === 0);
+        const unchunked: ResponseHead =
+          head.body.kind === "chunked" ? { ...head, body: { kind: "until-close" } } : head;
+        const lines = headersToClient(unchunked, { chunked: false, added });
+        send(fieldsOf(head.status, lines), endsHere);
+        this.localEnded ||= endsHere;
+        if (endsHere) this.end();
+      },
+      sendBody: (pieces, { last, trailers }) => {
+        for (const bytes of pieces) this.wire.write(bytes);
+        if (!last) return;
+        this.#trailers = trailers;
+        this.wire.end();
+      },
+      sendSwitch: (head, added) => {
+        this.isTunnel = true;
+        const lines = headersOfSwitch(head, added).filter(
+          ({ name }) => name.toLowerCase() !== "sec-websocket-accept",
+        );
+        send(fieldsOf(200, lines));
+      },
+    };
   }
 }
 
@@ -156,43 +192,14 @@ const notInHttp2 = new Set([
 ]);
 
 function fieldsOf(status: number, lines: readonly HeaderLine[]): Field[] {
-  const fields: Field[] = [[":status", String(status)]];
+  return [[":status", String(status)], ...fieldsOfLines(lines)];
+}
+
+function fieldsOfLines(lines: readonly HeaderLine[]): Field[] {
+  const fields: Field[] = [];
   for (const { name, value } of lines) {
     const key = name.toLowerCase();
     if (!notInHttp2.has(key)) fields.push([key, value]);
   }
   return fields;
-}
-
-function createHttp2Writer(stream: Http2Stream, port: StreamPort): ResponseWriter {
-  const send = (fields: readonly Field[], endStream: boolean) => {
-    if (!stream.closed && !stream.localEnded) port.sendHeaders(stream.id, fields, endStream);
-  };
-  return {
-    // Streams come and go; the connection stays.
-    keepsConnection: true,
-    sendContinue: () => send([[":status", "100"]], false),
-    sendInterim: (head) => send(fieldsOf(head.status, headersOfInterim(head)), false),
-    sendHead(head, { added }) {
-      const isEmpty =
-        head.body.kind === "none" || (head.body.kind === "length" && head.body.bytes === 0);
-      const unwrapped: ResponseHead =
-        head.body.kind === "chunked" ? { ...head, body: { kind: "until-close" } } : head;
-      send(fieldsOf(head.status, headersToClient(unwrapped, { chunked: false, added })), isEmpty);
-      stream.headEndedIt = isEmpty;
-      if (isEmpty && !stream.closed) port.endData(stream);
-    },
-    sendBody(pieces, { last, trailers }) {
-      for (const bytes of pieces) stream.wire.write(bytes);
-      if (!last) return;
-      stream.trailers = trailers;
-      stream.wire.end();
-    },
-    sendSwitch(head, added) {
-      const lines = headersOfSwitch(head, added).filter(
-        ({ name }) => name.toLowerCase() !== "sec-websocket-accept",
-      );
-      send(fieldsOf(200, lines), false);
-    },
-  };
 }

@@ -148,6 +148,8 @@ async function receiveResponseHead(run: Relay): Promise<ResponseHead | RouterErr
     const { status } = parsed.head;
     upstream.unread(bytes.subarray(parsed.byteLength));
     if (status === 101 && !head.upgrade) return "H17";
+    // To a client of HTTP/2 any 2xx says that its tunnel is there (RFC 8441 §4).
+    if (status >= 200 && status < 300 && head.upgrade && head.version === "2.0") return "H17";
     if (status >= 200 || status === 101) return parsed.head;
     if (++interim > maxInterimResponses) return "H17";
     received = new HeadBuffer();

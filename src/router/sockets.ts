@@ -47,9 +47,9 @@ class PlainTransport implements Transport {
 }
 
 /** Makes a TLS connection a wire. */
-export function tlsWire(socket: TLSSocket): Wire {
+export function tlsWire(socket: TLSSocket, atEndOfTurn?: (flush: () => void) => void): Wire {
   socket.setNoDelay(true);
-  const wire = new Wire({
+  const transport: Transport = {
     write(bytes) {
       if (socket.destroyed || socket.writableEnded) return -1;
       socket.write(bytes);
@@ -60,7 +60,8 @@ export function tlsWire(socket: TLSSocket): Wire {
     resume: () => void socket.resume(),
     end: () => void socket.end(),
     terminate: () => void socket.destroy(),
-  });
+  };
+  const wire = new Wire(transport, atEndOfTurn);
   socket.on("data", (bytes: Buffer) => wire.handleData(bytes));
   socket.on("drain", () => wire.handleDrain());
   socket.on("end", () => wire.handleEnd());
