@@ -42,7 +42,8 @@ class PlainTransport implements Transport {
   isFull = () => this.#full;
   pause = () => this.#socket.pause();
   resume = () => this.#socket.resume();
-  end = () => this.#socket.end();
+  // Not `end`, which closes both ways: what the other side still says would be lost.
+  end = () => void this.#socket.shutdown();
   terminate = () => this.#socket.terminate();
 }
 
