@@ -43,7 +43,7 @@ class PlainTransport implements Transport {
   pause = () => this.#socket.pause();
   resume = () => this.#socket.resume();
   // Not `end`, which closes both ways: what the other side still says would be lost.
-  end = () => void this.#socket.shutdown();
+  end = () => this.#socket.shutdown();
   terminate = () => this.#socket.terminate();
 }
 

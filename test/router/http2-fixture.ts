@@ -166,8 +166,14 @@ export async function openHttp2(
     leave: () => socket.destroy(),
     [Symbol.dispose]: () => socket.destroy(),
   };
-  if (options.silent !== true) client.send(preface, settingsFrame(options.settings ?? []));
+  if (options.silent === true) return client;
+  client.send(preface, settingsFrame(options.settings ?? []));
+  await client.until("settings are exchanged", () => frames.some(isAcknowledgement));
   return client;
+}
+
+function isAcknowledgement({ type, flags }: Frame): boolean {
+  return type === frameType.settings && (flags & flag.ack) !== 0;
 }
 
 function describeFrames(frames: readonly Frame[]): string {

@@ -366,13 +366,19 @@ test("the app's rules hold as they do in HTTP/1.1", async () => {
   });
   expect(dyno.connections[0]!.received).toContain("Host: demo.test:443\r\n");
   await it.route([], { crashed: true });
-  expect(await ask()).toMatchObject({ ":status": "503", text: expect.stringContaining("Application error") });
+  expect(await ask()).toMatchObject({
+    ":status": "503",
+    text: expect.stringContaining("Application error"),
+  });
   expect((await ask("nobody.test"))[":status"]).toBe("404");
   await it.route([dyno], { allowedAddresses: ["10.0.0.0/8"] });
   expect((await ask())[":status"]).toBe("403");
   await it.route([dyno], { rateLimits: { client: { requests: 1, perMs: 3_600_000 } } });
   expect((await ask())[":status"]).toBe("200");
-  expect(await ask()).toMatchObject({ ":status": "429", "retry-after": expect.stringMatching(/^\d+$/) });
+  expect(await ask()).toMatchObject({
+    ":status": "429",
+    "retry-after": expect.stringMatching(/^\d+$/),
+  });
 });
 
 test("H31: a host with a certificate of its own is not served on the connection of another", async () => {
