@@ -29,7 +29,7 @@ import type { Wire } from "./wire.ts";
 const maxStreams = 100;
 /** Requests of one connection, with those that the client has given up and that are not yet undone. */
 const maxRequests = 2 * maxStreams;
-const streamWindow = 256 * 1_024;
+const streamWindow = 512 * 1_024;
 /** Streams of which nobody takes anything hold no more than this; the others need some, too. */
 const connectionWindow = 4 * 1_024 * 1_024;
 const maxHeaderBytes = 128 * 1_024;

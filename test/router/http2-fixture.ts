@@ -8,6 +8,8 @@ import {
   numbersFrame,
   preface,
   readFrame,
+  readSettings,
+  setting,
   settingsFrame,
   type Frame,
 } from "../../src/router/http2-frames.ts";
@@ -21,6 +23,8 @@ export interface Http2Answer {
   /** Of each header block: those of hints, of the response, of the trailers. */
   blocks: Record<string, string>[];
   body: Buffer;
+  /** Of the body, kept or not. */
+  bytes: number;
   ended: boolean;
   /** The code of a RST_STREAM. */
   reset?: number;
@@ -37,6 +41,8 @@ export interface Http2Client {
   trailers(streamId: number, fields: readonly Field[]): void;
   data(streamId: number, bytes: string | Buffer, options?: { endStream?: boolean }): void;
   reset(streamId: number): void;
+  /** How much may be sent on a stream, as far as the other side has said. */
+  roomFor(streamId: number): number;
   answer(streamId: number): Http2Answer;
   /** The answer, once it is whole or was reset. */
   whole(streamId: number): Promise<Http2Answer>;
@@ -54,6 +60,8 @@ export interface Http2ClientOptions {
   silent?: boolean;
   /** What is received is not given back to the other side's windows. */
   keepWindows?: boolean;
+  /** Of bodies that come only their length is kept, of frames with data nothing. */
+  forgetData?: boolean;
 }
 
 /** A client of HTTP/2 that says and hears frames. */
@@ -69,22 +77,34 @@ export async function openHttp2(
   let pending: Buffer = Buffer.alloc(0);
   let block: Buffer[] = [];
   let lastStreamId = -1;
+  let firstWindow = 65_535;
+  /** By how much the windows differ from what they were at first. */
+  const widened = new Map<number, number>();
   let wake = () => {};
 
   function answerOf(streamId: number): Http2Answer {
     const known = answers.get(streamId);
     if (known !== undefined) return known;
-    const answer = { blocks: [], body: Buffer.alloc(0), ended: false };
+    const answer = { blocks: [], body: Buffer.alloc(0), bytes: 0, ended: false };
     answers.set(streamId, answer);
     return answer;
   }
 
+  function widen(streamId: number, bytes: number): void {
+    widened.set(streamId, (widened.get(streamId) ?? 0) + bytes);
+  }
+
   function take(frame: Frame): void {
     const { type, flags, streamId, payload } = frame;
-    frames.push(frame);
     const answer = answerOf(streamId);
+    const forget = options.forgetData === true && answer.bytes > 1_000;
+    if (!forget || type !== frameType.data) frames.push(frame);
+    if (type === frameType.windowUpdate) widen(streamId, payload.readUInt32BE(0));
+    if (type === frameType.settings)
+      firstWindow = readSettings(frame).get(setting.initialWindowSize) ?? firstWindow;
     if (type === frameType.data) {
-      answer.body = Buffer.concat([answer.body, payload]);
+      answer.bytes += payload.length;
+      if (!forget) answer.body = Buffer.concat([answer.body, payload]);
       if (payload.length > 0 && options.keepWindows !== true)
         client.send(
           numbersFrame(frameType.windowUpdate, 0, [payload.length]),
@@ -139,9 +159,13 @@ export async function openHttp2(
     data(streamId, bytes, { endStream = false } = {}) {
       const payload = typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes;
       const flags = endStream ? flag.endStream : 0;
+      widen(streamId, -payload.length);
+      widen(0, -payload.length);
       client.send(frameHead(frameType.data, flags, streamId, payload.length), payload);
     },
     reset: (streamId) => client.send(numbersFrame(frameType.reset, streamId, [8])),
+    roomFor: (streamId) =>
+      Math.min(65_535 + (widened.get(0) ?? 0), firstWindow + (widened.get(streamId) ?? 0)),
     answer: answerOf,
     async whole(streamId) {
       const answer = answerOf(streamId);

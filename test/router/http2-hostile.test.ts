@@ -362,7 +362,7 @@ describe("more data than there is room for", () => {
     await it.route([], starting);
     for (let index = 0; index < 40; index++) {
       const stream = client.ask(fieldsOf("POST", "/"), { endStream: false });
-      for (let sent = 0; sent < 256 * 1_024; sent += part.length) client.data(stream, part);
+      for (let sent = 0; sent < 512 * 1_024; sent += part.length) client.data(stream, part);
     }
     expect(await client.goneWith()).toBe(errorCode.flowControl);
   });
