@@ -1,7 +1,13 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { encodeFields } from "../../src/router/hpack.ts";
-import { frameType, headerFrames, numbersFrame, setting } from "../../src/router/http2-frames.ts";
+import {
+  frameHead,
+  frameType,
+  headerFrames,
+  numbersFrame,
+  setting,
+} from "../../src/router/http2-frames.ts";
 import { fieldsOf, openHttp2, type Http2Client } from "./http2-fixture.ts";
 import { demoTable, dynoAt, startRouterProcess, type RouterProcess } from "./router-fixture.ts";
 import { certificateIn } from "./tls-fixture.ts";
@@ -154,6 +160,31 @@ test("clients that ask for much and read nothing leave others unharmed, in bound
     const { inFlight } = await router.client.status();
     return Object.keys(inFlight).length === 0;
   });
+});
+
+test("bodies of single bytes that nobody takes hold no more memory than their bytes", async () => {
+  await using router = await startRouterProcess({ https: true });
+  await router.client.putTable({
+    ...demoTable([], { starting: true }),
+    certificates: [certificateIn(router.dir)],
+  });
+  using client = await openHttp2(router.httpsPort!);
+  const memory = await watchMemory(router);
+  for (let index = 0; index < 8; index++) {
+    const stream = client.ask(fieldsOf("POST", "/"), { endStream: false });
+    const frame = Buffer.concat([frameHead(frameType.data, 0, stream, 1), Buffer.from("x")]);
+    client.send(Buffer.alloc(frame.length * client.roomFor(stream), frame));
+    await until("all is sent", () => client.socket.writableLength === 0);
+  }
+  // Whatever is answered now, all before it was received.
+  client.send(frameHead(frameType.ping, 0, 0, 8), Buffer.alloc(8));
+  await until("it is received", () => client.frames.some(({ type }) => type === frameType.ping));
+  const grown = await memory.grownBytes();
+  process.stderr.write(
+    `      4 million bytes, each in a frame: ${Math.round(grown / megabyte)} MB\n`,
+  );
+  expect(grown).toBeLessThan(128 * megabyte);
+  expect(client.closed).toBe(false);
 });
 
 test("replacing the workers drops no request of HTTP/2, new or under way", async () => {
