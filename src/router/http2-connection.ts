@@ -27,8 +27,6 @@ import { ReceiveWindow } from "./receive-window.ts";
 import type { Wire } from "./wire.ts";
 
 const maxStreams = 100;
-/** Requests of one connection, with those that the client has given up and that are not yet undone. */
-const maxRequests = 2 * maxStreams;
 const streamWindow = 512 * 1_024;
 /** Streams of which nobody takes anything hold no more than this; the others need some, too. */
 const connectionWindow = 4 * 1_024 * 1_024;
@@ -49,6 +47,7 @@ export async function serveHttp2(client: Client, door: Door): Promise<void> {
   client.onStopping = () => connection.announceEnd();
   client.leave = () => connection.end(errorCode.none);
   connection.begin();
+  if (door.stopping) connection.announceEnd();
   try {
     for (let bytes = await wire.read(); bytes !== null; bytes = await wire.read()) {
       connection.receive(bytes);
@@ -82,7 +81,6 @@ class Http2Connection implements StreamPort {
   readonly #streams = new Map<number, Http2Stream>();
   /** Streams that we ended early: what is still on its way to them is nobody's fault. */
   readonly #endedByUs = new Set<number>();
-  #requests = 0;
   #lastStreamId = 0;
   #initialSendWindow = firstWindow;
   /** A frame of which not all is there. */
@@ -268,7 +266,7 @@ class Http2Connection implements StreamPort {
       throw new Http2Error(errorCode.streamClosed, "headers of a closed stream");
     }
     this.#lastStreamId = streamId;
-    if (this.#streams.size >= maxStreams || this.#requests >= maxRequests)
+    if (this.#streams.size >= maxStreams)
       throw new Http2Error(errorCode.refusedStream, "too many streams", streamId);
     this.#openRequest(streamId, fields, endStream);
   }
@@ -307,7 +305,6 @@ class Http2Connection implements StreamPort {
     if (head === "bad") return answerBadRequest(writer);
     const { address, tlsVersion, isMisdirected } = this.#client;
     const client = { wire, address, tlsVersion, isMisdirected };
-    this.#requests++;
     serveRequest({ client, head, door: this.#door, upload, writer })
       .then((afterwards) => {
         if (afterwards === "gone" && !stream.isTunnel) wire.terminate();
@@ -315,8 +312,7 @@ class Http2Connection implements StreamPort {
       .catch((error: unknown) => {
         reportBug(error);
         wire.terminate();
-      })
-      .finally(() => this.#requests--);
+      });
   }
 
   #receivePriority({ streamId, payload }: Frame): void {

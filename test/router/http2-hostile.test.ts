@@ -173,7 +173,7 @@ describe("a body", () => {
     const { client, dyno } = scene;
     const stream = posting(client, ["content-length", "4"]);
     client.data(stream, "body");
-    client.data(stream, smuggled, { endStream: true });
+    client.data(stream, smuggled);
     expect((await client.whole(stream)).reset).toBe(errorCode.protocol);
     await scene.expectUnharmed();
     for (const { received } of dyno.connections) expect(received).not.toContain("smuggled");
