@@ -1,11 +1,7 @@
 import "./bundle/glob-imports.ts";
 import { parseArgs } from "node:util";
+import { thisProgram } from "./lib/this-program.ts";
 import { readHookSettings, readToolboxSettings, serverHelp } from "./settings.ts";
-
-/** This program, as it is started again: the compiled binary, or Bun and this file. */
-const program: [string, ...string[]] = Bun.isStandaloneExecutable
-  ? [process.execPath]
-  : [process.execPath, "--no-env-file", import.meta.path];
 
 const [command, ...args] = process.argv.slice(2);
 
@@ -21,11 +17,19 @@ const processes: Record<string, () => Promise<number>> = {
       const { values } = parseArgs({
         args,
         options: {
-          ...{ data: flag, domain: flag, http: flag, https: flag, host: flag, runtime: flag },
+          ...{
+            data: flag,
+            domain: flag,
+            http: flag,
+            https: flag,
+            rendezvous: flag,
+            host: flag,
+            runtime: flag,
+          },
           "stop-dynos": { type: "boolean" },
         },
       });
-      return await runServer(values, { program, say: (line) => console.error(line) });
+      return await runServer(values, { program: thisProgram, say: (line) => console.error(line) });
     } catch (error) {
       if (!String((error as NodeJS.ErrnoException).code).startsWith("ERR_PARSE_ARGS")) throw error;
       // One line, whatever is wrong; Node's words go over several.
@@ -35,7 +39,7 @@ const processes: Record<string, () => Promise<number>> = {
   },
   async router() {
     const { runRouterProcess } = await import("./router/router-process.ts");
-    await runRouterProcess(args, [...program, "router-worker"]);
+    await runRouterProcess(args, [...thisProgram, "router-worker"]);
     return 0;
   },
   async "router-worker"() {

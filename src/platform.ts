@@ -1,13 +1,18 @@
 import { createHash } from "node:crypto";
 import { statfsSync } from "node:fs";
-import { totalmem } from "node:os";
+import { networkInterfaces, totalmem } from "node:os";
 import { join } from "node:path";
 import { createBuilder } from "./build/build.ts";
 import { createBuildpackStore } from "./build/buildpack-store.ts";
 import { installBuildpacks } from "./build/buildpacks.ts";
 import { hostStack } from "./build/stack.ts";
-import { selfSignedCertificate } from "./certs/self-signed.ts";
+import { createAutomaticCertificates } from "./certs/automatic-certificates.ts";
+import { openCertificateFolder } from "./certs/certificate-files.ts";
+import { type CertificateFiles, selfSignedCertificate } from "./certs/self-signed.ts";
+import { createCertificateStore } from "./deploy/automatic-certificates.ts";
+import { type Certificates, openCertificates, routedCertificates } from "./deploy/certificates.ts";
 import { changeConfig } from "./deploy/change-config.ts";
+import { type Domains, openDomains } from "./deploy/domains.ts";
 import { makeApp } from "./deploy/make-app.ts";
 import { DeployLock } from "./deploy/deploy-lock.ts";
 import {
@@ -23,10 +28,12 @@ import { createKeptOutputs } from "./deploy/kept-outputs.ts";
 import { releaseSlug } from "./deploy/release-slug.ts";
 import { type ArchiveAddress, sourceArchive } from "./deploy/source-archive.ts";
 import { putIdleToSleep, wakeUp } from "./deploy/idle-apps.ts";
+import { tell } from "./deploy/release-context.ts";
 import { rollBack } from "./deploy/rollback.ts";
 import { createRoutePublisher, routeTable } from "./deploy/routes.ts";
 import { type FormationUpdate, scale } from "./deploy/scale.ts";
 import { sweepAll, sweepApp } from "./deploy/sweep.ts";
+import { changeVisitorRules, type VisitorRulesChange } from "./deploy/visitor-rules.ts";
 import type { AttachedDyno, AttachedProgram } from "./dyno/attached-dyno.ts";
 import type { InsideOrder, OneOffOrder } from "./dyno/one-offs.ts";
 import { Supervisor } from "./dyno/supervisor.ts";
@@ -57,9 +64,11 @@ import {
 import { createSlug, type Slug } from "./model/slug.ts";
 import { noteUploadChecksum, type SlugUpload } from "./model/slug-upload.ts";
 import { openVault, type Vault } from "./model/vault.ts";
+import type { VisitorRules } from "./model/visitor-rules.ts";
 import { type PublicUrls, publicUrls } from "./public-urls.ts";
 import { createRepositories, type Repositories } from "./repository/repository.ts";
 import { createSourceStore, type SourceStore } from "./repository/source-store.ts";
+import { isPublicAddress } from "./router/addresses.ts";
 import type { RouterClient } from "./router/router-client.ts";
 import { dynosDir, openRuntime } from "./runtime/open-runtime.ts";
 import type { TerminalSize } from "./runtime/runtime.ts";
@@ -93,9 +102,22 @@ export interface Platform {
   stopDynos(app: App, name: string): void;
   /** Changes quantities and sizes, all or none of them. Dynos follow in the background. */
   scale(app: App, options: { updates: FormationUpdate[]; user: Account }): Formation[];
+  /** The certificate of the platform's own names, for what is not behind the router. */
+  ownCertificate(): Promise<CertificateFiles>;
   /** The sizes that dynos can have. */
   sizes: DynoSizes;
-  setFeature(app: App, name: string, enabled: boolean): App;
+  setFeature(app: App, name: string, enabled: boolean): Promise<App>;
+  domains: Domains;
+  certificates: Certificates;
+  /** Who may visit the app, and how. */
+  changeVisitorRules(
+    app: App,
+    options: { change: VisitorRulesChange; user: Account },
+  ): Promise<VisitorRules>;
+  /** Where the internet finds this machine, as far as its network cards know. */
+  publicAddresses(): string[];
+  /** What apps are built for and run on: `heroku-24`. */
+  stack: string;
   /** After so long without a request the app's dynos sleep; `null`: never, but for the size Eco. */
   setSleep(app: App, afterMs: number | null): Promise<App>;
   /** Starts an attached one-off dyno in the current release. */
@@ -193,10 +215,14 @@ export async function createPlatform(
     program,
   });
   const stack = await hostStack();
-  const certificates =
-    surroundings.httpsPort === null
-      ? []
-      : [await selfSignedCertificate(join(dataDir, "certificates"), domain)];
+  const { acme } = settings;
+  const certificateFolder = openCertificateFolder(join(dataDir, "router", "certificates"));
+  const names = { domain, hasDnsHook: acme?.dnsHook !== undefined };
+  const challenges: Record<string, string> = {};
+  const selfSigned = () => selfSignedCertificate(join(dataDir, "certificates"), domain);
+  const certificatesOfOurMaking = surroundings.httpsPort === null ? [] : [await selfSigned()];
+  const signedCertificates = () =>
+    routedCertificates({ database, vault, names, folder: certificateFolder });
 
   const sizes = readDynoSizes(join(dataDir, "dyno-sizes.json"));
   const supervisor = new Supervisor({
@@ -219,12 +245,39 @@ export async function createPlatform(
     },
   });
 
-  const routes = createRoutePublisher(router, () =>
-    routeTable({
-      ...{ database, domain, platformSocket, certificates },
-      liveDynos: supervisor.liveDynos(),
-    }),
+  const routes = createRoutePublisher(
+    router,
+    () =>
+      routeTable({
+        ...{ database, vault, domain, platformSocket, challenges },
+        certificates: [...certificatesOfOurMaking, ...signedCertificates()],
+        liveDynos: supervisor.liveDynos(),
+      }),
+    (table) => certificateFolder.retain(table.certificates),
   );
+  const store = createCertificateStore({
+    ...{ database, vault, names, directoryUrl: acme?.directoryUrl ?? "" },
+    tell: (app, message) =>
+      app ? tell({ logs }, app, message) : void process.stderr.write(`${message}\n`),
+  });
+  const automatic =
+    acme &&
+    createAutomaticCertificates({
+      ...{ store, authority: acme, httpPort: acme.httpPort, dnsServers: acme.dnsServers },
+      dnsHook: acme.dnsHook === undefined ? undefined : [acme.dnsHook],
+      isReachable: acme.isPublic ? isPublicAddress : undefined,
+      http01: {
+        async put(token, value) {
+          challenges[token] = value;
+          await routes.publish();
+        },
+        async remove(token) {
+          delete challenges[token];
+          await routes.publish();
+        },
+      },
+      onIssued: () => routes.publish(),
+    });
   const builder = createBuilder({
     runtime,
     slugs,
@@ -261,6 +314,13 @@ export async function createPlatform(
     freeDiskBytes: () => freeBytes(dataDir),
     minFreeDiskBytes: 256 * mebibyte,
   });
+  const ofDomains = {
+    ...{ database, vault, logs, platformDomain: domain, hasAuthority: automatic !== null },
+    async routesChanged() {
+      await routes.publish();
+      seeToCertificates();
+    },
+  };
   const openPorts = [surroundings.httpPort, surroundings.httpsPort].filter((port) => port !== null);
 
   const sweepContext = () => ({ store: slugs, liveDynos: supervisor.liveDynos() });
@@ -273,6 +333,13 @@ export async function createPlatform(
     const result = await accepted;
     await sweepApp(database, app, sweepContext());
     return result;
+  }
+
+  /** In the background: authorities take their time, and no other work waits for them. */
+  function seeToCertificates(): void {
+    automatic?.reconcile().catch((error: Error) => {
+      process.stderr.write(`certificates: ${error.stack}\n`);
+    });
   }
 
   failInterruptedBuilds(database);
@@ -319,16 +386,39 @@ export async function createPlatform(
       await logs.remove(app.id);
       await sweep();
     },
-    changeConfig: async (app, options) => changeConfig(release, app, options),
+    async changeConfig(app, options) {
+      const changed = changeConfig(release, app, options);
+      // Pages of its own for errors are the router's, and hold at once.
+      await routes.publish();
+      return changed;
+    },
     rollBack: async (app, options) => rollBack(release, app, options),
     listDynos: (app) => supervisor.list(app),
     restartDynos: (app, name) => supervisor.restart(app, name),
     stopDynos: (app, name) => supervisor.stop(app, name),
     scale: (app, options) =>
       scale({ database, logs, supervisor, sizes, machineBytes: totalmem() }, app, options),
+    async ownCertificate() {
+      const signed = signedCertificates();
+      const of = (name: string) => signed.find(({ hosts }) => hosts.includes(name));
+      return of(`api.${domain}`) ?? of(`*.${domain}`) ?? selfSigned();
+    },
     sizes,
-    setFeature: (app, name, enabled) =>
-      updateApp(database, app, { features: { ...app.features, [name]: enabled } }),
+    async setFeature(app, name, enabled) {
+      const features = { ...app.features, [name]: enabled };
+      const changed = updateApp(database, app, { features });
+      await routes.publish();
+      return changed;
+    },
+    domains: openDomains(ofDomains),
+    certificates: openCertificates(ofDomains),
+    changeVisitorRules: (app, options) =>
+      changeVisitorRules({ ...ofDomains, hasHttps: surroundings.httpsPort !== null }, app, options),
+    publicAddresses: () =>
+      Object.values(networkInterfaces()).flatMap((cards) =>
+        (cards ?? []).map(({ address }) => address).filter(isPublicAddress),
+      ),
+    stack,
     async setSleep(app, afterMs) {
       const changed = updateApp(database, app, { sleepAfterMs: afterMs });
       if (afterMs === null) await supervisor.wake(changed);
@@ -388,10 +478,12 @@ export async function createPlatform(
       if (routerIsNew) routes.forget();
       await host.reconcile({ openPorts });
       await routes.publish();
+      seeToCertificates();
       supervisor.tick();
       await putIdleToSleep({ database, supervisor, router });
     },
     async close() {
+      store.close();
       wakes.close();
       await stopBuilds(deploys);
       await supervisor.close();
@@ -403,6 +495,7 @@ export async function createPlatform(
       closeDatabase(database);
     },
     async tearDown() {
+      store.close();
       wakes.close();
       await stopBuilds(deploys);
       await supervisor.stopAll();

@@ -18,7 +18,8 @@ export interface RunningRouter {
   stop(): Promise<void>;
 }
 
-const startTimeoutMs = 10_000;
+/** On a slow machine in the middle of something else it takes many seconds. */
+const startTimeoutMs = 60_000;
 /** The router gives its last requests 30 s. */
 const stopTimeoutMs = 35_000;
 
@@ -65,10 +66,12 @@ export async function ensureRouter(
     for (;;) {
       const running = await status();
       if (running?.pid === child.pid) return running;
-      if (child.exitCode !== null || Date.now() > deadline)
+      if (child.exitCode !== null || Date.now() > deadline) {
+        child.kill();
         throw new Error(
           `the router does not start; ${join(dir, "errors.log")} says why (is the port ${wanted.http} taken?)`,
         );
+      }
       await Bun.sleep(10);
     }
   }

@@ -9,8 +9,10 @@ import {
 } from "node:fs";
 import { hostname, userInfo } from "node:os";
 import { join } from "node:path";
-import { createApi } from "./api/api.ts";
+import { type Api, createApi } from "./api/api.ts";
 import { type AttachSession, websocket } from "./api/attach-socket.ts";
+import { createRendezvous } from "./api/rendezvous.ts";
+import { waitingDynos } from "./api/resources/dynos.ts";
 import { createGitDoor } from "./git/git-door.ts";
 import { createRequestLimit } from "./git/request-limit.ts";
 import { createPushHooks } from "./git/push-hooks.ts";
@@ -18,7 +20,7 @@ import { unlimitedIdleTime } from "./lib/idle-time.ts";
 import { tailFile } from "./lib/tail-file.ts";
 import { createAccount, firstAccount } from "./model/account.ts";
 import { DataFolderLocked, lockDataFolder } from "./model/data-lock.ts";
-import { createToken } from "./model/token.ts";
+import { createToken, openToken } from "./model/token.ts";
 import { createPlatform, type Platform } from "./platform.ts";
 import { ensureRouter } from "./router-process.ts";
 import {
@@ -148,7 +150,13 @@ async function open(settings: ServerSettings, program: [string, ...string[]]) {
     freeDiskBytes: () => platform.freeDiskBytes(),
     limit: createRequestLimit(settings.gitRequestsPerHour),
   });
-  const door = openDoor({ platform, platformSocket, git, domain: settings.domain });
+  const waiting = waitingDynos(platform);
+  const rendezvous = openRendezvous(settings, platform, waiting);
+  const { requestsPerHour, domain } = settings;
+  const places = { waiting, rendezvousOf: rendezvous.addressOf };
+  const api = createApi(platform, { places, requestsPerHour });
+  const door = openDoor({ api, platformSocket, git, domain });
+  await rendezvous.ensure();
   for (const socket of [platformSocket, hookSocket]) chmodSync(socket, 0o600);
   const requests = tailFile(join(dataDir, "router", "router.log"), (rows) =>
     takeRouterLines(platform, rows),
@@ -164,6 +172,7 @@ async function open(settings: ServerSettings, program: [string, ...string[]]) {
     try {
       const routerIsNew = await router.ensure();
       await platform.reconcile({ routerIsNew });
+      await rendezvous.ensure();
     } catch (error) {
       process.stderr.write(`reconcile: ${(error as Error).stack}\n`);
     } finally {
@@ -178,6 +187,7 @@ async function open(settings: ServerSettings, program: [string, ...string[]]) {
         clearInterval(loop);
         clearInterval(watch);
         requests.close();
+        rendezvous.close();
         void door.stop(true);
         void hooks.close();
       },
@@ -187,13 +197,12 @@ async function open(settings: ServerSettings, program: [string, ...string[]]) {
 
 /** API and git share a socket that only the router comes in by; the host name tells them apart. */
 function openDoor(options: {
-  platform: Platform;
+  api: Api;
   platformSocket: string;
   git: (request: Request) => Promise<Response>;
   domain: string;
 }) {
-  const { platform, platformSocket, git, domain } = options;
-  const api = createApi(platform);
+  const { api, platformSocket, git, domain } = options;
   rmSync(platformSocket, { force: true });
   return Bun.serve({
     unix: platformSocket,
@@ -207,6 +216,36 @@ function openDoor(options: {
     },
     websocket,
   });
+}
+
+/**
+ * Heroku's command line comes here for attached dynos. Without its port the server goes on: it is
+ * tried again with each reconciliation, and who asks for an attached dyno is told.
+ */
+function openRendezvous(
+  { rendezvousPort, host, domain }: ServerSettings,
+  platform: Platform,
+  waiting: ReturnType<typeof waitingDynos>,
+) {
+  if (rendezvousPort === null)
+    return { ensure: () => Promise.resolve(), addressOf: () => undefined, close: () => {} };
+  let told = "";
+  const rendezvous = createRendezvous({
+    ...{ host, port: rendezvousPort },
+    // Few resolvers know names below `localhost` (RFC 6761), and this one needs no name for a router.
+    hostname: domain === "localhost" ? domain : `api.${domain}`,
+    certificate: () => platform.ownCertificate(),
+    take: (secret) => waiting.take(secret),
+  });
+  const ensure = () =>
+    rendezvous.ensure().catch((error: Error) => {
+      if (error.message !== told)
+        process.stderr.write(
+          ` ▸    Nobody can attach with heroku run: port ${rendezvousPort} (--rendezvous): ${error.message}\n`,
+        );
+      told = error.message;
+    });
+  return { ...rendezvous, ensure };
 }
 
 function takeRouterLines(platform: Platform, rows: string[]): void {
@@ -224,14 +263,23 @@ function takeRouterLines(platform: Platform, rows: string[]): void {
 function writeCredentials(platform: Platform, dataDir: string): void {
   const path = join(dataDir, "credentials.json");
   const owner =
-    firstAccount(platform.database) ?? createAccount(platform.database, `owner@${hostname()}`);
+    firstAccount(platform.database) ?? createAccount(platform.database, `owner@${mailHost()}`);
   const known = existsSync(path) ? readCredentials(path) : undefined;
   const git = platform.urls.git({ name: "x" }).replace(/\/x\.git$/, "");
+  // One that was revoked is replaced: root of this machine always has a way in.
   const token =
-    known?.token ?? createToken(platform.database, { account: owner, description: "owner" });
+    known && openToken(platform.database, known.token)
+      ? known.token
+      : createToken(platform.database, { account: owner, description: "owner" });
   const text = JSON.stringify({ api: platform.urls.api, git, email: owner.email, token }, null, 2);
   writeFileSync(`${path}.new`, `${text}\n`, { mode: 0o600 });
   renameSync(`${path}.new`, path);
+}
+
+/** This machine, as the part of an email address that clients take for one: it needs a dot. */
+function mailHost(): string {
+  const name = hostname().toLowerCase();
+  return name.includes(".") ? name : `${name}.local`;
 }
 
 function readCredentials(path: string): { token: string } | undefined {

@@ -11,6 +11,8 @@ export interface ServerSettings {
   domain: string;
   httpPort: number | null;
   httpsPort: number | null;
+  /** Where Heroku's command line comes for attached dynos; 0: any free port, `null`: nowhere. */
+  rendezvousPort: number | null;
   host: string;
   stopDynos: boolean;
   runtime: RuntimeKind;
@@ -30,10 +32,29 @@ export interface ServerSettings {
   /** Of one account to one app's repository; `null`: as many as it likes. */
   gitRequestsPerHour: number | null;
   bootTimeoutMs: number;
+  /** What each account may ask of the API in an hour. */
+  requestsPerHour: number;
   /** What each dyno may write. */
   dynoDiskBytes: number;
   /** How much of each app's log is kept: whichever is less. */
   logs: { maxBytes: number; maxAgeMs: number };
+  /** Who signs certificates by ACME; `null`: nobody does. */
+  acme: AcmeSettings | null;
+}
+
+export interface AcmeSettings {
+  directoryUrl: string;
+  email: string | undefined;
+  /** Certificates to trust for an authority of one's own. */
+  caBundlePath: string | undefined;
+  /** The authority is on the public internet, and gets to no other addresses. */
+  isPublic: boolean;
+  /** Where it asks for the answer of HTTP-01. */
+  httpPort: number;
+  /** A command that sets and removes TXT records. */
+  dnsHook: string | undefined;
+  /** DNS servers to ask before the authority is; the system's, if there is none. */
+  dnsServers: string[] | undefined;
 }
 
 /** What `stator server --help` prints. */
@@ -49,6 +70,7 @@ export const serverHelp = `Run the platform: the API, git, builds and dynos, unt
   --domain NAME      STATOR_DOMAIN      apps at APP.NAME, API at api.NAME, git at git.NAME [localhost]
   --http PORT        STATOR_HTTP_PORT   [80; 8080 when the domain is localhost; 0: any free one]
   --https PORT       STATOR_HTTPS_PORT  [443; none when the domain is localhost; 0: none]
+  --rendezvous PORT  STATOR_RENDEZVOUS_PORT  where heroku run attaches, or none [5000; any free one when the domain is localhost]
   --host ADDRESS     STATOR_HOST        address to listen on [0.0.0.0; 127.0.0.1 when the domain is localhost]
   --runtime KIND     STATOR_RUNTIME     oci: containers; process: no isolation, for a laptop without Linux or root [oci]
   --stop-dynos                          on SIGTERM stop the dynos and the router too, and leave nothing behind
@@ -69,6 +91,19 @@ export const serverHelp = `Run the platform: the API, git, builds and dynos, unt
 === For git
 
   STATOR_GIT_REQUESTS_PER_HOUR=N   of one account to one app; 0: as many as it likes [75]
+
+=== For certificates (docs/domains.md)
+
+  STATOR_ACME_DIRECTORY=URL      an ACME authority, or none [Let's Encrypt when the domain is a public one]
+  STATOR_ACME_EMAIL=ADDRESS      for its account
+  STATOR_ACME_CA_BUNDLE=FILE     certificates to trust for an authority of your own
+  STATOR_ACME_DNS_HOOK=FILE      command that sets TXT records: for wildcards
+  STATOR_ACME_DNS_SERVERS=LIST   ADDRESS or ADDRESS:PORT of DNS servers, with commas [the system's]
+  STATOR_ACME_HTTP_PORT=PORT     where the authority asks for an answer [80]
+
+=== For the API
+
+  STATOR_API_REQUESTS_PER_HOUR=COUNT   of each account [4500]
 
 === For logs (of each app, whichever is less)
 
@@ -122,12 +157,25 @@ const megabytes = z
 
 /** Less than this would be taken by the file system itself. */
 const diskMegabytes = megabytes.refine((bytes) => bytes >= 16 * 1024 * 1024);
-const readableFile = z.string().refine(isReadableFile);
+const noAuthority = "none";
+const letsEncrypt = "https://acme-v02.api.letsencrypt.org/directory";
+/** Ends of names that no public authority signs (RFC 6761, RFC 8375, RFC 9476, ICANN's `internal`). */
+const privateEnding =
+  /(^|\.)(localhost|local|test|example|invalid|internal|lan|home|corp|alt|arpa)$/;
+
+const dnsServers = z
+  .string()
+  .transform((text) => text.split(",").map((one) => one.trim()))
+  .pipe(
+    z.array(z.string().regex(/^(\d{1,3}(\.\d{1,3}){3}(:\d{1,5})?|\[[0-9a-f:]+\](:\d{1,5})?)$/i)),
+  );
+const executableFile = z.string().refine((path) => isAccessible(path, constants.X_OK));
+const readableFile = z.string().refine((path) => isAccessible(path, constants.R_OK));
 const webAddress = z.url({ protocol: /^https?$/ });
 
-function isReadableFile(path: string): boolean {
+function isAccessible(path: string, mode: number): boolean {
   try {
-    accessSync(path, constants.R_OK);
+    accessSync(path, mode);
     return path.startsWith("/") && statSync(path).isFile();
   } catch {
     return false;
@@ -136,7 +184,7 @@ function isReadableFile(path: string): boolean {
 
 type Variables = Record<string, string | undefined>;
 export type ServerFlags = Partial<
-  Record<"data" | "domain" | "http" | "https" | "host" | "runtime", string> & {
+  Record<"data" | "domain" | "http" | "https" | "rendezvous" | "host" | "runtime", string> & {
     "stop-dynos": boolean;
   }
 >;
@@ -178,11 +226,47 @@ export function readServerSettings(
     "a port from 0 (none) to 65535",
     local ? 0 : 443,
   );
+  const acmeDirectory = read(
+    null,
+    "STATOR_ACME_DIRECTORY",
+    z.union([z.literal(noAuthority), z.url({ protocol: /^https$/ })]),
+    `an address that begins with https://, or ${noAuthority}`,
+    privateEnding.test(domain) || !domain.includes(".") ? noAuthority : letsEncrypt,
+  );
+  const optional = <T>(name: string, schema: z.ZodType<T, string>, rule: string) =>
+    read<T | undefined>(null, name, schema, rule, undefined);
+  const file = "the whole path of a file that can be";
+  const acme: AcmeSettings = {
+    directoryUrl: acmeDirectory,
+    email: optional("STATOR_ACME_EMAIL", z.email(), "an e-mail address"),
+    caBundlePath: optional("STATOR_ACME_CA_BUNDLE", readableFile, `${file} read`),
+    isPublic: acmeDirectory === letsEncrypt,
+    httpPort: read(
+      null,
+      "STATOR_ACME_HTTP_PORT",
+      port.refine((number) => number > 0),
+      "a port from 1 to 65535",
+      80,
+    ),
+    dnsHook: optional("STATOR_ACME_DNS_HOOK", executableFile, `${file} executed`),
+    dnsServers: optional(
+      "STATOR_ACME_DNS_SERVERS",
+      dnsServers,
+      "addresses with commas between them, as in 9.9.9.9,[2620:fe::fe]:53",
+    ),
+  };
   return {
     dataDir: read("data", "STATOR_DATA", absolute, "a folder", defaultDataDir(variables)),
     domain,
     httpPort: read("http", "STATOR_HTTP_PORT", port, "a port from 0 to 65535", local ? 8080 : 80),
     httpsPort: https === 0 ? null : https,
+    rendezvousPort: read(
+      "rendezvous",
+      "STATOR_RENDEZVOUS_PORT",
+      z.union([port, z.literal("none").transform(() => null)]),
+      "a port from 0 (any free one) to 65535, or none",
+      local ? 0 : 5000,
+    ),
     host: read("host", "STATOR_HOST", ipAddress, "an IP address", local ? "127.0.0.1" : "0.0.0.0"),
     stopDynos: flags["stop-dynos"] ?? false,
     runtime: read("runtime", "STATOR_RUNTIME", z.enum(["oci", "process"]), "oci or process", "oci"),
@@ -217,6 +301,16 @@ export function readServerSettings(
     gitRequestsPerHour:
       read(null, "STATOR_GIT_REQUESTS_PER_HOUR", count, "a number from 0 to 9999", 75) || null,
     bootTimeoutMs: read(null, "STATOR_BOOT_TIMEOUT", seconds, "a number of seconds", 60_000),
+    requestsPerHour: read(
+      null,
+      "STATOR_API_REQUESTS_PER_HOUR",
+      z
+        .string()
+        .regex(/^[1-9]\d{0,8}$/)
+        .transform(Number),
+      "a whole number, at least 1",
+      4500,
+    ),
     dynoDiskBytes: read(
       null,
       "STATOR_DYNO_DISK_MEGABYTES",
@@ -240,6 +334,8 @@ export function readServerSettings(
         7 * 86_400_000,
       ),
     },
+    // Without a port for HTTPS there is nothing to show them with.
+    acme: acmeDirectory === noAuthority || https === 0 ? null : acme,
   };
 }
 
@@ -274,6 +370,10 @@ export interface CliSettings {
   api: string | undefined;
   token: string | undefined;
   terminal: { term: string; colour: boolean };
+  /** The person's shell, as `/bin/bash`. */
+  shell: string;
+  /** All of it, for a program of the person's own that is run in his name. */
+  inherited: Record<string, string>;
 }
 
 export function readCliSettings(variables: Variables = process.env): CliSettings {
@@ -289,6 +389,12 @@ export function readCliSettings(variables: Variables = process.env): CliSettings
       term: variables.TERM ?? "dumb",
       colour: Boolean(process.stdout.isTTY) && variables.NO_COLOR === undefined,
     },
+    shell: variables.SHELL ?? "/bin/sh",
+    inherited: Object.fromEntries(
+      Object.entries(variables).filter(
+        (entry): entry is [string, string] => entry[1] !== undefined,
+      ),
+    ),
   };
 }
 

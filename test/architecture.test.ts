@@ -14,7 +14,10 @@ const mayImport: Record<string, string[]> = {
   certs: ["lib", "model", "logs"],
   build: ["lib", "model", "logs", "slug", "runtime"],
   dyno: ["lib", "model", "logs", "slug", "runtime"],
-  deploy: ["lib", "model", "logs", "slug", "repository", "runtime", "router", "build", "dyno"],
+  deploy: [
+    ...["lib", "model", "logs", "slug", "repository", "runtime", "router", "certs"],
+    ...["build", "dyno"],
+  ],
   "settings.ts": ["lib"],
   "public-urls.ts": [],
   toolbox: ["lib", "settings.ts"],
@@ -38,6 +41,7 @@ const mayImport: Record<string, string[]> = {
     "cli",
     "settings.ts",
   ],
+  "docs.ts": ["bundle", "cli"],
 };
 
 /** Things that one room does on behalf of all. */

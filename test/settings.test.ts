@@ -42,6 +42,21 @@ test("logs are kept for a week or up to 64 MB, or as it is set", () => {
   });
 });
 
+test("clients of attached dynos come to 5000, to any free port on a laptop, or nowhere", () => {
+  const portOf = (flags: Parameters<typeof readServerSettings>[0]) =>
+    readServerSettings(flags, {}).rendezvousPort;
+  expect(portOf({})).toBe(0);
+  expect(portOf({ domain: "a.example" })).toBe(5000);
+  expect(portOf({ rendezvous: "6000" })).toBe(6000);
+  expect(portOf({ domain: "a.example", rendezvous: "none" })).toBeNull();
+});
+
+test("an account may ask 4500 times an hour, or as often as it is set", () => {
+  expect(readServerSettings({}, {}).requestsPerHour).toBe(4500);
+  const variables = { STATOR_API_REQUESTS_PER_HOUR: "100000" };
+  expect(readServerSettings({}, variables).requestsPerHour).toBe(100_000);
+});
+
 test("the runtime without isolation must be asked for, by flag or variable", () => {
   expect(readServerSettings({}, { STATOR_RUNTIME: "process" }).runtime).toBe("process");
   expect(readServerSettings({ runtime: "oci" }, { STATOR_RUNTIME: "process" }).runtime).toBe("oci");
@@ -70,9 +85,43 @@ test("builds get the variables that are meant for them, and no other", () => {
   });
 });
 
+test("certificates come from Let's Encrypt for a public domain, and from nobody for a local one", () => {
+  const authority = (domain: string, variables = {}, flags = {}) =>
+    readServerSettings({ domain, ...flags }, variables).acme;
+  expect(authority("paas.example.org")).toEqual({
+    directoryUrl: "https://acme-v02.api.letsencrypt.org/directory",
+    ...{ email: undefined, caBundlePath: undefined, isPublic: true, httpPort: 80 },
+    ...{ dnsHook: undefined, dnsServers: undefined },
+  });
+  const local = [
+    "localhost",
+    "a.localhost",
+    "paas.test",
+    "paas.lan",
+    "box.local",
+    "paas",
+    "a.internal",
+  ];
+  for (const domain of local) expect([domain, authority(domain)]).toEqual([domain, null]);
+  const STATOR_ACME_DIRECTORY = "https://ca.example/dir";
+  const named = authority("paas.lan", {
+    ...{ STATOR_ACME_DIRECTORY, STATOR_ACME_EMAIL: "me@example.com" },
+    ...{ STATOR_ACME_DNS_SERVERS: "9.9.9.9, 10.0.0.1:5353,[2620:fe::fe]:53" },
+    ...{ STATOR_ACME_DNS_HOOK: "/bin/sh", STATOR_ACME_HTTP_PORT: "8080" },
+  });
+  expect(named).toMatchObject({
+    ...{ directoryUrl: STATOR_ACME_DIRECTORY, email: "me@example.com", isPublic: false },
+    ...{ dnsServers: ["9.9.9.9", "10.0.0.1:5353", "[2620:fe::fe]:53"] },
+    ...{ dnsHook: "/bin/sh", httpPort: 8080 },
+  });
+  expect(authority("paas.example.org", { STATOR_ACME_DIRECTORY: "none" })).toBeNull();
+  expect(authority("paas.example.org", {}, { https: "0" })).toBeNull();
+});
+
 for (const [variable, flag, values] of [
   ["STATOR_HTTP_PORT", "http", ["", "x", "65536", "-1", "1.5", " 80", "0x50"]],
   ["STATOR_HTTPS_PORT", "https", ["", "none", "99999"]],
+  ["STATOR_RENDEZVOUS_PORT", "rendezvous", ["", "no", "99999", "-1"]],
   [
     "STATOR_DOMAIN",
     "domain",
@@ -86,6 +135,12 @@ for (const [variable, flag, values] of [
   ["STATOR_BUILD_TIMEOUT", null, ["0", "", "1m", "-5", "1.5"]],
   ["STATOR_BOOT_TIMEOUT", null, ["0", "x"]],
   ["STATOR_BUILD_CA_BUNDLE", null, ["", "/nowhere/ca.pem", "/etc", "ca.pem"]],
+  ["STATOR_ACME_DIRECTORY", null, ["", "http://ca.example/dir", "ca.example", "letsencrypt"]],
+  ["STATOR_ACME_EMAIL", null, ["", "me", "mailto:me@example.com"]],
+  ["STATOR_ACME_CA_BUNDLE", null, ["", "/nowhere/ca.pem", "/etc"]],
+  ["STATOR_ACME_DNS_HOOK", null, ["", "/nowhere/hook", "/etc/passwd", "sh"]],
+  ["STATOR_ACME_DNS_SERVERS", null, ["", "dns.example", "9.9.9.9,", "2620:fe::fe", "1.2.3.4:x"]],
+  ["STATOR_ACME_HTTP_PORT", null, ["", "0", "65536"]],
   ["STATOR_NODE_MIRROR", null, ["", "mirror.example", "ftp://mirror.example"]],
 ] as const)
   test(`a wrong ${variable} is named with its value, in one line`, () => {

@@ -1,23 +1,50 @@
 import { validator } from "hono/validator";
-import type { z } from "zod";
+import { z } from "zod";
 import { PlatformError } from "../lib/platform-error.ts";
+import { saying } from "./route-facts.ts";
 
 /** Parses a JSON request body, or answers 422 with the first problem and where it is. */
 export function body<Schema extends z.ZodType>(schema: Schema) {
-  return validator("json", (value, c): z.output<Schema> => {
+  const parse = validator("json", (value, c): z.output<Schema> => {
     // Without a type the body would be taken for an empty one, and a change for none.
-    if (!c.req.header("Content-Type") && c.req.raw.body)
+    if (c.req.raw.body && !/[/+]json\b/i.test(c.req.header("Content-Type") ?? ""))
       throw new PlatformError("bad_request", "Send the body with Content-Type: application/json.");
     const parsed = schema.safeParse(value);
     if (parsed.success) return parsed.data;
-    const [outer] = parsed.error.issues;
-    // What is wrong with a key of a map is said one level deeper.
-    const inner = outer?.code === "invalid_key" ? outer.issues[0] : undefined;
-    const issue = outer && { path: outer.path, message: (inner ?? outer).message };
-    const where = issue?.path.map(String).join(".") ?? "";
+    const issue = deepest(parsed.error.issues[0]);
+    const where = issue.path.map(String).join(".");
     throw new PlatformError(
       "invalid_params",
-      `${where === "" ? "The request body" : where.slice(0, 200)}: ${issue?.message ?? "is not valid"}`,
+      `${where === "" ? "The request body" : where.slice(0, 200)}: ${issue.message}`,
     );
   });
+  return saying({ body: schema }, parse);
+}
+
+/** A number of seconds, which Heroku's command line sends as a text at times. */
+export function secondsUpTo(most: number) {
+  return z
+    .union(
+      [
+        z.int(),
+        z
+          .string()
+          .regex(/^\d{1,12}$/)
+          .transform(Number),
+      ],
+      "must be a number of seconds",
+    )
+    .pipe(z.int().min(1, "must be at least 1").max(most, `must be at most ${most}`));
+}
+
+interface Issue {
+  path: PropertyKey[];
+  message: string;
+}
+
+/** What is wrong with a key of a map is said one level deeper. */
+function deepest(issue: z.core.$ZodIssue | undefined): Issue {
+  if (issue === undefined) return { path: [], message: "is not valid" };
+  const inner = issue.code === "invalid_key" ? issue.issues[0] : undefined;
+  return { path: issue.path, message: (inner ?? issue).message };
 }

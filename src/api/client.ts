@@ -6,10 +6,16 @@ export type Client = ReturnType<typeof createClient>;
 type AppRoutes = Client["apps"][":app"];
 export type AppAnswer = InferResponseType<AppRoutes["$get"], 200>;
 export type BuildAnswer = InferResponseType<AppRoutes["builds"][":build"]["$get"], 200>;
+export type DomainAnswer = InferResponseType<AppRoutes["domains"][":domain"]["$get"], 200>;
 export type DynoAnswer = InferResponseType<AppRoutes["dynos"][":dyno"]["$get"], 200>;
 export type FeatureAnswer = InferResponseType<AppRoutes["features"][":feature"]["$get"], 200>;
 export type FormationAnswer = InferResponseType<AppRoutes["formation"][":type"]["$get"], 200>;
 export type ReleaseAnswer = InferResponseType<AppRoutes["releases"][":release"]["$get"], 200>;
+export type SniEndpointAnswer = InferResponseType<
+  AppRoutes["sni-endpoints"][":endpoint"]["$get"],
+  200
+>;
+export type VisitorRulesAnswer = InferResponseType<AppRoutes["visitor-rules"]["$get"], 200>;
 
 /** A typed client of the API. */
 export function createClient(apiUrl: string, token: string) {
@@ -17,7 +23,7 @@ export function createClient(apiUrl: string, token: string) {
   return hc<Api>(url, {
     headers: {
       ...headers,
-      Accept: "application/vnd.heroku+json; version=3",
+      Accept: "application/vnd.heroku+json; version=3.stator",
       Authorization: `Bearer ${token}`,
     },
   });

@@ -22,6 +22,10 @@ export class ExpiringKeys<Thing> {
     return key;
   }
 
+  count(isOne: (thing: Thing) => boolean = () => true): number {
+    return [...this.#things.values()].filter(({ thing }) => isOne(thing)).length;
+  }
+
   find(key: string): Thing | undefined {
     return this.#things.get(key)?.thing;
   }

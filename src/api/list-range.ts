@@ -3,7 +3,8 @@ import { PlatformError } from "../lib/platform-error.ts";
 
 type Key = string | number;
 
-interface Range {
+/** The part of a list that is asked for. */
+export interface Range {
   field: string;
   /** `]5..` begins after 5, `5..` with it. */
   after: string | undefined;
@@ -27,8 +28,7 @@ export function pageOf<Item>(
   keys: Record<string, (item: Item) => Key>,
 ): Item[] {
   const fields = Object.keys(keys);
-  c.header("Accept-Ranges", fields.join(", "));
-  const range = parseRange(c.req.header("Range") ?? "", fields);
+  const range = readRange(c, fields);
   const keyOf = keys[range.field] as (item: Item) => Key;
   const direction = range.descending ? -1 : 1;
   const past = (item: Item, bound: string) => direction * compare(keyOf(item), bound);
@@ -37,12 +37,27 @@ export function pageOf<Item>(
     .filter((item) => range.after === undefined || past(item, range.after) > 0)
     .filter((item) => range.from === undefined || past(item, range.from) >= 0)
     .filter((item) => range.to === undefined || past(item, range.to) <= 0);
-  const page = wanted.slice(0, range.max);
+  return sendPage(c, wanted, { range, keyOf });
+}
+
+/** The range that a request asks for; the first field is the order of one that says nothing. */
+export function readRange(c: Context, fields: string[]): Range {
+  c.header("Accept-Ranges", fields.join(", "));
+  return parseRange(c.req.header("Range") ?? "", fields);
+}
+
+/** The first `max` of what was found, which may be more; the headers say what it is and where it goes on. */
+export function sendPage<Item>(
+  c: Context,
+  found: Item[],
+  { range, keyOf }: { range: Range; keyOf: (item: Item) => Key },
+): Item[] {
+  const page = found.slice(0, range.max);
   const [first, last] = [page[0], page.at(-1)];
   if (first === undefined || last === undefined) return page;
   const options = `max=${range.max}${range.descending ? ", order=desc" : ""}`;
   c.header("Content-Range", `${range.field} ${keyOf(first)}..${keyOf(last)}; ${options}`);
-  if (wanted.length > page.length) {
+  if (found.length > page.length) {
     c.header("Next-Range", `${range.field} ]${keyOf(last)}..${range.to ?? ""}; ${options}`);
     c.status(206);
   }

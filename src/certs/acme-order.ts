@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Agent } from "node:https";
-import acme from "acme-client";
+import type acme from "acme-client";
 import { z } from "zod";
 
 export interface AcmeAccount {
@@ -63,10 +63,16 @@ export async function readDirectory(authority: CertificateAuthority): Promise<Au
   return { caaIdentities: directory.data.meta?.caaIdentities ?? [] };
 }
 
+/** Not before it is needed: it takes 30 MB of memory, and a quarter of a second. */
+async function loadAcme(): Promise<typeof acme> {
+  return (await import("acme-client")).default;
+}
+
 /** A new account at the CA; to be kept, since limits and renewals hang on it. */
 export async function createAccount(authority: CertificateAuthority): Promise<AcmeAccount> {
-  const privateKey = (await acme.crypto.createPrivateEcdsaKey("P-256")).toString();
-  const client = openClient(authority, privateKey);
+  const { crypto } = await loadAcme();
+  const privateKey = (await crypto.createPrivateEcdsaKey("P-256")).toString();
+  const client = await openClient(authority, privateKey);
   await client.createAccount({
     termsOfServiceAgreed: true,
     ...(authority.email === undefined ? {} : { contact: [`mailto:${authority.email}`] }),
@@ -74,15 +80,20 @@ export async function createAccount(authority: CertificateAuthority): Promise<Ac
   return { directoryUrl: authority.directoryUrl, privateKey, url: client.getAccountUrl() };
 }
 
-function openClient(authority: CertificateAuthority, accountKey: string, accountUrl?: string) {
+async function openClient(
+  authority: CertificateAuthority,
+  accountKey: string,
+  accountUrl?: string,
+): Promise<acme.Client> {
   const { directoryUrl, caBundlePath, pollMs = 2_000 } = authority;
-  Object.assign(acme.axios.defaults, {
+  const { axios, Client } = await loadAcme();
+  Object.assign(axios.defaults, {
     timeout: requestTimeoutMs,
     // Its own retries would hide for minutes what the back-off above can say at once.
     acmeSettings: { retryMaxAttempts: 0, retryDefaultDelay: 0 },
     httpsAgent: new Agent(caBundlePath === undefined ? {} : { ca: readFileSync(caBundlePath) }),
   });
-  return new acme.Client({
+  return new Client({
     directoryUrl,
     accountKey,
     ...(accountUrl === undefined ? {} : { accountUrl }),
@@ -96,15 +107,16 @@ export async function orderCertificate(
   options: { authority: CertificateAuthority; account: AcmeAccount; responder: ChallengeResponder },
 ): Promise<{ certificateChain: string; privateKey: string }> {
   const { authority, account, responder } = options;
-  const client = openClient(authority, account.privateKey, account.url);
+  const { crypto } = await loadAcme();
+  const client = await openClient(authority, account.privateKey, account.url);
   const order = await client.createOrder({ identifiers: [{ type: "dns", value: host }] });
   for (const authorization of await client.getAuthorizations(order))
     if (authorization.status !== "valid")
       await authorize(client, authorization, { host, responder });
   // A name in the subject is not wanted any more: the names are in the extension.
-  const [privateKey, request] = await acme.crypto.createCsr(
+  const [privateKey, request] = await crypto.createCsr(
     { altNames: [host] },
-    await acme.crypto.createPrivateEcdsaKey("P-256"),
+    await crypto.createPrivateEcdsaKey("P-256"),
   );
   const finalized = await client.finalizeOrder(order, request);
   const certificateChain = await client.getCertificate(finalized);

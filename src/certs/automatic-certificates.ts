@@ -28,6 +28,7 @@ export interface AutomaticCertificate {
   nextAttemptAtMs: number;
   certificateChain: string | null;
   privateKey: string | null;
+  issuer: string | null;
   notBeforeMs: number | null;
   notAfterMs: number | null;
 }
@@ -58,28 +59,52 @@ export interface AutomaticCertificateOptions {
   dnsVisibleMs?: number | undefined;
   /** `ADDRESS:PORT` of DNS servers; the system's, if left out. */
   dnsServers?: string[] | undefined;
+  /** Whether the CA may get to an address; all, if left out. */
+  isReachable?: ((address: string) => boolean) | undefined;
   /** A certificate has come: bring it to the router. */
   onIssued: (certificate: AutomaticCertificate) => Promise<void>;
   backOff?: BackOff;
+  /** So many certificates at most are ordered in an hour for names that have none yet. */
+  newOrdersPerHour?: number;
   nowMs?: () => number;
 }
 
 export interface AutomaticCertificates {
   /**
    * Orders what is missing or due, some names at a time, and puts down what came of each. To be
-   * called every few seconds; a call while one is under way returns at once.
+   * called every few seconds; a call does not wait for the names that another is busy with.
    */
   reconcile(): Promise<void>;
 }
 
 const atOnce = 4;
+/**
+ * Let's Encrypt takes 300 orders of an account in three hours: whoever adds names by the hundred must
+ * not use up what renewals need.
+ */
+const usualNewOrdersPerHour = 80;
+const hourMs = 3_600_000;
+/** An order whose server has died is begun anew after so long. */
+const takenUpAfterMs = 30_000;
+
+/** What all names of one call are seen to with. */
+interface Pass {
+  directory: AuthorityDirectory;
+  account: AcmeAccount;
+  resolver: Resolver;
+}
 
 /** A new name's record: it is seen to at the next pass. */
 export function pendingCertificate(host: string): AutomaticCertificate {
   return {
     ...{ host, status: "pending", reason: null, failures: 0, nextAttemptAtMs: 0 },
-    ...{ certificateChain: null, privateKey: null, notBeforeMs: null, notAfterMs: null },
+    ...{ certificateChain: null, privateKey: null, issuer: null },
+    ...{ notBeforeMs: null, notAfterMs: null },
   };
+}
+
+function isNew({ certificateChain }: AutomaticCertificate): boolean {
+  return certificateChain === null;
 }
 
 /** Whether the CA is to be asked for a name now. */
@@ -95,9 +120,11 @@ export function createAutomaticCertificates(
   options: AutomaticCertificateOptions,
 ): AutomaticCertificates {
   const { store, authority } = options;
-  const { backOff = usualBackOff, nowMs = Date.now } = options;
-  let isRunning = false;
-  let resolver = openResolver();
+  const { backOff = usualBackOff, nowMs = Date.now, isReachable = () => true } = options;
+  const { newOrdersPerHour = usualNewOrdersPerHour } = options;
+  const underWay = new Set<string>();
+  let newOrdersAtMs: number[] = [];
+  let preparing = false;
 
   /** One for each pass: it remembers what it was told, and an owner may just have put it right. */
   function openResolver(): Resolver {
@@ -107,20 +134,40 @@ export function createAutomaticCertificates(
   }
 
   async function reconcile(): Promise<void> {
-    const due = store.list().filter((certificate) => isDue(certificate, nowMs()));
-    if (due.length === 0) return;
-    resolver = openResolver();
+    if (preparing || underWay.size >= atOnce || listDue().length === 0) return;
+    const pass = await prepare();
+    if (pass === undefined) return;
+    const takeTurns = async () => {
+      for (let [next] = listDue(); next !== undefined && underWay.size < atOnce; [next] = listDue())
+        await attempt(next, pass);
+    };
+    await Promise.all(Array.from({ length: atOnce - underWay.size }, takeTurns));
+  }
+
+  /** Renewals first, then those that have failed least: nobody gets before others by failing. */
+  function listDue(): AutomaticCertificate[] {
+    newOrdersAtMs = newOrdersAtMs.filter((atMs) => atMs > nowMs() - hourMs);
+    const takesNew = newOrdersAtMs.length + underWay.size < newOrdersPerHour;
+    return store
+      .list()
+      .filter((one) => !underWay.has(one.host) && isDue(one, nowMs()))
+      .filter((one) => takesNew || !isNew(one))
+      .toSorted(
+        (one, other) => Number(isNew(one)) - Number(isNew(other)) || one.failures - other.failures,
+      );
+  }
+
+  async function prepare(): Promise<Pass | undefined> {
+    preparing = true;
     try {
       const directory = await readDirectory(authority);
-      const account = await ensureAccount();
-      const next = due.values();
-      const takeTurns = async () => {
-        for (const certificate of next) await attempt(certificate, directory, account);
-      };
-      await Promise.all(Array.from({ length: atOnce }, takeTurns));
+      return { directory, account: await ensureAccount(), resolver: openResolver() };
     } catch (error) {
       // The CA itself: no name is to blame, and all wait.
-      for (const certificate of due) fail(certificate, messageOf(error));
+      for (const certificate of listDue()) fail(certificate, messageOf(error));
+      return undefined;
+    } finally {
+      preparing = false;
     }
   }
 
@@ -132,18 +179,20 @@ export function createAutomaticCertificates(
     return account;
   }
 
-  async function attempt(
-    certificate: AutomaticCertificate,
-    directory: AuthorityDirectory,
-    account: AcmeAccount,
-  ): Promise<void> {
+  async function attempt(certificate: AutomaticCertificate, pass: Pass): Promise<void> {
     const { host } = certificate;
+    const { account } = pass;
+    underWay.add(host);
     try {
-      const responder = responderOf(host);
-      const checked = await precheck(host, responder, directory);
+      const responder = responderOf(host, pass);
+      const checked = await precheck(host, responder, pass);
       if (!checked.ok) return fail(certificate, checked.reason);
-      if (certificate.certificateChain === null)
-        store.save({ ...certificate, status: "dns-verified", reason: null });
+      // First, so that neither a crash nor a full disk has the CA asked again and again.
+      store.save({
+        ...{ ...certificate, nextAttemptAtMs: nowMs() + takenUpAfterMs },
+        ...(isNew(certificate) ? { status: "dns-verified", reason: null } : {}),
+      });
+      if (isNew(certificate)) newOrdersAtMs.push(nowMs());
       const ordered = await orderCertificate(host, { authority, account, responder });
       const { names, ...issued } = checkCertificate(
         ordered.certificateChain,
@@ -155,10 +204,12 @@ export function createAutomaticCertificates(
       await succeed(certificate, issued);
     } catch (error) {
       fail(certificate, messageOf(error));
+    } finally {
+      underWay.delete(host);
     }
   }
 
-  function responderOf(host: string): ChallengeResponder {
+  function responderOf(host: string, { resolver }: Pass): ChallengeResponder {
     if (options.dnsHook)
       return dnsResponder(options.dnsHook, { resolver, visibleMs: options.dnsVisibleMs });
     if (host.startsWith("*."))
@@ -173,14 +224,15 @@ export function createAutomaticCertificates(
   async function precheck(
     host: string,
     responder: ChallengeResponder,
-    { caaIdentities }: AuthorityDirectory,
+    { directory, resolver }: Pass,
   ): Promise<Precheck> {
-    const caa = await isAllowedByCaa(host, { resolver, identities: caaIdentities });
+    const caa = await isAllowedByCaa(host, { resolver, identities: directory.caaIdentities });
     if (!caa.ok || responder.kind === "dns-01") return caa;
     const [token, value] = [`stator-${crypto.randomUUID()}`, crypto.randomUUID()];
     await options.http01.put(token, value);
     try {
-      return await pointsHere(host, { resolver, port: options.httpPort, token, value });
+      const { httpPort: port } = options;
+      return await pointsHere(host, { resolver, isReachable, port, token, value });
     } finally {
       await options.http01.remove(token);
     }
@@ -190,16 +242,19 @@ export function createAutomaticCertificates(
     certificate: AutomaticCertificate,
     issued: Pick<
       ReturnType<typeof checkCertificate>,
-      "certificateChain" | "privateKey" | "notBeforeMs" | "notAfterMs"
+      "certificateChain" | "privateKey" | "issuer" | "notBeforeMs" | "notAfterMs"
     >,
   ): Promise<void> {
-    const { certificateChain, privateKey, notBeforeMs, notAfterMs } = issued;
+    const { certificateChain, privateKey, issuer, notBeforeMs, notAfterMs } = issued;
     const now: AutomaticCertificate = {
       ...{ host: certificate.host, status: "issued", reason: null, failures: 0 },
-      ...{ nextAttemptAtMs: 0, certificateChain, privateKey, notBeforeMs, notAfterMs },
+      ...{ certificateChain, privateKey, issuer, notBeforeMs, notAfterMs },
+      // Whatever the clocks here and there say, none is renewed more than three times in its life.
+      nextAttemptAtMs: nowMs() + (notAfterMs - notBeforeMs) / 3,
     };
     store.save(now);
-    await options.onIssued(now);
+    // What keeps it from the router is no failure of the name, and is tried again with the next table.
+    await options.onIssued(now).catch(() => {});
   }
 
   function fail(certificate: AutomaticCertificate, reason: string): void {
@@ -211,17 +266,7 @@ export function createAutomaticCertificates(
     });
   }
 
-  return {
-    async reconcile() {
-      if (isRunning) return;
-      isRunning = true;
-      try {
-        await reconcile();
-      } finally {
-        isRunning = false;
-      }
-    },
-  };
+  return { reconcile };
 }
 
 /** The CA's own words where there are some: the library puts its whole answer into the message. */

@@ -5,11 +5,14 @@ import type { CertificateFiles } from "./self-signed.ts";
 
 /** Certificates as the router reads them: files that are never changed, named after their content. */
 export interface CertificateFolder {
-  /** Puts a certificate there, if it is not yet; the record for the router's table. */
+  /**
+   * Puts a certificate there, if it is not yet; the record for the router's table. The key is asked
+   * for only then; which one it is follows from the certificate.
+   */
   put(certificate: {
     hosts: string[];
     certificateChain: string;
-    privateKey: string;
+    privateKey: () => string;
   }): CertificateFiles;
   /** Takes away all but these; only after the router has a table without the others. */
   retain(files: readonly CertificateFiles[]): void;
@@ -20,15 +23,12 @@ export function openCertificateFolder(dir: string): CertificateFolder {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   return {
     put({ hosts, certificateChain, privateKey }) {
-      const name = createHash("sha256")
-        .update(`${certificateChain}\n${privateKey}`)
-        .digest("hex")
-        .slice(0, 32);
+      const name = createHash("sha256").update(certificateChain).digest("hex").slice(0, 32);
       const certificatePath = join(dir, `${name}.pem`);
       const privateKeyPath = join(dir, `${name}.key`);
       // The key first: where a certificate is, its key is too.
-      writeOnce(privateKeyPath, privateKey);
-      writeOnce(certificatePath, certificateChain);
+      if (!existsSync(privateKeyPath)) writeWhole(privateKeyPath, privateKey());
+      if (!existsSync(certificatePath)) writeWhole(certificatePath, certificateChain);
       return { hosts, certificatePath, privateKeyPath };
     },
     retain(files) {
@@ -40,8 +40,7 @@ export function openCertificateFolder(dir: string): CertificateFolder {
   };
 }
 
-function writeOnce(path: string, text: string): void {
-  if (existsSync(path)) return;
+function writeWhole(path: string, text: string): void {
   writeFileSync(`${path}.new`, text, { mode: 0o600 });
   renameSync(`${path}.new`, path);
 }

@@ -1,4 +1,5 @@
-import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { rootCertificates } from "node:tls";
 import { PlatformError } from "../lib/platform-error.ts";
 
 /** A certificate with its key that was found to be in order. */
@@ -11,10 +12,10 @@ export interface CheckedCertificate {
   issuer: string;
   subject: string;
   selfSigned: boolean;
+  /** One of the authorities that programs know has signed the end of the chain. */
+  trusted: boolean;
   notBeforeMs: number;
   notAfterMs: number;
-  /** SHA-256 of the leaf, in hexadecimal. */
-  fingerprint: string;
 }
 
 const pemCertificate = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
@@ -51,9 +52,9 @@ export function checkCertificate(
     issuer: oneLine(leaf.issuer),
     subject: oneLine(leaf.subject),
     selfSigned: leaf.checkIssued(leaf) && leaf.verify(leaf.publicKey),
+    trusted: isSignedByRoot(chain.at(-1)!),
     notBeforeMs,
     notAfterMs,
-    fingerprint: createHash("sha256").update(leaf.raw).digest("hex"),
   };
 }
 
@@ -97,6 +98,14 @@ function orderChain(leaf: X509Certificate, all: X509Certificate[]): X509Certific
     last = issuer;
   }
   return chain;
+}
+
+function isSignedByRoot(last: X509Certificate): boolean {
+  return rootCertificates.some((text) => {
+    const root = new X509Certificate(text);
+    if (root.fingerprint256 === last.fingerprint256) return true;
+    return last.checkIssued(root) && last.verify(root.publicKey);
+  });
 }
 
 function namesOf(certificate: X509Certificate): string[] {

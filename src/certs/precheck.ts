@@ -12,9 +12,16 @@ const maxBodyBytes = 1_024;
  */
 export async function pointsHere(
   host: string,
-  options: { resolver: Resolver; port: number; token: string; value: string },
+  options: {
+    resolver: Resolver;
+    port: number;
+    token: string;
+    value: string;
+    /** Whether the CA may get to an address; the others are asked nothing, whoever named them. */
+    isReachable: (address: string) => boolean;
+  },
 ): Promise<Precheck> {
-  const { resolver } = options;
+  const { resolver, isReachable } = options;
   const addresses = (
     await Promise.all([
       resolver.resolve4(host).catch(() => []),
@@ -23,6 +30,12 @@ export async function pointsHere(
   ).flat();
   if (addresses.length === 0)
     return { ok: false, reason: `${host} has no address: point its DNS record here` };
+  const hidden = addresses.find((address) => !isReachable(address));
+  if (hidden !== undefined)
+    return {
+      ok: false,
+      reason: `${host} is at ${hidden}, which is no address of the public internet: point its DNS record here`,
+    };
   const wrong = await Promise.all(addresses.map((address) => probe(host, address, options)));
   const reason = wrong.find((sentence) => sentence !== undefined);
   return reason === undefined ? { ok: true } : { ok: false, reason };

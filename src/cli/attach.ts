@@ -23,9 +23,13 @@ export async function attach(options: {
     else void sendInput(socket);
   });
   try {
-    const status = await receive(socket);
+    const { status, reason } = await receive(socket);
     if (status === undefined)
-      throw new CommandFailure(`The connection to ${dyno} was lost before its end.`);
+      throw new CommandFailure(
+        reason === ""
+          ? `The connection to ${dyno} was lost before its end.`
+          : `The server closed the connection to ${dyno}: ${reason}.`,
+      );
     return status;
   } finally {
     release();
@@ -34,8 +38,8 @@ export async function attach(options: {
   }
 }
 
-/** Writes what comes to standard output until the exit status does; nothing if it never does. */
-function receive(socket: WebSocket): Promise<number | undefined> {
+/** Writes what comes to standard output until the exit status does; why the end came, without one. */
+function receive(socket: WebSocket): Promise<{ status: number | undefined; reason: string }> {
   let status: number | undefined;
   let written: Promise<void> = Promise.resolve();
   return new Promise((resolve) => {
@@ -45,7 +49,10 @@ function receive(socket: WebSocket): Promise<number | undefined> {
       // The status comes after the last byte; the connection's own end may be long in coming.
       if (status !== undefined) socket.close();
     });
-    socket.addEventListener("close", () => void written.then(() => resolve(status)));
+    socket.addEventListener(
+      "close",
+      ({ reason }) => void written.then(() => resolve({ status, reason })),
+    );
   });
 }
 

@@ -56,6 +56,6 @@ function unknownCommand(name: string): UsageFailure {
   const words = [...commands.keys(), ...topics.map((topic) => topic.name), "help", "version"];
   const guess = nearest(name, words);
   return new UsageFailure(
-    `${name} is not a stator command.${guess === undefined ? "" : `\nPerhaps you meant ${guess}.`}\nSee all: stator help`,
+    `${name} is not a stator command.${guess === undefined ? "" : `\nDid you mean ${guess}?`}\nSee all: stator help`,
   );
 }

@@ -44,6 +44,8 @@ interface Description {
   aliases?: string[];
   /** Whether what follows `--` belongs to another program. */
   runsProgram?: boolean;
+  /** Whether all that follows its name belongs to another program, but for a single `--help`. */
+  passesAllOn?: boolean;
 }
 
 export interface Command extends Description {

@@ -55,7 +55,7 @@ export function commandHelp(name: string, command: Command, paint: Paint): strin
   });
   const section = (title: string, lines: string[]) =>
     lines.length === 0 ? [] : ["", paint.header(title), "", ...lines];
-  const flagsWord = command.runsProgram ? "[FLAGS] --" : "[FLAGS]";
+  const flagsWord = command.passesAllOn ? "" : command.runsProgram ? "[FLAGS] --" : "[FLAGS]";
   return [
     command.summary + aliasText(command),
     ...section("Usage", [`  stator ${[name, flagsWord, command.usage].filter(Boolean).join(" ")}`]),

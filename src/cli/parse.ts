@@ -8,6 +8,8 @@ export function parseCommand(
   command: Command,
   argv: string[],
 ): { flags: FlagValues; args: string[] } {
+  const asksForHelp = argv.length === 1 && ["--help", "-h"].includes(argv[0] as string);
+  if (command.passesAllOn && !asksForHelp) return { flags: {}, args: argv };
   const declared: Flags = { ...command.flags, help: helpFlag };
   const options = Object.fromEntries(
     Object.entries(declared).map(([flag, { type, short }]) => [

@@ -2,6 +2,7 @@ import type { App } from "../model/app.ts";
 import { deleteDyno, type Dyno, dynoName, updateDyno } from "../model/dyno.ts";
 import type { AttachedContainer, ContainerSpec, TerminalSize } from "../runtime/runtime.ts";
 import { type DynoContext, endProcesses, tellOfDyno } from "./live-dyno.ts";
+import { tellOfMemoryKills, watchMemory } from "./memory.ts";
 
 export interface AttachedClient {
   /** The dyno's next output comes when this one is taken. */
@@ -27,6 +28,7 @@ export interface AttachedDyno extends AttachedProgram {
   app: App;
   /** Its exit status. */
   ended: Promise<number>;
+  watchMemory(): void;
   /** SIGTERM, 30 s, SIGKILL. */
   stop(): Promise<void>;
 }
@@ -52,6 +54,7 @@ export function startAttachedDyno(
 
   async function finish(): Promise<number> {
     const status = await program.exited;
+    tellOfMemoryKills(context, dyno, log);
     log(`Process exited with status ${status}`);
     log("State changed from up to complete");
     await context.disks.remove(dyno.id);
@@ -80,6 +83,7 @@ export function startAttachedDyno(
 
   return {
     ...{ app, dyno, ended },
+    watchMemory: () => watchMemory(context, dyno, log),
     attach: (client) => program.attach(client),
     write: (bytes) => program.write(bytes),
     endInput: () => program.endInput(),

@@ -7,10 +7,9 @@ import { deleteDyno, type Dyno, dynoName, type DynoState, updateDyno } from "../
 import type { Runtime } from "../runtime/runtime.ts";
 import { ChecksumError } from "../slug/slug-store.ts";
 import { type ContainerContext, outputPath, prepareContainer } from "./dyno-container.ts";
-import { sizeOf } from "./dyno-spec.ts";
 import type { DynoImage } from "./image.ts";
 import { listeners, whyNotReachable } from "./listening.ts";
-import { outOfMemoryLines, overQuotaLines } from "./memory.ts";
+import { tellOfMemoryKills, watchMemory } from "./memory.ts";
 import { tailOutput } from "./output-tail.ts";
 import { crashesInARow, cycleAtMs, restartDelayMs } from "./restart-policy.ts";
 
@@ -172,12 +171,8 @@ export class LiveDyno {
     if (said !== this.state) this.log(`State changed from ${said} to ${this.state}`);
   }
 
-  /** Looks at the memory that it uses; called every 20 s or so (contract clause 35). */
   watchMemory(): void {
-    if (this.hasEnded) return;
-    const stats = this.#context.runtime.stats(this.dyno.id);
-    const size = sizeOf(this.#context.sizes, this.dyno);
-    if (stats) for (const line of overQuotaLines(stats.memoryBytes, size)) this.log(line);
+    if (!this.hasEnded) watchMemory(this.#context, this.dyno, (line) => this.log(line));
   }
 
   /** Ends a dyno whose processes are gone without anybody having told so: its monitor was killed. */
@@ -253,7 +248,7 @@ export class LiveDyno {
       await this.#tail?.caughtUp();
       this.#tail?.close();
       this.#intake?.end();
-      this.#tellOfMemory();
+      tellOfMemoryKills(this.#context, this.dyno, (line) => this.log(line));
       this.log(`Process exited with status ${status}`);
       await runtime.destroy(this.dyno.id);
       await disks.remove(this.dyno.id);
@@ -266,13 +261,6 @@ export class LiveDyno {
       this.#end();
       this.#changed(this);
     }
-  }
-
-  #tellOfMemory(): void {
-    const stats = this.#context.runtime.stats(this.dyno.id);
-    if (!stats || stats.outOfMemoryKills === 0) return;
-    const size = sizeOf(this.#context.sizes, this.dyno);
-    for (const line of outOfMemoryLines(stats.memoryBytes, size)) this.log(line);
   }
 
   /** Written down with the time of the next start: it stays so when this server dies. */

@@ -1,4 +1,7 @@
-import type { DynoSize } from "../model/dyno-size.ts";
+import type { Dyno } from "../model/dyno.ts";
+import type { DynoSize, DynoSizes } from "../model/dyno-size.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import { sizeOf } from "./dyno-spec.ts";
 
 const mebibyte = 1024 * 1024;
 
@@ -21,4 +24,30 @@ export function outOfMemoryLines(memoryBytes: number, size: DynoSize): string[] 
     "Error R15 (Memory quota vastly exceeded)",
     `The kernel ended it: it needed more than ${Math.round(size.memoryKillBytes / mebibyte)} MB`,
   ];
+}
+
+interface MemoryContext {
+  runtime: Runtime;
+  sizes: DynoSizes;
+}
+
+/** Tells of a dyno that uses more than its quota; called every 20 s or so (contract clause 35). */
+export function watchMemory(
+  { runtime, sizes }: MemoryContext,
+  dyno: Dyno,
+  log: (line: string) => void,
+): void {
+  const stats = runtime.stats(dyno.id);
+  if (stats) overQuotaLines(stats.memoryBytes, sizeOf(sizes, dyno)).forEach(log);
+}
+
+/** Tells of a dyno that has just ended what the kernel has ended of it for want of memory. */
+export function tellOfMemoryKills(
+  { runtime, sizes }: MemoryContext,
+  dyno: Dyno,
+  log: (line: string) => void,
+): void {
+  const stats = runtime.stats(dyno.id);
+  if (!stats || stats.outOfMemoryKills === 0) return;
+  outOfMemoryLines(stats.memoryBytes, sizeOf(sizes, dyno)).forEach(log);
 }

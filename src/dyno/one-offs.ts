@@ -53,7 +53,7 @@ export class OneOffs {
   }
 
   list(app?: App): Dyno[] {
-    return [...this.#attached.values(), ...this.#detached.values()]
+    return this.#all()
       .filter((one) => !app || one.app.id === app.id)
       .map(({ dyno }) => dyno);
   }
@@ -117,7 +117,7 @@ export class OneOffs {
 
   /** Ends one by its name; false when there is none. */
   stop(app: App, name: string): boolean {
-    const one = [...this.#attached.values(), ...this.#detached.values()].find(
+    const one = this.#all().find(
       ({ dyno }) => dyno.appId === app.id && (dynoName(dyno) === name || dyno.id === name),
     );
     void one?.stop();
@@ -128,7 +128,7 @@ export class OneOffs {
   async stopApp(app: App): Promise<void> {
     const ofApp = ({ dyno }: { dyno: Dyno }) => dyno.appId === app.id;
     await Promise.all(
-      [...this.#attached.values(), ...this.#detached.values()]
+      this.#all()
         .filter(ofApp)
         .map((one) => one.stop()),
     );
@@ -160,12 +160,12 @@ export class OneOffs {
 
   /** Ends what has lived for long enough. */
   endOld(now: number): void {
-    for (const one of [...this.#attached.values(), ...this.#detached.values()])
+    for (const one of this.#all())
       if (one.dyno.expiresAt && one.dyno.expiresAt.getTime() < now) void one.stop();
   }
 
   watchMemory(): void {
-    for (const live of this.#detached.values()) live.watchMemory();
+    for (const one of this.#all()) one.watchMemory();
   }
 
   async #attach(
@@ -185,6 +185,10 @@ export class OneOffs {
     const attached = startAttachedDyno(this.#context, app, { dyno, spec, gone });
     this.#attached.set(dyno.id, attached);
     return attached;
+  }
+
+  #all(): (AttachedDyno | LiveDyno)[] {
+    return [...this.#attached.values(), ...this.#detached.values()];
   }
 
   #follow(app: App, dyno: Dyno): LiveDyno {

@@ -6,7 +6,8 @@ import type { Account } from "../model/account.ts";
 import { type App, lookUpApp } from "../model/app.ts";
 import type { Database } from "../model/database.ts";
 import { isBuilt } from "../model/build.ts";
-import { accountOfToken } from "../model/token.ts";
+import { roleIn } from "../model/collaborator.ts";
+import { isAllowed, openToken } from "../model/token.ts";
 import type { RequestLimit } from "./request-limit.ts";
 import type { createPushHooks } from "./push-hooks.ts";
 import { receivePush } from "./push.ts";
@@ -32,16 +33,21 @@ type Service = "git-upload-pack" | "git-receive-pack";
 export function createGitDoor(door: GitDoor): (request: Request) => Promise<Response> {
   return async (request) => {
     const url = new URL(request.url);
-    const user = authenticate(door.database, request);
-    if (!user) return unauthorized();
-    const found =
+    const found = authenticate(door.database, request);
+    if (!found) return unauthorized();
+    const { account: user, token } = found;
+    const wanted =
       /^\/([a-z0-9-]{1,64})(?:\.git)?\/(info\/refs|git-upload-pack|git-receive-pack)$/.exec(
         url.pathname,
       );
-    if (!found) return plain(404, "Not a repository of this platform.\n");
-    const [, name = "", action = ""] = found;
+    if (!wanted) return plain(404, "Not a repository of this platform.\n");
+    const [, name = "", action = ""] = wanted;
     const app = lookUpApp(door.database, name);
-    if (!app || app.ownerId !== user.id) return plain(404, `!\tNo such app as ${name}.\n`);
+    if (!app || !roleIn(door.database, app, user))
+      return plain(404, `!\tNo such app as ${name}.\n`);
+    const isPush = action === "git-receive-pack" || url.search.includes("git-receive-pack");
+    if (!isAllowed(token, isPush ? "write-protected" : "read-protected"))
+      return plain(403, `!\tThis token has the scope ${token.scope.join(", ")} only.\n`);
     const repository = await door.repositories.ensure(app);
     if (action === "info/refs") {
       const service = url.searchParams.get("service");
@@ -74,12 +80,12 @@ function isService(service: string | null): service is Service {
 }
 
 /** Any user name; the token is the password. */
-function authenticate(database: Database, request: Request): Account | undefined {
+function authenticate(database: Database, request: Request): ReturnType<typeof openToken> {
   const [, encoded = ""] =
     /^Basic ([A-Za-z0-9+/=_-]+)$/i.exec(request.headers.get("authorization") ?? "") ?? [];
   const credentials = Buffer.from(encoded, "base64").toString("utf8");
   const password = credentials.slice(credentials.indexOf(":") + 1);
-  return password ? accountOfToken(database, password) : undefined;
+  return password ? openToken(database, password) : undefined;
 }
 
 function unauthorized(): Response {

@@ -3,9 +3,13 @@ export class PlatformError extends Error {
   override readonly name = "PlatformError";
   readonly id: ErrorId;
 
-  constructor(id: ErrorId, message: string, options?: ErrorOptions) {
+  /** Which kind of thing was not found, for clients that go by it. */
+  readonly resource: string | undefined;
+
+  constructor(id: ErrorId, message: string, options: ErrorOptions & { resource?: string } = {}) {
     super(message, options);
     this.id = id;
+    this.resource = options.resource;
   }
 }
 
@@ -14,9 +18,13 @@ export type ErrorId =
   | "bad_request"
   | "unauthorized"
   | "forbidden"
+  | "two_factor"
   | "not_found"
   | "not_acceptable"
   | "conflict"
   | "gone"
+  | "precondition_failed"
+  | "rate_limit"
+  | "not_implemented"
   | "invalid_params"
   | "unavailable";

@@ -21,6 +21,8 @@ export const apps = sqliteTable("apps", {
   sleepAfterMs: integer(),
   /** Its formation is stopped until the next request. */
   asleep: integer({ mode: "boolean" }).notNull().default(false),
+  /** Its domains get certificates by themselves, where the server has an authority for them. */
+  acm: integer({ mode: "boolean" }).notNull().default(true),
   createdAt: integer({ mode: "timestamp_ms" }).notNull(),
   updatedAt: integer({ mode: "timestamp_ms" }).notNull(),
 });
@@ -45,8 +47,14 @@ export function listApps(database: Database): App[] {
 
 export function findApp(database: Database, idOrName: string): App {
   const app = lookUpApp(database, idOrName);
-  if (!app) throw new PlatformError("not_found", `Couldn't find that app: ${quoted(idOrName)}.`);
+  if (!app) throw noSuchApp(idOrName);
   return app;
+}
+
+/** What a stranger to an app is told too. */
+export function noSuchApp(idOrName: string): PlatformError {
+  const message = `Couldn't find that app: ${quoted(idOrName)}.`;
+  return new PlatformError("not_found", message, { resource: "app" });
 }
 
 export function lookUpApp(database: Database, idOrName: string): App | undefined {
@@ -83,7 +91,9 @@ export function createApp(
 export function updateApp(
   database: Database,
   app: App,
-  change: Partial<Pick<App, "name" | "maintenance" | "features" | "sleepAfterMs" | "asleep">>,
+  change: Partial<
+    Pick<App, "name" | "maintenance" | "features" | "sleepAfterMs" | "asleep" | "acm">
+  >,
 ): App {
   if (change.name !== undefined && change.name !== app.name) checkName(database, change.name);
   return database

@@ -1,4 +1,4 @@
-import { and, desc, eq, inArray } from "drizzle-orm";
+import { and, asc, desc, eq, gt, gte, inArray, lt, lte } from "drizzle-orm";
 import { blob, integer, sqliteTable, text, unique } from "drizzle-orm/sqlite-core";
 import { PlatformError } from "../lib/platform-error.ts";
 import { type Account, accounts } from "./account.ts";
@@ -89,6 +89,39 @@ export function listReleases(database: Database, app: App): Release[] {
     .from(releases)
     .where(eq(releases.appId, app.id))
     .orderBy(desc(releases.version))
+    .all();
+}
+
+export interface ReleaseRange {
+  field: "version" | "id";
+  /** Bounds as texts: after this one, from this one on, up to this one. */
+  after: string | undefined;
+  from: string | undefined;
+  to: string | undefined;
+  descending: boolean;
+  limit: number;
+}
+
+/** Some of an app's releases in the order of a field: an app may have a hundred thousand. */
+export function findReleases(database: Database, app: App, range: ReleaseRange): Release[] {
+  const column = range.field === "version" ? releases.version : releases.id;
+  const bound = (text: string) => (range.field === "version" ? Number(text) : text);
+  const [past, fromHere, toThere, order] = range.descending
+    ? ([lt, lte, gte, desc] as const)
+    : ([gt, gte, lte, asc] as const);
+  return database
+    .select()
+    .from(releases)
+    .where(
+      and(
+        eq(releases.appId, app.id),
+        range.after === undefined ? undefined : past(column, bound(range.after)),
+        range.from === undefined ? undefined : fromHere(column, bound(range.from)),
+        range.to === undefined ? undefined : toThere(column, bound(range.to)),
+      ),
+    )
+    .orderBy(order(column))
+    .limit(range.limit)
     .all();
 }
 

@@ -1,7 +1,9 @@
 import { sendLastPage, type Client, type Door } from "./exchange.ts";
 import { HeadBuffer } from "./head-buffer.ts";
 import { parseRequestHead, type RequestHead } from "./http-head.ts";
+import { BodyReader } from "./http-body.ts";
 import { serveRequest } from "./proxy.ts";
+import { createHttp1Writer } from "./response-writer.ts";
 import type { Wire } from "./wire.ts";
 
 /** Serves a client's requests one after the other, as long as the connection lasts. */
@@ -16,7 +18,11 @@ export async function serveConnection(client: Client, door: Door): Promise<void>
       return wire.close(lingerMs);
     }
     client.isAsking = true;
-    const afterwards = await serveRequest(client, head, door);
+    const afterwards = await serveRequest({
+      ...{ client, head, door },
+      upload: new BodyReader(wire, head.body),
+      writer: createHttp1Writer(wire, head),
+    });
     client.isAsking = false;
     if (afterwards === "gone") return wire.close(lingerMs);
     if (afterwards === "close" || door.stopping) return wire.close(lingerMs);

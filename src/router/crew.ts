@@ -41,7 +41,8 @@ export interface Crew {
   whenGone(): Promise<void>;
 }
 
-const startTimeoutMs = 10_000;
+/** Long: where all is slow, giving up would only make it slower. */
+const startTimeoutMs = 30_000;
 /** One that dies younger than this will die again: its successor waits a little, longer each time. */
 const infancyMs = 1_000;
 const longestWaitMs = 5_000;

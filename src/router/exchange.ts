@@ -2,14 +2,16 @@ import type { Activity } from "./activity.ts";
 import type { Quarantine } from "./balancer.ts";
 import type { CustomPages } from "./custom-pages.ts";
 import { errorPage, type CustomPage, type OwnPage } from "./error-page.ts";
-import { connectionLine, forwardedForOf, requestIdOf } from "./forward-headers.ts";
-import { writeHead, type HeaderLine, type RequestHead } from "./http-head.ts";
+import { forwardedForOf, requestIdOf } from "./forward-headers.ts";
+import type { HeaderLine, RequestHead, ResponseHead } from "./http-head.ts";
+import type { BodySource } from "./http-body.ts";
 import type { IdleConnections } from "./idle-connections.ts";
 import type { InFlight } from "./in-flight.ts";
 import type { RouterLimits } from "./limits.ts";
 import type { LogFile } from "./log-file.ts";
 import type { RateLimits } from "./rate-limits.ts";
 import { requestLogLine, timestamp } from "./request-log.ts";
+import { createHttp1Writer, type ResponseWriter } from "./response-writer.ts";
 import type { RouteStore } from "./route-store.ts";
 import { routerError, type RouterErrorCode } from "./router-error.ts";
 import type { Wakes } from "./wakes.ts";
@@ -39,9 +41,15 @@ export interface Client {
   wire: Wire;
   address: string;
   /** `tls1.3`; nothing for plain HTTP. */
-  tlsVersion?: string;
+  tlsVersion?: string | undefined;
   /** A request or a tunnel is under way. */
   isAsking?: boolean;
+  /** Told once, when the router stops. */
+  onStopping?: () => void;
+  /** Ends the connection with the last word of its protocol; it is closed without, otherwise. */
+  leave?: () => void;
+  /** Whether the connection's certificate is not the one of this host. */
+  isMisdirected?: ((host: string) => boolean) | undefined;
 }
 
 /** What becomes of the client's connection when a request has ended. */
@@ -52,6 +60,8 @@ export interface Exchange {
   readonly client: Client;
   readonly head: RequestHead;
   readonly door: Door;
+  readonly upload: BodySource;
+  readonly writer: ResponseWriter;
   readonly requestId: string;
   readonly forwardedFor: string;
   readonly receivedAtMs: number;
@@ -68,11 +78,12 @@ export interface Exchange {
 }
 
 /** The start of a request: its id, its way here, its time. */
-export function startExchange(client: Client, head: RequestHead, door: Door): Exchange {
+export function startExchange(
+  parts: Pick<Exchange, "client" | "head" | "door" | "upload" | "writer">,
+): Exchange {
+  const { client, head } = parts;
   return {
-    client,
-    head,
-    door,
+    ...parts,
     requestId: requestIdOf(head.headers),
     forwardedFor: forwardedForOf(head.headers, client.address),
     receivedAtMs: Date.now(),
@@ -103,6 +114,7 @@ const reasons: Record<number, string> = {
   403: "Forbidden",
   404: "Not Found",
   408: "Request Timeout",
+  421: "Misdirected Request",
   417: "Expectation Failed",
   429: "Too Many Requests",
   502: "Bad Gateway",
@@ -127,51 +139,62 @@ function customPage({ door }: Exchange, url: string | undefined): CustomPage | u
 
 /** Sends a response of our own. A request with a body is not read to its end for it. */
 export function answerText(
-  exchange: Exchange,
+  { head, door, writer, upload, addedHeaders }: Exchange,
   options: { status: number; type: string; text: string },
 ): Afterwards {
-  const { client, head, door } = exchange;
-  const unreadBody =
-    head.body.kind === "chunked" || (head.body.kind === "length" && head.body.bytes > 0);
-  const keepAlive = head.keepAlive && !unreadBody && !door.stopping && options.status !== 400;
-  sendText(client.wire, {
-    ...options,
-    withBody: head.method !== "HEAD",
-    headers: [...exchange.addedHeaders, ...connectionLine({ keepAlive, version: head.version })],
+  writer.sendHead(ownHead({ ...options, withBody: head.method !== "HEAD" }), {
+    added: addedHeaders,
+    mayKeep: head.keepAlive && upload.done && !door.stopping && options.status !== 400,
   });
-  return keepAlive ? "keep" : "close";
+  if (head.method !== "HEAD")
+    writer.sendBody([Buffer.from(options.text)], { last: true, trailers: [] });
+  return writer.keepsConnection ? "keep" : "close";
+}
+
+function ownHead(options: {
+  status: number;
+  type: string;
+  text: string;
+  withBody: boolean;
+}): ResponseHead {
+  const bytes = Buffer.byteLength(options.text);
+  const header = (name: string, value: string) => ({ name, key: name.toLowerCase(), value });
+  return {
+    status: options.status,
+    reason: reasons[options.status] ?? "Error",
+    version: "1.1",
+    headers: [
+      header("Content-Type", options.type),
+      header("Cache-Control", "no-cache, no-store"),
+      header("Content-Length", String(bytes)),
+    ],
+    body: options.withBody ? { kind: "length", bytes } : { kind: "none" },
+  };
+}
+
+/** 400 to a request that was not understood, on a connection that goes on. */
+export function answerBadRequest(writer: ResponseWriter): void {
+  const text = errorPage("no-page");
+  const type = "text/html; charset=utf-8";
+  writer.sendHead(ownHead({ status: 400, type, text, withBody: true }), {
+    ...{ added: [], mayKeep: false },
+  });
+  writer.sendBody([Buffer.from(text)], { last: true, trailers: [] });
 }
 
 /** A page to a client of which not even a head was understood; the connection ends with it. */
 export function sendLastPage(wire: Wire, status: number, page: OwnPage): void {
-  sendText(wire, {
-    ...{ status, type: "text/html; charset=utf-8", text: errorPage(page), withBody: true },
-    headers: [{ name: "Connection", value: "close" }],
+  const text = errorPage(page);
+  const writer = createHttp1Writer(wire, { version: "1.1" });
+  writer.sendHead(ownHead({ status, type: "text/html; charset=utf-8", text, withBody: true }), {
+    ...{ added: [], mayKeep: false },
   });
+  writer.sendBody([Buffer.from(text)], { last: true, trailers: [] });
 }
 
-function sendText(
-  wire: Wire,
-  options: {
-    status: number;
-    type: string;
-    text: string;
-    withBody: boolean;
-    headers: HeaderLine[];
-  },
-): void {
-  const body = Buffer.from(options.text);
-  wire.write(
-    writeHead(`HTTP/1.1 ${options.status} ${reasons[options.status] ?? "Error"}`, [
-      { name: "Content-Type", value: options.type },
-      { name: "Cache-Control", value: "no-cache, no-store" },
-      { name: "Content-Length", value: String(body.length) },
-      { name: "Date", value: new Date().toUTCString() },
-      { name: "Via", value: "1.1 stator-router" },
-      ...options.headers,
-    ]),
-  );
-  if (options.withBody) wire.write(body);
+/** A bug must cost one request or connection, never the router. */
+export function reportBug(error: unknown): void {
+  process.stderr.write(`router: ${error instanceof Error ? error.stack : String(error)}\n`);
 }
 
 /** Writes the log line of a request that has ended. */

@@ -1,5 +1,5 @@
 import {
-  options,
+  listOf,
   type Header,
   type HeaderLine,
   type RequestHead,
@@ -62,7 +62,7 @@ export function headersToDyno(
   head: RequestHead,
   facts: RequestFacts & { keepAlive: boolean },
 ): HeaderLine[] {
-  const named = options(head.headers, "connection");
+  const named = listOf(head.headers, "connection");
   const passed = head.headers.filter(({ key }) => {
     const plain = key.replaceAll("_", "-");
     return !hopByHop.has(plain) && !ours.has(plain) && !named.has(key);
@@ -88,28 +88,27 @@ export function headersToDyno(
   ];
 }
 
-/** The headers that a client gets; `chunked` and `keepAlive` are for the connection to the client. */
+/** The headers that a client gets, but for what is said about its connection. */
 export function headersToClient(
   head: ResponseHead,
-  connection: {
+  options: {
+    /** Whether the body goes on in chunks. */
     chunked: boolean;
-    keepAlive: boolean;
-    version: RequestHead["version"];
     /** The router's own, which yield to the app's except for cookies. */
     added: readonly HeaderLine[];
   },
 ): HeaderLine[] {
-  const named = options(head.headers, "connection");
+  const named = listOf(head.headers, "connection");
   const lines: HeaderLine[] = head.headers.filter(
     ({ key }) => !hopByHop.has(key) && !named.has(key) && key !== "via",
   );
   if (!head.headers.some(({ key }) => key === "date"))
     lines.push({ name: "Date", value: new Date().toUTCString() });
-  lines.push(...withoutThoseOf(head, connection.added), ...framingOf(head));
-  if (connection.chunked && head.body.kind === "until-close")
+  lines.push(...withoutThoseOf(head, options.added), ...framingOf(head));
+  if (options.chunked && head.body.kind === "until-close")
     lines.push({ name: "Transfer-Encoding", value: "chunked" });
   lines.push({ name: "Via", value: [...valuesOf(head.headers, "via"), via].join(", ") });
-  return [...lines, ...connectionLine(connection)];
+  return lines;
 }
 
 /** Strict-Transport-Security (RFC 6797). */
@@ -131,7 +130,7 @@ function withoutThoseOf(head: ResponseHead, added: readonly HeaderLine[]): reado
 
 /** How long a dyno keeps its connection after this response, as far as it says; 0 is not at all. */
 export function keptByDynoMs(head: ResponseHead): number {
-  const connection = options(head.headers, "connection");
+  const connection = listOf(head.headers, "connection");
   if (head.version !== "1.1" || connection.has("close") || head.body.kind === "until-close")
     return 0;
   // Whoever says both framings may mean the other one.
@@ -162,7 +161,7 @@ export function headersOfSwitch(head: ResponseHead, added: readonly HeaderLine[]
 
 /** The headers of a response before the response: hints (103) and the like. */
 export function headersOfInterim(head: ResponseHead): HeaderLine[] {
-  const named = options(head.headers, "connection");
+  const named = listOf(head.headers, "connection");
   return head.headers.filter(({ key }) => !hopByHop.has(key) && !named.has(key));
 }
 

@@ -11,8 +11,17 @@ export class BodyError extends Error {
   }
 }
 
+/** A body that comes piece by piece. */
+export interface BodySource {
+  readonly done: boolean;
+  /** What a chunked body said after its end; none before that. */
+  readonly trailers: readonly Header[];
+  /** The next pieces, perhaps none; throws a BodyError when there is no end to be had. */
+  read(): Buffer[] | Promise<Buffer[]>;
+}
+
 /** Takes one body off a wire, whatever its framing, and leaves what follows it there. */
-export class BodyReader {
+export class BodyReader implements BodySource {
   readonly #wire: Wire;
   readonly #framing: BodyFraming;
   readonly #chunks = new ChunkedDecoder();
@@ -26,7 +35,6 @@ export class BodyReader {
     this.done = framing.kind === "none" || (framing.kind === "length" && framing.bytes === 0);
   }
 
-  /** What a chunked body said after its end; none before that. */
   get trailers(): readonly Header[] {
     return this.#chunks.trailers;
   }

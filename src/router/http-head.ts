@@ -19,7 +19,7 @@ export type BodyFraming =
   | { kind: "chunked" }
   | { kind: "until-close" };
 
-export type HttpVersion = "1.0" | "1.1";
+export type HttpVersion = "1.0" | "1.1" | "2.0";
 
 export interface RequestHead {
   method: string;
@@ -57,6 +57,7 @@ const maxResponseLineBytes = 512 * 1_024;
 const maxResponseHeadBytes = 1_024 * 1_024;
 const maxHeaders = 1_000;
 const maxNameLength = 1_000;
+const maxMethodLength = 127;
 
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const fieldValue = /^[\t\x20-\x7e\x80-\xff]*$/;
@@ -66,6 +67,34 @@ const statusLine = /^HTTP\/1\.([01]) ([1-9]\d\d) ([\t\x20-\x7e\x80-\xff]*)$/;
 const hostValue = /^([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{0,5}))?$/;
 const absoluteTarget = /^https?:\/\/([^/?#]*)([/?].*)?$/i;
 const decimal = /^\d{1,15}$/;
+
+/** Whether a text can be a header's name, or a method. */
+export function isToken(text: string): boolean {
+  return token.test(text);
+}
+
+/** Whether a text can be a header's value. */
+export function isFieldValue(text: string): boolean {
+  return fieldValue.test(text);
+}
+
+/** Whether no blank or tab is at its ends. */
+export function isTrimmed(text: string): boolean {
+  return trimBlanks(text).length === text.length;
+}
+
+/** Whether a request that did not come as HTTP/1.1 would be within its limits (contract §3.5). */
+export function isWithinRequestLimits({ method, target, headers }: RequestHead): boolean {
+  return (
+    method.length <= maxMethodLength &&
+    `${method} ${target} HTTP/1.1`.length <= maxRequestLineBytes &&
+    headers.length <= maxHeaders &&
+    headers.every(
+      ({ name, value }) =>
+        name.length <= maxNameLength && `${name}: ${value}`.length <= maxRequestLineBytes,
+    )
+  );
+}
 
 /** Reads the request head at the start of the bytes; `bad` is for a 400 and a closed connection. */
 export function parseRequestHead(bytes: Buffer): Parsed<RequestHead, string> {
@@ -119,8 +148,7 @@ function readRequest(first: string, lines: string[]): RequestHead | string {
   const length = readLength(headers);
   if (length === "bad") return "bad content length";
 
-  const connection = options(headers, "connection");
-  const expect = headers.filter(({ key }) => key === "expect");
+  const connection = listOf(headers, "connection");
   const chunked = codings.length === 1;
   return {
     method,
@@ -142,13 +170,17 @@ function readRequest(first: string, lines: string[]): RequestHead | string {
       version === "1.1" &&
       connection.has("upgrade") &&
       headers.some(({ key, value }) => key === "upgrade" && value !== ""),
-    expect:
-      expect.length === 0
-        ? "nothing"
-        : expect.every(({ value }) => value.toLowerCase() === "100-continue")
-          ? "100-continue"
-          : "something else",
+    expect: readExpect(headers),
   };
+}
+
+/** What the client wants to hear before it sends its body. */
+export function readExpect(headers: readonly Header[]): RequestHead["expect"] {
+  const expect = headers.filter(({ key }) => key === "expect");
+  if (expect.length === 0) return "nothing";
+  return expect.every(({ value }) => value.toLowerCase() === "100-continue")
+    ? "100-continue"
+    : "something else";
 }
 
 function readHeaders(lines: string[], maxLineBytes: number): Header[] | string {
@@ -177,7 +209,7 @@ function trimBlanks(text: string): string {
 }
 
 /** The name in a Host header: lower case, without port and without the dot of the root. */
-function readHost(value: string): string | undefined {
+export function readHost(value: string): string | undefined {
   const [, name] = hostValue.exec(value) ?? [];
   return name?.toLowerCase().replace(/\.$/, "");
 }
@@ -192,7 +224,7 @@ function readTarget(target: string, request: { method: string; host: string }): 
 }
 
 /** The one length that all Content-Length headers agree on. */
-function readLength(headers: Header[]): number | undefined | "bad" {
+export function readLength(headers: readonly Header[]): number | undefined | "bad" {
   const values = headers
     .filter(({ key }) => key === "content-length")
     .flatMap(({ value }) => value.split(",").map(trimBlanks));
@@ -202,7 +234,7 @@ function readLength(headers: Header[]): number | undefined | "bad" {
 }
 
 /** The words of a header that is a list, in lower case. */
-export function options(headers: readonly Header[], key: string): Set<string> {
+export function listOf(headers: readonly Header[], key: string): Set<string> {
   const words = new Set<string>();
   for (const header of headers)
     if (header.key === key)

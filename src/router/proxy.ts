@@ -8,8 +8,6 @@ import {
   logExchange,
   startExchange,
   type Afterwards,
-  type Client,
-  type Door,
   type Exchange,
 } from "./exchange.ts";
 import { hstsHeader } from "./forward-headers.ts";
@@ -23,11 +21,10 @@ import type { Wire } from "./wire.ts";
 
 /** Serves one request, from its head to the end of its response. */
 export async function serveRequest(
-  client: Client,
-  head: RequestHead,
-  door: Door,
+  request: Parameters<typeof startExchange>[0],
 ): Promise<Afterwards> {
-  const exchange = startExchange(client, head, door);
+  const { head, door } = request;
+  const exchange = startExchange(request);
   const challenge = challengeAnswer(door.routes.current, head);
   if (challenge !== undefined)
     return answerText(exchange, { status: 200, type: "application/octet-stream", text: challenge });
@@ -89,6 +86,7 @@ function refuseByRules(exchange: Exchange, appId: string): Afterwards | undefine
   const { door, head, client } = exchange;
   const app = door.routes.current.apps.get(appId);
   if (app === undefined) return undefined;
+  if (client.isMisdirected?.(head.host) === true) return answerError(exchange, "H31");
   const https = client.tlsVersion !== undefined;
   if (https && app.hsts) exchange.addedHeaders.push(hstsHeader(app.hsts));
   const access = decideAccess(app, {

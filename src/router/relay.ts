@@ -1,14 +1,7 @@
 import { answerError, type Afterwards, type Exchange } from "./exchange.ts";
-import {
-  headersOfInterim,
-  headersOfSwitch,
-  headersToClient,
-  headersToDyno,
-  keptByDynoMs,
-  passedTrailers,
-} from "./forward-headers.ts";
+import { headersToDyno, keptByDynoMs, passedTrailers } from "./forward-headers.ts";
 import { HeadBuffer } from "./head-buffer.ts";
-import { BodyError, BodyReader, frameBody } from "./http-body.ts";
+import { BodyError, BodyReader, frameBody, type BodySource } from "./http-body.ts";
 import { parseResponseHead, writeHead, type ResponseHead } from "./http-head.ts";
 import type { RouterErrorCode } from "./router-error.ts";
 import { runTunnel } from "./tunnel.ts";
@@ -33,7 +26,7 @@ interface Relay {
   upstream: Wire;
   options: RelayOptions;
   failure?: RouterErrorCode;
-  upload: BodyReader;
+  upload: BodySource;
   /** Whose bytes are awaited; decides which time limit is the one that counts. */
   awaitingUpload: boolean;
   awaitingClientRoom: boolean;
@@ -53,7 +46,7 @@ export async function relay(
     exchange,
     upstream,
     options,
-    upload: new BodyReader(client, exchange.head.body),
+    upload: exchange.upload,
     awaitingUpload: false,
     awaitingClientRoom: false,
     responseBegun: false,
@@ -109,10 +102,9 @@ function sendRequestHead({ exchange, upstream, options }: Relay): void {
 
 async function sendBody(run: Relay): Promise<void> {
   const { exchange, upstream, upload } = run;
-  const { head, client } = exchange;
+  const { head, writer } = exchange;
   if (upload.done) return;
-  if (head.expect === "100-continue" && head.version === "1.1")
-    client.wire.write(Buffer.from("HTTP/1.1 100 Continue\r\n\r\n"));
+  if (head.expect === "100-continue") writer.sendContinue();
   const framing = () => ({
     chunked: head.body.kind === "chunked",
     last: upload.done,
@@ -141,7 +133,7 @@ const maxInterimResponses = 32;
 /** The head of the final response; those before it (1xx) go on to clients that know them. */
 async function receiveResponseHead(run: Relay): Promise<ResponseHead | RouterErrorCode> {
   const { upstream, exchange } = run;
-  const { head, client } = exchange;
+  const { head, writer } = exchange;
   let received = new HeadBuffer();
   let interim = 0;
   for (;;) {
@@ -156,14 +148,13 @@ async function receiveResponseHead(run: Relay): Promise<ResponseHead | RouterErr
     const { status } = parsed.head;
     upstream.unread(bytes.subarray(parsed.byteLength));
     if (status === 101 && !head.upgrade) return "H17";
+    // To a client of HTTP/2 any 2xx says that its tunnel is there (RFC 8441 §4).
+    if (status >= 200 && status < 300 && head.upgrade && head.version === "2.0") return "H17";
     if (status >= 200 || status === 101) return parsed.head;
     if (++interim > maxInterimResponses) return "H17";
     received = new HeadBuffer();
-    // 100 was the router's to say; HTTP/1.0 knows none of them.
-    if (status === 100 || head.version === "1.0") continue;
-    client.wire.write(
-      writeHead(`HTTP/1.1 ${status} ${parsed.head.reason}`, headersOfInterim(parsed.head)),
-    );
+    // 100 was the router's to say.
+    if (status !== 100) writer.sendInterim(parsed.head);
   }
 }
 
@@ -176,37 +167,17 @@ function refuse(run: Relay, code: RouterErrorCode): Afterwards {
 
 async function sendResponse(run: Relay, response: ResponseHead): Promise<Afterwards> {
   const { exchange, upstream, upload, options } = run;
-  const { head, door } = exchange;
-  const client = exchange.client.wire;
-  const framedByClose =
-    response.body.kind === "until-close" ||
-    (response.body.kind === "chunked" && head.version === "1.0");
-  const chunked =
-    head.version === "1.1" &&
-    (response.body.kind === "until-close" || response.body.kind === "chunked");
-  // A dyno that answers before it has the whole request leaves the rest of it in our way.
-  const keepAlive = head.keepAlive && upload.done && !door.stopping && (!framedByClose || chunked);
-
+  const { head, door, writer } = exchange;
   run.responseBegun = true;
   exchange.status = response.status;
   exchange.bytes = 0;
-  const forClient: ResponseHead =
-    response.body.kind === "chunked" && !chunked
-      ? { ...response, body: { kind: "until-close" } }
-      : response;
-  client.write(
-    writeHead(
-      `HTTP/1.1 ${response.status} ${response.reason}`,
-      headersToClient(forClient, {
-        chunked,
-        keepAlive,
-        version: head.version,
-        added: exchange.addedHeaders,
-      }),
-    ),
-  );
+  writer.sendHead(response, {
+    added: exchange.addedHeaders,
+    // A dyno that answers before it has the whole request leaves the rest of it in our way.
+    mayKeep: head.keepAlive && upload.done && !door.stopping,
+  });
   try {
-    await sendResponseBody(run, new BodyReader(upstream, response.body), chunked);
+    await sendResponseBody(run, new BodyReader(upstream, response.body));
   } catch (error) {
     if (!(error instanceof BodyError)) throw error;
     return breakOff(run, run.failure ?? (error.kind === "cut" ? "H18" : "H17"));
@@ -214,16 +185,16 @@ async function sendResponse(run: Relay, response: ResponseHead): Promise<Afterwa
   if (run.failure !== undefined) return breakOff(run, run.failure);
   run.keepUpstreamMs =
     options.keepUpstream === undefined || head.upgrade ? 0 : keptByDynoMs(response);
-  return keepAlive && upload.done ? "keep" : "close";
+  return writer.keepsConnection && upload.done ? "keep" : "close";
 }
 
-async function sendResponseBody(run: Relay, body: BodyReader, chunked: boolean): Promise<void> {
+async function sendResponseBody(run: Relay, body: BodyReader): Promise<void> {
+  const { writer } = run.exchange;
   const client = run.exchange.client.wire;
-  const framing = () => ({ chunked, last: body.done, trailers: passedTrailers(body.trailers) });
   while (!body.done && run.failure === undefined) {
     const next = body.read();
     const pieces = next instanceof Promise ? await next : next;
-    for (const bytes of frameBody(pieces, framing())) client.write(bytes);
+    writer.sendBody(pieces, { last: body.done, trailers: passedTrailers(body.trailers) });
     for (const piece of pieces) run.exchange.bytes = (run.exchange.bytes ?? 0) + piece.length;
     const room = client.room();
     if (room === undefined) continue;
@@ -253,9 +224,7 @@ async function tunnel(
   client.wire.onGone = undefined;
   options.onTunnel();
   exchange.status = 101;
-  client.wire.write(
-    writeHead(`HTTP/1.1 101 ${response.reason}`, headersOfSwitch(response, exchange.addedHeaders)),
-  );
+  exchange.writer.sendSwitch(response, exchange.addedHeaders);
   exchange.bytes = await runTunnel(client.wire, upstream, {
     idleMs: options.timeLimits ? door.limits.idleMs : undefined,
     lastWordsMs: door.limits.idleMs,

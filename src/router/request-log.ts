@@ -1,3 +1,4 @@
+import type { HttpVersion } from "./http-head.ts";
 import { routerError, type RouterErrorCode } from "./router-error.ts";
 
 /** What is known of a request when it has ended. */
@@ -13,7 +14,7 @@ export interface RequestRecord {
   serviceMs?: number | undefined;
   status: number;
   bytes?: number | undefined;
-  version: "1.0" | "1.1";
+  version: HttpVersion;
   /** `tls1.3`; nothing for plain HTTP. */
   tlsVersion?: string | undefined;
 }

@@ -1,13 +1,14 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { createServer, type Server } from "node:tls";
+import { createServer, type Server, type TLSSocket } from "node:tls";
 import { createActivity } from "./activity.ts";
 import { createQuarantine } from "./balancer.ts";
 import { createCertificates, tlsOptions, type Certificates } from "./certificates.ts";
 import { serveConnection } from "./client-connection.ts";
 import { serveControl } from "./control.ts";
 import { createCustomPages } from "./custom-pages.ts";
-import { sendLastPage, type Client, type Door } from "./exchange.ts";
+import { reportBug, sendLastPage, type Client, type Door } from "./exchange.ts";
+import { refuseHttp2, serveHttp2 } from "./http2-connection.ts";
 import { createIdleConnections } from "./idle-connections.ts";
 import { createInFlight } from "./in-flight.ts";
 import { herokuLimits, type RouterLimits } from "./limits.ts";
@@ -20,7 +21,6 @@ import { createRouteStore } from "./route-store.ts";
 import { tlsWire, wireHandlers, type Held } from "./sockets.ts";
 import { createWakes } from "./wakes.ts";
 import { createRateLimits } from "./rate-limits.ts";
-import type { Wire } from "./wire.ts";
 
 export interface RouterSettings {
   /** Holds routes.json, router.sock, router.pid and router.log; made 0700 if it is not there. */
@@ -163,7 +163,7 @@ function forgetGoneDynos(door: Door): void {
 }
 
 interface Connections {
-  serve(client: Client): void;
+  serve(client: Client, protocol: "http/1.1" | "h2"): void;
   /**
    * Ends connections on which nobody asks for something any more, those with a request or a tunnel
    * when that has ended, and all at the time limit.
@@ -173,38 +173,44 @@ interface Connections {
 
 function createConnections(door: Door): Connections {
   const open = new Set<Client>();
+  const leave = (client: Client) =>
+    client.leave === undefined ? client.wire.close(door.limits.lastWordMs) : client.leave();
   return {
-    serve(client) {
-      if (open.size >= door.limits.connections) return refuseConnection(client.wire, door);
+    serve(client, protocol) {
+      const { wire } = client;
+      if (open.size >= door.limits.connections) {
+        // H22: whoever comes beyond what this process can hold is told so, and not kept.
+        if (protocol === "h2") refuseHttp2(wire);
+        else sendLastPage(wire, 503, "application-error");
+        return wire.close(door.limits.lastWordMs);
+      }
       open.add(client);
-      void client.wire.whenClosed().then(() => open.delete(client));
-      // A bug must cost one connection, never the router.
-      serveConnection(client, door).catch(() => client.wire.terminate());
+      void wire.whenClosed().then(() => open.delete(client));
+      const serve = protocol === "h2" ? serveHttp2 : serveConnection;
+      serve(client, door).catch((error: unknown) => {
+        reportBug(error);
+        wire.terminate();
+      });
     },
     async finish() {
       const { stopMs, quietMs, lastWordMs } = door.limits;
       const startedAtMs = performance.now();
+      for (const client of open) client.onStopping?.();
       while (open.size > 0 && performance.now() < startedAtMs + stopMs) {
-        for (const { wire, isAsking } of open) {
+        for (const client of open) {
           // A client whose request is just on its way must not find the door closed.
-          const silentSinceMs = Math.max(startedAtMs, wire.activeAtMs);
-          if (!isAsking && performance.now() > silentSinceMs + quietMs) wire.close(lastWordMs);
+          const silentSinceMs = Math.max(startedAtMs, client.wire.activeAtMs);
+          if (!client.isAsking && performance.now() > silentSinceMs + quietMs) leave(client);
         }
         await Bun.sleep(10);
       }
       door.stopping = "forced";
-      for (const { wire } of open) wire.close(lastWordMs);
+      for (const client of open) leave(client);
       const lingerUntilMs = performance.now() + lastWordMs;
       while (open.size > 0 && performance.now() < lingerUntilMs) await Bun.sleep(10);
       for (const { wire } of open) wire.terminate();
     },
   };
-}
-
-/** H22: whoever comes beyond what this process can hold is told so, and not kept. */
-function refuseConnection(wire: Wire, door: Door): void {
-  sendLastPage(wire, 503, "application-error");
-  wire.close(door.limits.lastWordMs);
 }
 
 function listenPlain(settings: RouterSettings, connections: Connections) {
@@ -216,7 +222,7 @@ function listenPlain(settings: RouterSettings, connections: Connections) {
     reusePort: true,
     allowHalfOpen: true,
     socket: wireHandlers((wire, socket) =>
-      connections.serve({ wire, address: plainAddress(socket.remoteAddress) }),
+      connections.serve({ wire, address: plainAddress(socket.remoteAddress) }, "http/1.1"),
     ),
   };
   return Bun.listen<Held>(options);
@@ -230,16 +236,21 @@ async function listenTls(
   const server = createServer(
     {
       ...tlsOptions,
-      ALPNProtocols: ["http/1.1"],
+      ALPNProtocols: ["h2", "http/1.1"],
       handshakeTimeout: 10_000,
       SNICallback: (serverName, callback) => callback(null, certificates.find(serverName)),
     },
-    (socket) =>
-      connections.serve({
-        wire: tlsWire(socket),
+    (socket) => {
+      const isHttp2 = socket.alpnProtocol === "h2";
+      const client: Client = {
+        // The responses of many streams go out together.
+        wire: tlsWire(socket, isHttp2 ? setImmediate : undefined),
         address: plainAddress(socket.remoteAddress ?? ""),
         tlsVersion: (socket.getProtocol() ?? "unknown").toLowerCase().replace("tlsv", "tls"),
-      }),
+      };
+      if (isHttp2) client.isMisdirected = misdirection(certificates, serverNameOf(socket));
+      connections.serve(client, isHttp2 ? "h2" : "http/1.1");
+    },
   );
   server.on("tlsClientError", (_error, socket) => socket.destroy());
   await new Promise<void>((resolve, reject) => {
@@ -247,6 +258,21 @@ async function listenTls(
     server.listen({ port: settings.https ?? 0, host: settings.host, reusePort: true }, resolve);
   });
   return server;
+}
+
+/**
+ * A browser may send requests for another host on a connection of HTTP/2 when it believes that the
+ * certificate is good for both. A host that has one of its own is asked for by its own name.
+ */
+function misdirection(certificates: Certificates, serverName: string): (host: string) => boolean {
+  return (host) => {
+    const own = certificates.find(host);
+    return own !== undefined && own !== certificates.find(serverName);
+  };
+}
+
+function serverNameOf(socket: TLSSocket & { servername?: unknown }): string {
+  return typeof socket.servername === "string" ? socket.servername : "";
 }
 
 function portOf(server: Server): number {

@@ -42,14 +42,15 @@ class PlainTransport implements Transport {
   isFull = () => this.#full;
   pause = () => this.#socket.pause();
   resume = () => this.#socket.resume();
-  end = () => this.#socket.end();
+  // Not `end`, which closes both ways: what the other side still says would be lost.
+  end = () => this.#socket.shutdown();
   terminate = () => this.#socket.terminate();
 }
 
 /** Makes a TLS connection a wire. */
-export function tlsWire(socket: TLSSocket): Wire {
+export function tlsWire(socket: TLSSocket, atEndOfTurn?: (flush: () => void) => void): Wire {
   socket.setNoDelay(true);
-  const wire = new Wire({
+  const transport: Transport = {
     write(bytes) {
       if (socket.destroyed || socket.writableEnded) return -1;
       socket.write(bytes);
@@ -60,7 +61,8 @@ export function tlsWire(socket: TLSSocket): Wire {
     resume: () => void socket.resume(),
     end: () => void socket.end(),
     terminate: () => void socket.destroy(),
-  });
+  };
+  const wire = new Wire(transport, atEndOfTurn);
   socket.on("data", (bytes: Buffer) => wire.handleData(bytes));
   socket.on("drain", () => wire.handleDrain());
   socket.on("end", () => wire.handleEnd());

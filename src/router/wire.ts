@@ -1,7 +1,7 @@
 /** What a socket must be able to do to become a wire. */
 export interface Transport {
-  /** Takes bytes; says how many it took, or -1 when it is closed. */
-  write(bytes: Uint8Array): number;
+  /** Takes bytes; says how many it took, or -1 when it is closed. `last` is when an end follows. */
+  write(bytes: Uint8Array, last: boolean): number;
   /** More was taken than the kernel has room for: wait for a drain. */
   isFull(): boolean;
   pause(): void;
@@ -15,6 +15,8 @@ export interface Transport {
 const highWaterBytes = 64 * 1_024;
 /** Up to this much, copying bytes together is cheaper than one more system call. */
 const joinBytes = 128 * 1_024;
+/** Up to this much, what was received is put together while it waits. */
+const smallBytes = 4 * 1_024;
 
 /**
  * A byte stream with back-pressure both ways: it stops reading the socket while nobody takes what
@@ -23,6 +25,7 @@ const joinBytes = 128 * 1_024;
  */
 export class Wire {
   readonly #transport: Transport;
+  readonly #atEndOfTurn: (flush: () => void) => void;
   #received: Buffer[] = [];
   #receivedBytes = 0;
   #paused = false;
@@ -46,8 +49,10 @@ export class Wire {
   /** Called once when the other side ends or goes; one listener at a time. */
   onGone: (() => void) | undefined;
 
-  constructor(transport: Transport) {
+  /** `atEndOfTurn` says when what was written in a turn goes out: then it goes together. */
+  constructor(transport: Transport, atEndOfTurn: (flush: () => void) => void = queueMicrotask) {
     this.#transport = transport;
+    this.#atEndOfTurn = atEndOfTurn;
   }
 
   /** The next bytes; null when the other side has ended. */
@@ -89,7 +94,7 @@ export class Wire {
     this.#unsentBytes += bytes.length;
     if (this.#flushing || this.#blocked) return;
     this.#flushing = true;
-    queueMicrotask(() => {
+    this.#atEndOfTurn(() => {
       this.#flushing = false;
       this.#flush();
     });
@@ -97,9 +102,13 @@ export class Wire {
 
   /** Nothing while there is room to write; otherwise what resolves once there is (or nobody left). */
   room(): Promise<void> | undefined {
-    if (this.closed || this.#unsentBytes + (this.#blocked ? highWaterBytes : 0) < highWaterBytes)
-      return undefined;
+    if (this.hasRoom) return undefined;
     return new Promise((resolve) => this.#roomWaiters.push(resolve));
+  }
+
+  /** Whether it may be written to without waiting. */
+  get hasRoom(): boolean {
+    return this.closed || this.#unsentBytes + (this.#blocked ? highWaterBytes : 0) < highWaterBytes;
   }
 
   /** Sends what is queued, then says that no more will come. */
@@ -147,12 +156,20 @@ export class Wire {
     if (this.#discarding) return;
     this.activeAtMs = performance.now();
     if (this.#answerReader(bytes)) return;
-    this.#received.push(bytes);
+    this.#keep(bytes);
     this.#receivedBytes += bytes.length;
     if (!this.#paused && this.#receivedBytes >= highWaterBytes) {
       this.#paused = true;
       this.#transport.pause();
     }
+  }
+
+  /** Single bytes that wait must not hold on to the buffers that they came in. */
+  #keep(bytes: Buffer): void {
+    const before = this.#received.at(-1);
+    if (before === undefined || before.length + bytes.length > smallBytes)
+      this.#received.push(bytes);
+    else this.#received[this.#received.length - 1] = Buffer.concat([before, bytes]);
   }
 
   handleDrain(): void {
@@ -194,7 +211,7 @@ export class Wire {
       this.#unsent = [Buffer.concat(this.#unsent)];
     while (this.#unsent.length > 0 && !this.closed) {
       const bytes = this.#unsent[0]!;
-      const taken = this.#transport.write(bytes);
+      const taken = this.#transport.write(bytes, this.#ending && this.#unsent.length === 1);
       // The close event follows and tells the rest.
       if (taken < 0) return;
       if (taken > 0) this.activeAtMs = performance.now();

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import type { ContainerStats } from "./runtime.ts";
 
@@ -37,6 +38,19 @@ export async function moveToGroup(group: string, pid: number): Promise<void> {
     await mkdir(folder, { recursive: true });
     await writeFile(join(folder, "cgroup.procs"), String(pid));
   }
+}
+
+/**
+ * Holds all processes of a group to a part of the machine's processors, in turns so short that
+ * those who wait for one hardly notice.
+ */
+export async function capProcessors(group: string, part: number): Promise<void> {
+  const turnMicroseconds = 10_000;
+  const share = Math.max(1000, Math.round(turnMicroseconds * availableParallelism() * part));
+  const write = (path: string, text: string) => writeFile(join(mountPoint, path), text);
+  if (unifiedCgroups) return write(join(group, "cpu.max"), `${share} ${turnMicroseconds}`);
+  await write(join("cpu", group, "cpu.cfs_period_us"), String(turnMicroseconds));
+  await write(join("cpu", group, "cpu.cfs_quota_us"), String(share));
 }
 
 /** Removes a group and those below it; one in which processes of another owner are is left. */

@@ -13,6 +13,7 @@ import { type Argv, exec } from "../lib/exec.ts";
 import { attachTo } from "./attach.ts";
 import {
   accountsSwap,
+  capProcessors,
   moveToGroup,
   pidsOf,
   readStats,
@@ -28,6 +29,9 @@ import { readNumber, tryRead } from "./read-file.ts";
 import { writeRootfs } from "./rootfs.ts";
 import type { ContainerSpec, ContainerStats, Runtime } from "./runtime.ts";
 import { refused, startGate } from "./start-gate.ts";
+
+/** Of the machine's processors, for what carries the dynos' lines. */
+const monitorsPart = 1 / 8;
 
 export interface OciRuntimeOptions {
   /** Volatile state (bundles, exit statuses, the runtime's own); gone after a reboot, as are the containers. */
@@ -114,12 +118,20 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
     if (port !== undefined && network.addressOf(id)) void network.open(id, port).catch(() => {});
   }
 
-  /** A monitor must not end, or be held, with the service that this server is. */
+  const monitors = `${host.cgroupParent}/monitors`;
+  let monitorsCapped: Promise<void> | undefined;
+  /**
+   * A monitor must not end, or be held, with the service that this server is. All of them together
+   * get so much of the processors that a flood of lines waits in its dyno's pipe, and nobody else.
+   */
   async function setMonitorApart(id: string): Promise<void> {
     const pid = monitorOf(bundleOf(id));
-    if (pid !== undefined)
-      // It may end at any moment.
-      await moveToGroup(`${host.cgroupParent}/monitors`, pid).catch(() => {});
+    if (pid === undefined) return;
+    // It may end at any moment.
+    await moveToGroup(monitors, pid).catch(() => {});
+    await (monitorsCapped ??= capProcessors(monitors, monitorsPart).catch(() => {
+      monitorsCapped = undefined;
+    }));
   }
   await Promise.all(readdirSync(bundles).map(setMonitorApart));
 

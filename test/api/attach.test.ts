@@ -13,7 +13,8 @@ afterAll(() => served.stop());
 
 async function order(command: string, more: Record<string, unknown> = {}): Promise<string> {
   const body = JSON.stringify({ command, attach: true, force_no_tty: true, ...more });
-  const response = await served.ask("/apps/shop/dynos", { method: "POST", body });
+  const headers = { Accept: "application/vnd.heroku+json; version=3.stator" };
+  const response = await served.ask("/apps/shop/dynos", { method: "POST", body, headers });
   expect(response.status).toBe(201);
   const { attach_url: url } = (await response.json()) as { attach_url: string };
   expect(url).toStartWith(`${served.apiUrl.replace("http", "ws")}/attach/`);

@@ -1,4 +1,15 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { Hono } from "hono";
+import { door } from "../../src/api/door.ts";
+import { createLogins } from "../../src/api/logins.ts";
+import type { ApiEnvironment } from "../../src/api/policy.ts";
+import { createRequestBudgets } from "../../src/api/request-budgets.ts";
+import { respondToError } from "../../src/api/respond-to-error.ts";
+import { listRoutes } from "../../src/api/route-facts.ts";
+import { createAccount } from "../../src/model/account.ts";
+import { findApp } from "../../src/model/app.ts";
+import { addCollaborator } from "../../src/model/collaborator.ts";
+import { createToken, isAllowed, scopes } from "../../src/model/token.ts";
 import { serveLocalPlatform } from "../helpers/local-platform.ts";
 
 let served: ReturnType<typeof serveLocalPlatform>;
@@ -7,7 +18,8 @@ beforeAll(() => {
 });
 afterAll(() => served.stop());
 
-const open = new Set([
+/** What opens these is in the address or the body. */
+const open = [
   "GET /log-streams/:key",
   "GET /release-outputs/:app/:release/:signature",
   "GET /build-outputs/:app/:build/:signature",
@@ -15,37 +27,142 @@ const open = new Set([
     `${method} /source-blobs/:id/:signature`,
     `${method} /slug-blobs/:app/:slug/:signature`,
   ]),
-]);
-const routes = () =>
-  served.api.routes
-    .filter(({ method, path }) => method !== "ALL" && !open.has(`${method} ${path}`))
-    .map(({ method, path }) => ({ method, path: path.replace(/:\w+/g, "x") }));
+  "POST /auth",
+  "GET /login/:key/answer",
+  "GET /login/:key",
+  "POST /login/:key",
+  "GET /login/password/:secret",
+  "POST /login/password/:secret",
+  "GET /oauth/authorize",
+  "POST /oauth/authorize",
+  "POST /password-resets/:secret/actions/finalize",
+  "POST /oauth/tokens",
+  "GET /openapi.json",
+];
+const routes = () => listRoutes(served.api.routes);
+const pathOf = (path: string, app = "x") =>
+  path.replace(":app", app).replaceAll(/:\w+/g, "x").replace("*", "x");
 const strangers: [who: string, headers: Record<string, string>][] = [
   ["nobody", {}],
   ["a wrong token", { Authorization: "Bearer STTR-wrong" }],
+  ["a wrong token in Heroku's old way", { Authorization: "Token token=STTR-wrong" }],
   ["a wrong password", { Authorization: `Basic ${btoa("owner@example.com:STTR-wrong")}` }],
   ["an empty password", { Authorization: `Basic ${btoa("owner@example.com:")}` }],
   ["the token as user", { Authorization: `Basic ${btoa("TOKEN:")}` }],
   ["another scheme", { Authorization: "Digest TOKEN" }],
 ];
 
-test("every route but those with a key in their address refuses all who have no token", async () => {
-  expect(routes().length).toBeGreaterThan(20);
-  for (const { method, path } of routes())
+async function errorOf(method: string, path: string, headers: Record<string, string>) {
+  const response = await fetch(served.url + path, {
+    ...{ method, redirect: "manual" },
+    headers: { Accept: "application/vnd.heroku+json; version=3", ...headers },
+  });
+  const { id, message } = (await response.json()) as { id: string; message: string };
+  return { status: response.status, id, message };
+}
+
+test("every route says who may use it, and the open ones are these", () => {
+  expect(routes().length).toBeGreaterThan(100);
+  expect(routes().filter(({ policy }) => policy === undefined)).toEqual([]);
+  const anyones = routes().filter(({ policy }) => policy?.who === "anyone");
+  expect(anyones.map(({ method, path }) => `${method} ${path}`).toSorted()).toEqual(
+    open.toSorted(),
+  );
+});
+
+test("a route that does not say who may use it is shut", async () => {
+  const { platform, token } = served;
+  const api = new Hono<ApiEnvironment>()
+    .onError(respondToError(platform.urls.api))
+    .use(door(platform, { budgets: createRequestBudgets(), logins: createLogins(platform) }))
+    .get("/forgotten", (c) => c.json("secret"));
+  const response = await api.request("/forgotten", {
+    headers: {
+      Authorization: `Bearer ${token}`,
+      Accept: "application/vnd.heroku+json; version=3",
+    },
+  });
+  expect([response.status, await response.json()]).toEqual([
+    404,
+    { id: "not_found", message: "The API has no GET /forgotten." },
+  ]);
+});
+
+test("every route but the open ones refuses all who have no token", async () => {
+  for (const { method, path, policy } of routes()) {
+    if (policy?.who === "anyone") continue;
     for (const [who, headers] of strangers) {
       const authorization = headers.Authorization?.replace("TOKEN", served.token);
-      const response = await fetch(served.url + path, {
-        method,
-        headers: {
-          Accept: "application/vnd.heroku+json; version=3",
-          ...(authorization ? { Authorization: authorization } : {}),
-        },
+      const { status, id } = await errorOf(method, pathOf(path), {
+        ...(authorization ? { Authorization: authorization } : {}),
       });
-      const { id } = (await response.json()) as { id: string };
-      expect(`${method} ${path} as ${who}: ${response.status} ${id}`).toBe(
-        `${method} ${path} as ${who}: 401 unauthorized`,
+      // Whoever guesses passwords is stopped some time.
+      const refusal = status === 429 ? "429 rate_limit" : "401 unauthorized";
+      expect(`${method} ${path} as ${who}: ${status} ${id}`).toBe(
+        `${method} ${path} as ${who}: ${refusal}`,
       );
     }
+  }
+});
+
+test("to a stranger an app that is there is as one that is not, in every route", async () => {
+  const { platform, account } = served;
+  await platform.createApp({ name: "private", user: account });
+  const stranger = createAccount(platform.database, "stranger@example.com");
+  const token = createToken(platform.database, { account: stranger, description: "" });
+  const headers = { Authorization: `Bearer ${token}` };
+  const ofApps = routes().filter(({ path }) => path.startsWith("/apps/:app"));
+  expect(ofApps.length).toBeGreaterThan(50);
+  for (const { method, path } of ofApps) {
+    const there = await errorOf(method, pathOf(path, "private"), headers);
+    const notThere = await errorOf(method, pathOf(path, "no-such-app"), headers);
+    expect([`${method} ${path}`, there.status, there.message]).toEqual([
+      `${method} ${path}`,
+      404,
+      notThere.message.replace("no-such-app", "private"),
+    ]);
+  }
+  const apps = await fetch(`${served.url}/apps`, {
+    headers: { ...headers, Accept: "application/vnd.heroku+json; version=3" },
+  });
+  expect(await apps.json()).toEqual([]);
+});
+
+test("a collaborator works with an app, but neither destroys nor shares it", async () => {
+  const { platform } = served;
+  const friend = createAccount(platform.database, "friend@example.com");
+  const app = findApp(platform.database, "private");
+  addCollaborator(platform.database, app, friend);
+  const token = createToken(platform.database, { account: friend, description: "" });
+  const headers = { Authorization: `Bearer ${token}` };
+  const owners = routes().filter(({ policy }) => policy?.who === "owner");
+  expect(owners.map(({ method, path }) => `${method} ${path}`)).toEqual([
+    "DELETE /apps/:app",
+    "POST /apps/:app/collaborators",
+  ]);
+  for (const { method, path } of owners)
+    expect((await errorOf(method, pathOf(path, "private"), headers)).status).toBe(403);
+  const answer = await served.ask("/apps/private/config-vars", { headers });
+  expect(answer.status).toBe(200);
+});
+
+test("a token does what its scope says, in every route", async () => {
+  const { platform, account } = served;
+  for (const scope of scopes) {
+    const token = createToken(platform.database, { account, description: "", scope: [scope] });
+    for (const { method, path, policy } of routes()) {
+      if (policy?.scope === null || policy === undefined || path === "/attach/:key") continue;
+      if (scope === "global" || policy.who === "self") continue;
+      const { status, id } = await errorOf(method, pathOf(path, "no-such-app"), {
+        Authorization: `Bearer ${token}`,
+      }).catch(() => ({ status: 200, id: "" }));
+      const allowed = isAllowed({ scope: [scope] }, policy.scope);
+      expect(`${scope}: ${method} ${path} ${id === "forbidden"}`).toBe(
+        `${scope}: ${method} ${path} ${!allowed}`,
+      );
+      expect(status).toBeLessThan(600);
+    }
+  }
 });
 
 test("what is not a route refuses strangers too, and tells its owner", async () => {
@@ -57,6 +174,7 @@ test("what is not a route refuses strangers too, and tells its owner", async () 
     "/build-outputs/shop/1/guess",
     "/source-blobs/1/guess",
     "/slug-blobs/shop/1/guess",
+    "/login/guess",
   ])
     expect((await fetch(served.url + path)).status).toBe(404);
   for (const path of ["/source-blobs/1/guess", "/slug-blobs/shop/1/guess"])
@@ -69,11 +187,13 @@ test("what is not a route refuses strangers too, and tells its owner", async () 
   });
 });
 
-test("a token opens by Bearer and by Basic with any user", async () => {
+test("a token opens by Bearer, by Basic with any user, and by Token", async () => {
   for (const authorization of [
     `Bearer ${served.token}`,
     `bearer ${served.token}`,
     `Basic ${btoa(`:${served.token}`)}`,
+    `Token token=${served.token}`,
+    `Token token="${served.token}"`,
     `Basic ${btoa(`anyone@example.com:${served.token}`)}`,
   ]) {
     const response = await served.ask("/account", { headers: { Authorization: authorization } });

@@ -11,6 +11,7 @@ import { type BenchPlatform, benchDynos } from "./dynos.ts";
 import { benchLanguages } from "./languages.ts";
 import { benchNeighbours } from "./neighbours.ts";
 import { findPids, pssMegabytes, sum } from "./processes.ts";
+import { measureApi } from "./api.ts";
 import { measureLogs } from "./logs.ts";
 
 const root = join(import.meta.dir, "../..");
@@ -28,6 +29,7 @@ const server = Bun.spawn(
     cwd: folder,
     env: {
       ...process.env,
+      STATOR_API_REQUESTS_PER_HOUR: "1000000",
       ...(process.env.SSL_CERT_FILE ? { STATOR_BUILD_CA_BUNDLE: process.env.SSL_CERT_FILE } : {}),
     },
     stdin: "ignore",
@@ -66,6 +68,7 @@ try {
   await benchNeighbours(seenBy(stator), { quiet: plain.name, bad: express.name });
   await measureDynos(stator);
   rows.push(...(await measureLogs()));
+  rows.push(...(await measureApi()));
 } finally {
   server.kill("SIGTERM");
   await server.exited;

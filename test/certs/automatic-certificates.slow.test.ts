@@ -29,6 +29,7 @@ const hourMs = 3_600_000;
 
 interface MemoryStore extends CertificateStore {
   of(host: string): AutomaticCertificate;
+  add(host: string): void;
   saves: AutomaticCertificate[];
 }
 
@@ -46,6 +47,7 @@ function storeOf(...hosts: string[]): MemoryStore {
       if (certificates.has(certificate.host)) certificates.set(certificate.host, certificate);
     },
     of: (host) => certificates.get(host)!,
+    add: (host) => void certificates.set(host, pendingCertificate(host)),
   };
 }
 
@@ -62,7 +64,7 @@ function connectToRouter(router: RouterProcess, store: MemoryStore, port: number
       .flatMap(({ host, certificateChain, privateKey }) =>
         certificateChain === null || privateKey === null
           ? []
-          : [folder.put({ hosts: [host], certificateChain, privateKey })],
+          : [folder.put({ hosts: [host], certificateChain, privateKey: () => privateKey })],
       );
     // Of all the app's rules none may keep the CA away.
     const app = { httpsRedirect: true, maintenance: false, allowedAddresses: ["127.0.0.0/8"] };
@@ -241,6 +243,25 @@ test("one name that fails harms no other; it waits longer each time and keeps it
   expect(store.of("good.test")).toMatchObject({ status: "issued", failures: 0, reason: null });
 });
 
+test("names by the hundred are ordered by and by; renewals do not wait for them", async () => {
+  const hosts = ["one.test", "two.test", "three.test"];
+  await using stage = await setStage(hosts, { validitySeconds: 36_000, newOrdersPerHour: 1 });
+  const { store, time } = stage;
+  const chains = () => hosts.flatMap((host) => store.of(host).certificateChain ?? []);
+  await stage.reconcile();
+  expect(chains()).toHaveLength(1);
+  await stage.reconcile();
+  expect(chains()).toHaveLength(1);
+  time.offsetMs = hourMs + 60_000;
+  await stage.reconcile();
+  const before = chains();
+  expect(before).toHaveLength(2);
+  time.offsetMs = 7 * hourMs;
+  await stage.reconcile();
+  expect(chains()).toHaveLength(3);
+  expect(chains().filter((chain) => before.includes(chain))).toEqual([]);
+});
+
 test("a challenge that the CA finds wrong is told in the CA's words", async () => {
   // A hook that says it has set the record, and has not.
   await using stage = await setStage(["demo.test"], { dnsHook: ["true"], dnsVisibleMs: 10 });
@@ -275,6 +296,45 @@ esac
   expect(await Bun.file(join(dir, "calls")).text()).toMatch(
     /^present _acme-challenge.wild.test [\w-]{43}\nremove _acme-challenge.wild.test [\w-]{43}\n$/,
   );
+});
+
+test("a name that takes its time holds up no other", async () => {
+  await using cleanup = new AsyncDisposableStack();
+  const dir = await mkdtemp(join(tmpdir(), "stator-dns-hook-"));
+  cleanup.defer(() => rm(dir, { recursive: true }));
+  const script = join(dir, "hook");
+  const waits = `while [ ! -e ${dir}/go ]; do sleep 0.05; done`;
+  await Bun.write(script, `#!/bin/sh\ncase $2 in *slow*) ${waits} ;; esac\nexit 1\n`);
+  await chmod(script, 0o700);
+  const stage = cleanup.use(await setStage(["slow.test"], { dnsHook: [script] }));
+  const busy = stage.reconcile();
+  stage.store.add("quick.test");
+  while (stage.store.of("quick.test").status !== "failing") {
+    await stage.reconcile();
+    await Bun.sleep(20);
+  }
+  expect(stage.store.of("slow.test").status).toBe("dns-verified");
+  await Bun.write(join(dir, "go"), "");
+  await busy;
+  expect(stage.store.of("slow.test")).toMatchObject({ status: "failing", failures: 1 });
+});
+
+test("an address that the CA cannot get to is asked nothing, whoever has named it", async () => {
+  let asked = 0;
+  await using stage = await setStage(["inside.test"], {
+    isReachable: (one) => one !== "127.0.0.2",
+  });
+  const { router, pebble, store } = stage;
+  using inside = Bun.serve({
+    ...{ hostname: "127.0.0.2", port: router.port },
+    fetch: () => new Response(String(++asked)),
+  });
+  await pebble.dns("add-a", { host: "inside.test", addresses: [inside.hostname] });
+  await stage.reconcile();
+  expect(store.of("inside.test").reason).toBe(
+    "inside.test is at 127.0.0.2, which is no address of the public internet: point its DNS record here",
+  );
+  expect(asked).toBe(0);
 });
 
 test("a CA that is away is said so; all names wait, and are seen to when it is back", async () => {

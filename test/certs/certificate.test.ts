@@ -101,10 +101,20 @@ test("failures wait longer and longer, a day at most, and never all names togeth
 test("the router's files are never changed, only made and taken away, and are nobody else's to read", async () => {
   const dir = await mkdtemp(join(tmpdir(), "stator-certificates-"));
   const folder = openCertificateFolder(join(dir, "certificates"));
-  const one = folder.put({ hosts: ["a.test"], certificateChain: "one", privateKey: "secret" });
-  const two = folder.put({ hosts: ["a.test"], certificateChain: "two", privateKey: "secret" });
+  const one = folder.put({
+    hosts: ["a.test"],
+    certificateChain: "one",
+    privateKey: () => "secret",
+  });
+  const two = folder.put({
+    hosts: ["a.test"],
+    certificateChain: "two",
+    privateKey: () => "secret",
+  });
   expect(one.certificatePath).not.toBe(two.certificatePath);
-  expect(folder.put({ hosts: [], certificateChain: "one", privateKey: "secret" })).toMatchObject({
+  expect(
+    folder.put({ hosts: [], certificateChain: "one", privateKey: () => "secret" }),
+  ).toMatchObject({
     certificatePath: one.certificatePath,
   });
   expect(await readFile(two.certificatePath, "utf8")).toBe("two");

@@ -1,7 +1,8 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { execOk, hostEnvironment, spawn } from "../../src/lib/exec.ts";
+import { hostEnvironment, spawn } from "../../src/lib/exec.ts";
+import { ensurePrograms } from "../helpers/debian-programs.ts";
 import { freePorts } from "../helpers/free-ports.ts";
 import { makeCertificate } from "./make-certificate.ts";
 
@@ -18,20 +19,12 @@ export interface Pebble extends AsyncDisposable {
   start(): Promise<void>;
 }
 
-async function ensureInstalled(): Promise<void> {
-  if (Bun.which("pebble") !== null && Bun.which("pebble-challtestsrv") !== null) return;
-  const env = { ...hostEnvironment, DEBIAN_FRONTEND: "noninteractive" };
-  const apt = ["-q", "-o", "DPkg::Lock::Timeout=300"];
-  await execOk(["apt-get", ...apt, "update"], { env });
-  await execOk(["apt-get", ...apt, "install", "-y", "--no-install-recommends", "pebble"], { env });
-}
-
 /** Pebble in its strict mode; it refuses every fifth nonce, and validates on `httpPort`. */
 export async function startPebble(options: {
   httpPort: number;
   validitySeconds?: number;
 }): Promise<Pebble> {
-  await ensureInstalled();
+  await ensurePrograms({ pebble: "pebble", "pebble-challtestsrv": "pebble" });
   const dir = await mkdtemp(join(tmpdir(), "stator-pebble-"));
   const own = await makeCertificate(["localhost"]);
   const caBundlePath = join(dir, "cert.pem");

@@ -138,12 +138,13 @@ test("info shows an app as Heroku does", async () => {
   expect((await ok("info", "-a", app.name)).split("\n")).toEqual([
     `=== ⬢ ${app.name}`,
     "",
-    "Dynos:     web: 1",
-    `Git URL:   ${served.gitUrl}/${app.name}.git`,
-    "Owner:     owner@example.com",
-    "Slug Size: 11.8 MB",
-    "Stack:     heroku-24",
-    expect.stringMatching(/^Web URL: {3}http:\/\/shop-\d+\.localhost:\d+\/$/),
+    "Auto Cert Mgmt: true",
+    "Dynos:          web: 1",
+    `Git URL:        ${served.gitUrl}/${app.name}.git`,
+    "Owner:          owner@example.com",
+    "Slug Size:      11.8 MB",
+    "Stack:          heroku-24",
+    expect.stringMatching(/^Web URL: {8}http:\/\/shop-\d+\.localhost:\d+\/$/),
     "",
   ]);
   expect(JSON.parse(await ok("info", app.name, "--json"))).toMatchObject({

@@ -1,6 +1,8 @@
 import { afterAll, expect, test } from "bun:test";
+import { join } from "node:path";
 import packageJson from "../../package.json";
 import { commands, topics } from "../../src/cli/commands/registry.ts";
+import { commandReference } from "../../src/cli/reference.ts";
 import { version } from "../../src/cli/version.ts";
 import { commandLine } from "../helpers/command-line.ts";
 
@@ -31,8 +33,13 @@ test("every topic and every command explains itself, with all of its flags", asy
   }
 });
 
+test("docs/commands.md says what the program says: bun run docs", async () => {
+  const path = join(import.meta.dir, "../../docs/commands.md");
+  expect(await Bun.file(path).text()).toBe(commandReference(topics));
+});
+
 test("lists and infos all take --json", () => {
-  for (const name of "apps info ps logs config config:get releases releases:info maintenance auth:whoami".split(
+  for (const name of "apps info ps logs config config:get releases releases:info maintenance auth:whoami domains domains:info certs certs:info certs:auto visitors".split(
     " ",
   ))
     expect(Object.keys(commands.get(name)?.flags ?? {})).toContain("json");
@@ -42,10 +49,10 @@ test("what was mistyped is told, with the nearest word, and status 2", async () 
   expect(await stator("relases")).toMatchObject({
     status: 2,
     out: "",
-    err: " ▸    relases is not a stator command.\n ▸    Perhaps you meant releases.\n ▸    See all: stator help\n",
+    err: " ▸    relases is not a stator command.\n ▸    Did you mean releases?\n ▸    See all: stator help\n",
   });
   expect((await stator("zzzzzzzz")).err).not.toContain("Perhaps");
-  expect((await stator("help", "confg")).err).toContain("Perhaps you meant config");
+  expect((await stator("help", "confg")).err).toContain("Did you mean config?");
   const flag = await stator("apps", "--nope");
   expect(flag.status).toBe(2);
   expect(flag.err).toContain("'--nope'");

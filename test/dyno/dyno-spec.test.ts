@@ -9,7 +9,7 @@ const now = new Date(0);
 const app: App = {
   ...{ id: "app-id", name: "my-app", ownerId: "owner", idRange: 3, stack: "heroku-24" },
   ...{ maintenance: false, createdAt: now, updatedAt: now },
-  ...{ features: {}, sleepAfterMs: null, asleep: false },
+  ...{ features: {}, sleepAfterMs: null, asleep: false, acm: true },
 };
 const dyno: Dyno = {
   ...{ id: "dyno-id", appId: "app-id", releaseId: "release", type: "web", number: 2 },

@@ -3,13 +3,17 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { exec, hostEnvironment } from "../../src/lib/exec.ts";
+import { startPebble } from "../certs/pebble.ts";
+import { freePorts } from "../helpers/free-ports.ts";
 import {
   findProcesses,
   probeFiles,
   repositoryRoot,
   startStator,
   type StatorServer,
+  until,
 } from "../helpers/stator-server.ts";
+import { askOverTls } from "../helpers/tls-client.ts";
 
 setDefaultTimeout(120_000);
 let folder = "";
@@ -54,6 +58,26 @@ test("the binary stands alone: it serves a push from a folder with foreign setti
   expect(existsSync(join(foreign, "preloaded"))).toBe(false);
   const programs = findProcesses(stator.dataDir).map(({ argv }) => argv[0] as string);
   expect(programs.filter((program) => /\bbun\b/.test(program))).toEqual([]);
+});
+
+test("the binary has in it what it loads only to fetch certificates", async () => {
+  const server = stator as StatorServer;
+  await using pebble = await startPebble({ httpPort: server.port });
+  const [httpsPort = 0] = freePorts(1);
+  await server.kill("SIGKILL");
+  await server.restart({
+    flags: ["--stop-dynos", "--https", String(httpsPort)],
+    variables: {
+      STATOR_ACME_DIRECTORY: pebble.directoryUrl,
+      STATOR_ACME_CA_BUNDLE: pebble.caBundlePath,
+      STATOR_ACME_DNS_SERVERS: pebble.dnsServer,
+      STATOR_ACME_HTTP_PORT: String(server.port),
+    },
+  });
+  await until("it has one", async () => {
+    const { certificate } = await askOverTls(httpsPort, "api.localhost");
+    return certificate.issuer.includes("Pebble");
+  });
 });
 
 test("the binary's other commands ignore them too", async () => {

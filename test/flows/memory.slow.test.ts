@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { appendFileSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { commandLine } from "../helpers/command-line.ts";
 import { serveApp } from "../helpers/serve-app.ts";
 import { packageJson, until } from "../helpers/stator-server.ts";
 
@@ -44,6 +45,20 @@ test("clause 35: over its quota a dyno goes on and is told of; over twice of it,
     "State changed from crashed to starting",
     "Starting process with command `node server.js`",
   ]);
+});
+
+test("clause 35: a one-off that takes too much is told of by the same words, attached or not", async () => {
+  const command = "node -e 'const all = []; for (;;) all.push(Buffer.alloc(5e7, 1))'";
+  const person = commandLine({
+    ...{ STATOR_API: stator.credentials.api, STATOR_API_KEY: stator.credentials.token },
+    ...{ STATOR_APP: app.name, TERM: "xterm" },
+  });
+  expect(await person.start(["run", "--no-tty", command]).exited).toBe(137);
+  expect(await person.start(["run:detached", command]).exited).toBe(0);
+  person.remove();
+  const kills = () =>
+    app.logs().then((text) => text.match(/heroku\[run\.\d+\]: Error R15/g)?.length ?? 0);
+  await until("both are told of", async () => (await kills()) === 2);
 });
 
 test("R17: a slug whose archive was changed is not started, and said to be damaged", async () => {

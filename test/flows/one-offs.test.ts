@@ -1,4 +1,7 @@
 import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { connect } from "node:tls";
 import { type DynoAnswer as Dyno, serveApp } from "../helpers/serve-app.ts";
 import { probeFiles, until } from "../helpers/stator-server.ts";
 
@@ -200,4 +203,30 @@ test("ps:exec: a program inside a running dyno sees its processes and files, in 
 
 test("ps:exec into what does not run is refused in words", async () => {
   expect(app.api("POST", "/dynos/web.9", { command: "bash" })).rejects.toThrow("web.9");
+});
+
+test("Heroku's own clients attach by rendezvous: TLS with the platform's certificate, then bytes", async () => {
+  const order = { command: "cat; echo $WORD", attach: true, force_no_tty: true };
+  const response = await stator.ask("api", `/apps/${app.name}/dynos`, {
+    ...{ method: "POST", body: JSON.stringify(order) },
+    headers: {
+      accept: "application/vnd.heroku+json; version=3",
+      authorization: `Bearer ${stator.credentials.token}`,
+      "content-type": "application/json",
+    },
+  });
+  const { attach_url: address } = (await response.json()) as Dyno;
+  const { hostname, port, pathname } = new URL(address ?? "");
+  expect(hostname).toBe("localhost");
+  const ca = readFileSync(join(stator.dataDir, "certificates/localhost.pem"));
+  const socket = connect({ host: "127.0.0.1", port: Number(port), ca, servername: "localhost" });
+  const pieces: Buffer[] = [];
+  socket.on("data", (bytes: Buffer) => pieces.push(bytes));
+  const closed = new Promise((resolve) => socket.on("close", resolve));
+  socket.write(`${pathname.slice(1)}\r\nearly\n`);
+  await until("it greets", () => pieces.length > 0);
+  socket.write("\u0004");
+  await closed;
+  expect(pieces[0]?.toString()).toBe("rendezvous\r\n");
+  expect(Buffer.concat(pieces.slice(1)).toString()).toBe("early\nxyzzy\n");
 });

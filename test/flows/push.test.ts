@@ -217,3 +217,43 @@ test("an app that is destroyed is gone from the data folder, and its address ans
   const pushed = await doomed.push();
   expect(pushed.text).toContain(`No such app as ${doomed.name}.`);
 });
+
+test("a collaborator's token fetches and pushes, one that may only read fetches, a stranger finds nothing", async () => {
+  const shared = await stator.createApp(probeFiles());
+  const email = `friend-${shared.name}@example.com`;
+  const answer = await stator.ask("api", `/apps/${shared.name}/collaborators`, {
+    ...{ method: "POST", body: JSON.stringify({ user: email }) },
+    headers: {
+      accept: "application/vnd.heroku+json; version=3",
+      authorization: `Bearer ${stator.credentials.token}`,
+      "content-type": "application/json",
+    },
+  });
+  const [secret = ""] = /[^/]+$/.exec(answer.headers.get("x-heroku-warning") ?? "") ?? [];
+  const password = "a long password";
+  await stator.api("POST", `/password-resets/${secret}/actions/finalize`, {
+    ...{ password, password_confirmation: password },
+  });
+  const tokenFor = async (scope: string) => {
+    const login = await stator.ask("api", "/oauth/authorizations", {
+      ...{ method: "POST", body: JSON.stringify({ scope: [scope] }) },
+      headers: {
+        accept: "application/vnd.heroku+json; version=3",
+        authorization: `Basic ${btoa(`${email}:${password}`)}`,
+        "content-type": "application/json",
+      },
+    });
+    const { access_token: made } = (await login.json()) as { access_token: { token: string } };
+    return made.token;
+  };
+  const addressOf = (name: string, token: string) =>
+    `${stator.credentials.git}/${name}.git`.replace("://", `://x:${token}@`);
+  const [reader, writer] = [await tokenFor("read-protected"), await tokenFor("write-protected")];
+  const refused = await shared.git("push", addressOf(shared.name, reader), "main");
+  expect(refused.exitCode).not.toBe(0);
+  expect(refused.stderr).toContain("403");
+  expect((await shared.git("push", addressOf(shared.name, writer), "main")).exitCode).toBe(0);
+  expect((await shared.git("ls-remote", addressOf(shared.name, reader))).stdout).toContain("main");
+  const notHis = await shared.git("ls-remote", addressOf(app.name, writer));
+  expect(notHis.stderr).toContain("not found");
+});

@@ -7,7 +7,11 @@ import { readCliSettings } from "../../src/settings.ts";
 const program = join(import.meta.dir, "cli-process.ts");
 
 /** A person with an empty home and an empty folder, who types commands. */
-export function commandLine(variables: Record<string, string> = {}) {
+export function commandLine(
+  variables: Record<string, string> = {},
+  /** Where its processes run: the command that runs another one there. */
+  there: (argv: [string, ...string[]]) => readonly string[] = (argv) => argv,
+) {
   const root = mkdtempSync(join(tmpdir(), "stator-cli-"));
   const [home, cwd] = [join(root, "home"), join(root, "folder")];
   mkdirSync(home);
@@ -35,7 +39,7 @@ export function commandLine(variables: Record<string, string> = {}) {
     },
     /** Starts a command as a process of its own. */
     start(argv: string[], { input }: { input?: string | Uint8Array<ArrayBuffer> } = {}) {
-      return Bun.spawn([process.execPath, program, ...argv], {
+      return Bun.spawn([...there([process.execPath, program, ...argv])], {
         cwd,
         env: environment,
         stdin: input === undefined ? "ignore" : new Blob([input]),
@@ -48,7 +52,7 @@ export function commandLine(variables: Record<string, string> = {}) {
       argv: string[],
       options: { columns: number; lines: number; onOutput: (text: string) => void },
     ) {
-      const child = Bun.spawn([process.execPath, program, ...argv], {
+      const child = Bun.spawn([...there([process.execPath, program, ...argv])], {
         cwd,
         env: environment,
         terminal: {

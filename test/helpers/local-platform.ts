@@ -1,9 +1,12 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createApi } from "../../src/api/api.ts";
+import { type ApiOptions, createApi } from "../../src/api/api.ts";
 import { type AttachSession, websocket } from "../../src/api/attach-socket.ts";
+import { openCertificates } from "../../src/deploy/certificates.ts";
+import { openDomains } from "../../src/deploy/domains.ts";
 import { scaledFormation } from "../../src/deploy/scale.ts";
+import { changeVisitorRules } from "../../src/deploy/visitor-rules.ts";
 import type { AttachedDyno } from "../../src/dyno/attached-dyno.ts";
 import { hostEnvironment, spawn } from "../../src/lib/exec.ts";
 import { PlatformError } from "../../src/lib/platform-error.ts";
@@ -16,6 +19,7 @@ import { closeDatabase, openDatabase } from "../../src/model/database.ts";
 import { createDyno, deleteDyno, type Dyno, dynoName, listDynos } from "../../src/model/dyno.ts";
 import { dynoSizes } from "../../src/model/dyno-size.ts";
 import { listFormation, plannedFormation, writeFormation } from "../../src/model/formation.ts";
+import { createBuild, updateBuild } from "../../src/model/build.ts";
 import { createRelease, currentRelease, type Release } from "../../src/model/release.ts";
 import { createSlug, type ProcessTypes } from "../../src/model/slug.ts";
 import { createToken } from "../../src/model/token.ts";
@@ -62,6 +66,10 @@ function localPlatform(urls: { api: string; git: string; domain: string }) {
     });
   };
   let runNumber = 1000;
+  const ofDomains = {
+    ...{ database, vault, logs, platformDomain: new URL(`http://${urls.domain}`).hostname },
+    ...{ hasAuthority: true, hasHttps: true, routesChanged: () => Promise.resolve() },
+  };
 
   const platform = {
     database,
@@ -109,6 +117,7 @@ function localPlatform(urls: { api: string; git: string; domain: string }) {
       stopped.push(name);
     },
     sizes,
+    stack: "heroku-24",
     noDiskQuota: null,
     scale(app, { updates }) {
       const after = scaledFormation(listFormation(database, app), updates, { app, sizes });
@@ -116,7 +125,11 @@ function localPlatform(urls: { api: string; git: string; domain: string }) {
       return after;
     },
     setFeature: (app, name, enabled) =>
-      updateApp(database, app, { features: { ...app.features, [name]: enabled } }),
+      Promise.resolve(updateApp(database, app, { features: { ...app.features, [name]: enabled } })),
+    domains: openDomains(ofDomains),
+    certificates: openCertificates(ofDomains),
+    changeVisitorRules: (app, options) => changeVisitorRules(ofDomains, app, options),
+    publicAddresses: () => ["203.0.113.7"],
     setSleep: (app, sleepAfterMs) => Promise.resolve(updateApp(database, app, { sleepAfterMs })),
     runInside: (app, { dyno, command, environment, terminal }) =>
       attachedProcess(app, dyno, {
@@ -125,6 +138,11 @@ function localPlatform(urls: { api: string; git: string; domain: string }) {
         terminal,
         onEnd: () => {},
       }),
+    startBuild: (app, { user, blob }) => createBuild(database, { app, user, source: blob }),
+    cancelBuild: (_app, { build }) => updateBuild(database, build, { status: "failed" }),
+    purgeBuildCache: () => Promise.resolve(),
+    releaseSlug: (app, { slug, description = "Deploy" }) =>
+      release(app, { description, slugId: slug.id }),
     releaseOutput: () => new Response("released\n").body as ReadableStream<Uint8Array>,
     runAttached(app, { command, environment, terminal }) {
       const dyno = startDyno(app, { type: "run", number: ++runNumber, command });
@@ -150,14 +168,11 @@ function localPlatform(urls: { api: string; git: string; domain: string }) {
   } satisfies Omit<
     Platform,
     | "deploy"
-    | "startBuild"
-    | "cancelBuild"
     | "buildOutput"
-    | "purgeBuildCache"
     | "sources"
     | "finishSlug"
     | "slugArchive"
-    | "releaseSlug"
+    | "ownCertificate"
     | "repositories"
     | "freeDiskBytes"
     | "reconcile"
@@ -247,7 +262,7 @@ function attachedProcess(
     await child.exited;
   };
   return {
-    ...{ app, dyno, ended: child.exited, stop },
+    ...{ app, dyno, ended: child.exited, stop, watchMemory: () => {} },
     attach(newClient) {
       client = newClient;
       for (const bytes of waiting.splice(0)) void client.output(bytes);
@@ -273,7 +288,10 @@ function attachedProcess(
 }
 
 /** The platform behind a real server on loopback, with addresses below `localhost`. */
-export function serveLocalPlatform(options: { attachLimitMs?: number } = {}) {
+export function serveLocalPlatform(
+  given: ApiOptions = {},
+  more: (platform: Platform) => ApiOptions = () => ({}),
+) {
   let handle: (request: Request, server: Bun.Server<AttachSession>) => Response | Promise<Response>;
   const serve = (port: number) =>
     Bun.serve<AttachSession>({
@@ -289,6 +307,7 @@ export function serveLocalPlatform(options: { attachLimitMs?: number } = {}) {
     git: `http://git.localhost:${port}`,
     domain: `localhost:${port}`,
   });
+  const options = { ...given, ...more(local.platform) };
   const api = createApi(local.platform, options);
   handle = (request, server) => api.fetch(request, { server });
   return {

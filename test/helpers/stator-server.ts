@@ -85,7 +85,8 @@ export async function startStator(options: StatorOptions = {}) {
       method,
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       headers: {
-        accept: "application/vnd.heroku+json; version=3",
+        // As our own command line, whose attached dynos are WebSockets.
+        accept: "application/vnd.heroku+json; version=3.stator",
         authorization: `Bearer ${credentials.token}`,
         ...(body === undefined ? {} : { "content-type": "application/json" }),
       },

@@ -15,7 +15,7 @@ import {
   settleInterruptedReleases,
 } from "../../src/model/release.ts";
 import type { ProcessTypes } from "../../src/model/slug.ts";
-import { accountOfToken, createToken, tokens } from "../../src/model/token.ts";
+import { createToken, openToken, tokens } from "../../src/model/token.ts";
 import { openVault } from "../../src/model/vault.ts";
 
 function store() {
@@ -91,7 +91,7 @@ test("a token is known by its text alone, and only its hash is stored", () => {
   using world = store();
   const token = createToken(world.database, { account: world.owner, description: "x" });
   expect(token).toMatch(/^STTR-[\w-]{43}$/);
-  expect(accountOfToken(world.database, token)?.id).toBe(world.owner.id);
+  expect(openToken(world.database, token)?.account.id).toBe(world.owner.id);
   const [stored] = world.database.select().from(tokens).all();
   expect(JSON.stringify(stored)).not.toContain(token.slice(5));
   for (const wrong of [
@@ -101,7 +101,18 @@ test("a token is known by its text alone, and only its hash is stored", () => {
     token.toLowerCase(),
     stored?.sha256 ?? "",
   ])
-    expect(accountOfToken(world.database, wrong)).toBeUndefined();
+    expect(openToken(world.database, wrong)).toBeUndefined();
+});
+
+test("a token of a store from before scopes opens as it did, all there is", () => {
+  using world = store();
+  const { $client: sqlite } = world.database;
+  sqlite
+    .query(
+      "INSERT INTO tokens (id, accountId, description, sha256, createdAt) VALUES ('old', ?, '', ?, 1)",
+    )
+    .run(world.owner.id, new Bun.CryptoHasher("sha256").update("STTR-old").digest("hex"));
+  expect(openToken(world.database, "STTR-old")?.token.scope).toEqual(["global"]);
 });
 
 test("clause 4: web is 1 in an untouched app, other types and later ones are 0", () => {

@@ -284,3 +284,25 @@ test("clause 52: a silent tunnel is closed", async () => {
   );
   expect(response).toStartWith("HTTP/1.1 101 ");
 });
+
+test("clause 52: a client of a tunnel that has ended still hears the dyno's last words", async () => {
+  using cleanup = new DisposableStack();
+  await using router = await startTestRouter();
+  const dyno = cleanup.adopt(
+    startDyno(({ received, socket }) => {
+      if (received.endsWith("\r\n\r\n"))
+        socket.write("HTTP/1.1 101 X\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n");
+      if (received.endsWith("bye")) socket.end("farewell");
+    }),
+    (it) => it.stop(),
+  );
+  await router.route([dyno]);
+  const client = await router.open();
+  client.send(
+    "GET /ws HTTP/1.1\r\nHost: demo.test\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n",
+  );
+  await client.until("101 X");
+  client.send("bye");
+  client.socket.shutdown();
+  expect(await client.toEnd()).toEndWith("farewell");
+});

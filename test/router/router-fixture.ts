@@ -251,7 +251,13 @@ export interface RouterProcess extends AsyncDisposable {
 
 /** The router as processes of its own, to be measured or killed: a master, and one worker usually. */
 export async function startRouterProcess(
-  options: { workers?: number; dir?: string; https?: boolean; port?: number } = {},
+  options: {
+    workers?: number;
+    dir?: string;
+    https?: boolean;
+    port?: number;
+    httpsPort?: number;
+  } = {},
 ): Promise<RouterProcess> {
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), "stator-router-")));
   const child = spawn(
@@ -259,7 +265,7 @@ export async function startRouterProcess(
       process.execPath,
       ...[join(import.meta.dir, "run-router.ts"), "master"],
       ...["--dir", dir, "--http", String(options.port ?? 0), "--host", "127.0.0.1"],
-      ...(options.https === true ? ["--https", "0"] : []),
+      ...(options.https === true ? ["--https", String(options.httpsPort ?? 0)] : []),
       ...["--workers", String(options.workers ?? 1)],
     ],
     { stdin: "ignore", stdout: "inherit", stderr: "inherit" },

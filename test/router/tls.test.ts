@@ -1,30 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
-import { openCertificateFolder } from "../../src/certs/certificate-files.ts";
 import { exec } from "../../src/lib/exec.ts";
 import { basicAuthUser } from "../../src/router/access.ts";
-import { makeCertificate } from "../certs/make-certificate.ts";
 import { demoTable, dynoThatAnswers, get, ok, startTestRouter } from "./router-fixture.ts";
-
-const made = await makeCertificate(["demo.test", "other.test"]);
-
-async function startTlsRouter() {
-  const router = await startTestRouter({ https: true });
-  const folder = openCertificateFolder(`${router.dir}/certificates`);
-  const certificate = folder.put({
-    ...{ hosts: ["demo.test", "other.test"], privateKey: made.privateKey },
-    certificateChain: made.certificate,
-  });
-  return { router, certificate };
-}
-
-function openTls(port: number, options: ConnectionOptions = {}): Promise<TLSSocket> {
-  return new Promise((resolve, reject) => {
-    const usual = { port, host: "127.0.0.1", servername: "demo.test", rejectUnauthorized: false };
-    const socket = connect({ ...usual, ...options }, () => resolve(socket));
-    socket.once("error", reject);
-  });
-}
+import { openTls, startTlsRouter } from "./tls-fixture.ts";
 
 async function askOverTls(port: number, request: string): Promise<string> {
   const socket = await openTls(port);

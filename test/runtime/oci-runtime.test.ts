@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { exec } from "../../src/lib/exec.ts";
+import { exec, execOk } from "../../src/lib/exec.ts";
 import { createOciRuntime } from "../../src/runtime/oci-runtime.ts";
 import { findProcesses, until } from "../helpers/stator-server.ts";
 import { runtimeSuite } from "./runtime-suite.ts";
@@ -46,12 +47,21 @@ test("a container's link to the host goes with it", async () => {
   await until("the link is gone", async () => !(await isThere()));
 });
 
-test("its monitor is in a group of its own, below the server's and beside the container's", async () => {
+test("its monitor is in a group of its own, below the server's and beside the container's, with a part of the processors", async () => {
   const { id } = await start("sleep 1000");
   const [monitor] = findProcesses(id).filter(({ argv }) => argv[0]?.endsWith("conmon"));
   const groups = readFileSync(`/proc/${monitor?.pid}/cgroup`, "utf8").trim().split("\n");
   const apart = groups.filter((row) => row.endsWith(`/stator-${instance}/monitors`));
   expect(apart.length).toBeGreaterThanOrEqual(existsSync("/sys/fs/cgroup/cgroup.procs") ? 1 : 4);
+  const cap = existsSync("/sys/fs/cgroup/cgroup.procs") ? "cpu.max" : "cpu.cfs_quota_us";
+  const caps = await execOk([
+    "find",
+    "/sys/fs/cgroup",
+    "-path",
+    `*/stator-${instance}/monitors/${cap}`,
+  ]);
+  const [micros = ""] = readFileSync(caps.trim(), "utf8").split(/\s/);
+  expect(Number(micros)).toBe(Math.max(1000, (10_000 * availableParallelism()) / 8));
   await suite.runtime.destroy(id);
 });
 

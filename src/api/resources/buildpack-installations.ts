@@ -1,9 +1,9 @@
 import { Hono } from "hono";
 import { z } from "zod";
-import { findApp } from "../../model/app.ts";
+import type { App } from "../../model/app.ts";
 import { listBuildpacks, setBuildpacks } from "../../model/buildpack-installation.ts";
 import type { Platform } from "../../platform.ts";
-import type { ApiEnvironment } from "../authenticate.ts";
+import { type ApiEnvironment, member } from "../policy.ts";
 import { body } from "../body.ts";
 
 const update = z.object({
@@ -12,18 +12,18 @@ const update = z.object({
 
 export const buildpackInstallationsApi = (platform: Platform) => {
   const { database, vault } = platform;
-  const present = (id: string) =>
-    listBuildpacks(database, findApp(database, id)).map((buildpack, ordinal) => ({
+  const present = (app: App) =>
+    listBuildpacks(database, app).map((buildpack, ordinal) => ({
       ordinal,
       buildpack: presentBuildpack(buildpack),
     }));
   return new Hono<ApiEnvironment>()
-    .get("/:app/buildpack-installations", (c) => c.json(present(c.req.param("app"))))
-    .put("/:app/buildpack-installations", body(update), (c) => {
-      const app = findApp(database, c.req.param("app"));
+    .get("/:app/buildpack-installations", member("read"), (c) => c.json(present(c.var.app)))
+    .put("/:app/buildpack-installations", member("write"), body(update), (c) => {
+      const { app } = c.var;
       const buildpacks = c.req.valid("json").updates.map(({ buildpack }) => buildpack);
       setBuildpacks(database, vault, { app, buildpacks });
-      return c.json(present(app.id));
+      return c.json(present(app));
     });
 };
 

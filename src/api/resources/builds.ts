@@ -1,16 +1,17 @@
 import { Hono } from "hono";
 import { z } from "zod";
 import { PlatformError } from "../../lib/platform-error.ts";
-import { findAccount } from "../../model/account.ts";
-import { type App, findApp, lookUpApp } from "../../model/app.ts";
+import { type App, lookUpApp } from "../../model/app.ts";
 import { type Build, findBuild, listBuilds } from "../../model/build.ts";
 import { readBuildpackName } from "../../model/buildpack-source.ts";
 import type { Platform } from "../../platform.ts";
-import type { ApiEnvironment } from "../authenticate.ts";
 import { body } from "../body.ts";
 import { pageOf } from "../list-range.ts";
+import { personOf } from "../person.ts";
+import { anyone, type ApiEnvironment, member } from "../policy.ts";
 import { isSigned, signLink } from "../signed-links.ts";
 import { presentBuildpack } from "./buildpack-installations.ts";
+import { generation } from "./places.ts";
 import { checksum } from "./slugs.ts";
 import { uploadOf } from "./sources.ts";
 
@@ -34,8 +35,8 @@ const newBuild = z.object({
 export const buildsApi = (platform: Platform) => {
   const { database } = platform;
   return new Hono<ApiEnvironment>()
-    .get("/:app/builds", (c) => {
-      const app = findApp(database, c.req.param("app"));
+    .get("/:app/builds", member("read"), (c) => {
+      const { app } = c.var;
       const page = pageOf(c, listBuilds(database, app), {
         started_at: (build) => build.createdAt.toISOString(),
         created_at: (build) => build.createdAt.toISOString(),
@@ -43,8 +44,8 @@ export const buildsApi = (platform: Platform) => {
       });
       return c.json(page.map((build) => present(platform, app, build)));
     })
-    .post("/:app/builds", body(newBuild), (c) => {
-      const app = findApp(database, c.req.param("app"));
+    .post("/:app/builds", member("write-protected"), body(newBuild), (c) => {
+      const { app } = c.var;
       const { source_blob: source, buildpacks } = c.req.valid("json");
       const upload = uploadOf(platform, source.url);
       const build = platform.startBuild(app, {
@@ -63,25 +64,25 @@ export const buildsApi = (platform: Platform) => {
       });
       return c.json(present(platform, app, build), 201);
     })
-    .get("/:app/builds/:build", (c) => {
-      const app = findApp(database, c.req.param("app"));
+    .get("/:app/builds/:build", member("read"), (c) => {
+      const { app } = c.var;
       return c.json(present(platform, app, findBuild(database, app, c.req.param("build"))));
     })
-    .delete("/:app/builds/:build", (c) => {
-      const app = findApp(database, c.req.param("app"));
+    .delete("/:app/builds/:build", member("write-protected"), (c) => {
+      const { app } = c.var;
       const build = findBuild(database, app, c.req.param("build"));
       platform.cancelBuild(app, { build, user: c.var.account });
       return c.json(present(platform, app, build), 202);
     })
-    .delete("/:app/build-cache", async (c) => {
-      await platform.purgeBuildCache(findApp(database, c.req.param("app")));
+    .delete("/:app/build-cache", member("write-protected"), async (c) => {
+      await platform.purgeBuildCache(c.var.app);
       return c.json({});
     });
 };
 
 /** The other end of `output_stream_url`: the signature in the address is the permission. */
 export const buildOutputsApi = (platform: Platform) =>
-  new Hono<ApiEnvironment>().get("/:app/:build/:signature", (c) => {
+  new Hono<ApiEnvironment>().get("/:app/:build/:signature", anyone(), (c) => {
     const { database, vault } = platform;
     const { app: appId, build: id, signature } = c.req.param();
     const app = lookUpApp(database, appId);
@@ -104,20 +105,22 @@ function present({ database, urls, vault }: Platform, app: App, build: Build) {
       version,
     })),
     created_at: build.createdAt.toISOString(),
+    generation: generation.name,
     id: build.id,
     output_stream_url: `${urls.api}/build-outputs/${app.id}/${build.id}/${signature}`,
     release: build.releaseId === null ? null : { id: build.releaseId },
     slug: build.slugId === null ? null : { id: build.slugId },
     source_blob: {
       checksum: build.sourceChecksum,
-      url: build.sourceUrl,
+      // What was pushed has no archive's address.
+      url: build.sourceUrl ?? urls.git(app),
       version: build.sourceVersion || null,
       version_description: build.sourceDescription,
     },
     stack: build.stack ?? app.stack,
     status: build.status,
     updated_at: build.updatedAt.toISOString(),
-    user: { email: findAccount(database, build.userId)?.email ?? "", id: build.userId },
+    user: personOf(database, build.userId),
   };
 }
 

@@ -1,10 +1,10 @@
 import { Hono } from "hono";
 import { z } from "zod";
-import { findApp } from "../../model/app.ts";
 import { readConfigVars } from "../../model/config-vars.ts";
 import type { Platform } from "../../platform.ts";
-import type { ApiEnvironment } from "../authenticate.ts";
+import { answers } from "../answers.ts";
 import { body } from "../body.ts";
+import { type ApiEnvironment, member } from "../policy.ts";
 
 const change = z.record(
   z.string(),
@@ -12,17 +12,24 @@ const change = z.record(
   'must be an object of config vars, as in {"NAME": "value"}',
 );
 
+export const configVarsAnswer = z.record(z.string(), z.string());
+
 export const configVarsApi = (platform: Platform) =>
   new Hono<ApiEnvironment>()
-    .get("/:app/config-vars", (c) => {
+    .get("/:app/config-vars", member("read-protected"), answers(configVarsAnswer), (c) => {
       const { database, vault } = platform;
-      return c.json(readConfigVars(database, vault, findApp(database, c.req.param("app"))));
+      return c.json(readConfigVars(database, vault, c.var.app));
     })
-    .patch("/:app/config-vars", body(change), async (c) => {
-      const app = findApp(platform.database, c.req.param("app"));
-      const { vars } = await platform.changeConfig(app, {
-        change: c.req.valid("json"),
-        user: c.var.account,
-      });
-      return c.json(vars);
-    });
+    .patch(
+      "/:app/config-vars",
+      member("write-protected"),
+      answers(configVarsAnswer),
+      body(change),
+      async (c) => {
+        const { vars } = await platform.changeConfig(c.var.app, {
+          change: c.req.valid("json"),
+          user: c.var.account,
+        });
+        return c.json(vars);
+      },
+    );

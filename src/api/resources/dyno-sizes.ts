@@ -1,19 +1,34 @@
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
+import { z } from "zod";
 import { PlatformError } from "../../lib/platform-error.ts";
 import type { DynoSize } from "../../model/dyno-size.ts";
 import type { Platform } from "../../platform.ts";
-import type { ApiEnvironment } from "../authenticate.ts";
+import { answers, named, never } from "../answers.ts";
 import { pageOf } from "../list-range.ts";
+import { account, type ApiEnvironment, member } from "../policy.ts";
 import { stableId } from "../stable-id.ts";
 
-export const dynoSizesApi = ({ sizes }: Platform) =>
-  new Hono<ApiEnvironment>()
-    .get("/", (c) =>
-      c.json(
-        pageOf(c, sizes.list.map(presentSize), { name: (one) => one.name, id: (one) => one.id }),
-      ),
+const sizeAnswer = named.extend({
+  architecture: z.string(),
+  compute: z.int(),
+  cost: never,
+  dedicated: z.boolean(),
+  dyno_units: z.int(),
+  generation: named,
+  memory: z.number(),
+  precise_dyno_units: z.number(),
+  private_space_only: z.literal(false),
+});
+
+export const dynoSizesApi = ({ sizes }: Platform) => {
+  const list = (c: Context) =>
+    pageOf(c, sizes.list.map(presentSize), { name: (one) => one.name, id: (one) => one.id });
+  return new Hono<ApiEnvironment>()
+    .get("/dyno-sizes", account("read"), answers(z.array(sizeAnswer)), (c) => c.json(list(c)))
+    .get("/apps/:app/available-dyno-sizes", member("read"), answers(z.array(sizeAnswer)), (c) =>
+      c.json(list(c)),
     )
-    .get("/:size", (c) => {
+    .get("/dyno-sizes/:size", account("read"), answers(sizeAnswer), (c) => {
       const wanted = c.req.param("size");
       const found = sizes.find(wanted) ?? sizes.list.find(({ name }) => idOf(name) === wanted);
       if (!found)
@@ -23,6 +38,7 @@ export const dynoSizesApi = ({ sizes }: Platform) =>
         );
       return c.json(presentSize(found));
     });
+};
 
 function idOf(name: string): string {
   return stableId("dyno-size", name);
@@ -31,7 +47,12 @@ function idOf(name: string): string {
 const gibibyte = 1024 ** 3;
 
 /** Nobody pays here, so there is no cost. */
-function presentSize({ name, memoryBytes, cpuWeight, dedicated }: DynoSize) {
+function presentSize({
+  name,
+  memoryBytes,
+  cpuWeight,
+  dedicated,
+}: DynoSize): z.input<typeof sizeAnswer> {
   return {
     architecture: process.arch === "arm64" ? "arm64" : "amd64",
     compute: Math.max(1, Math.round(cpuWeight / 100)),

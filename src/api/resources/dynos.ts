@@ -1,22 +1,27 @@
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import { z } from "zod";
 import type { AttachedProgram } from "../../dyno/attached-dyno.ts";
 import { PlatformError } from "../../lib/platform-error.ts";
 import { logTime } from "../../logs/log-line.ts";
-import { type App, findApp } from "../../model/app.ts";
+import type { App } from "../../model/app.ts";
 import { type Dyno, dynoName } from "../../model/dyno.ts";
 import { listFormation } from "../../model/formation.ts";
-import { findRelease, listReleases, type Release } from "../../model/release.ts";
+import { findRelease, type Release } from "../../model/release.ts";
 import type { Platform } from "../../platform.ts";
+import { answers, born, id, named } from "../answers.ts";
 import { AttachSession } from "../attach-socket.ts";
-import type { ApiEnvironment } from "../authenticate.ts";
-import { body } from "../body.ts";
+import { body, secondsUpTo } from "../body.ts";
 import { ExpiringKeys } from "../expiring-keys.ts";
 import { pageOf } from "../list-range.ts";
+import { account, type ApiEnvironment, member } from "../policy.ts";
+import { variantOf } from "../require-version.ts";
 
 const environment = z.record(
   z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "is not a name of an environment variable"),
-  z.string("must be a string").refine((value) => !value.includes("\0"), "has a NUL byte"),
+  // Heroku's command line sends the size of a terminal in numbers.
+  z
+    .union([z.string(), z.number().transform(String)], "must be a string")
+    .refine((value) => !value.includes("\0"), "has a NUL byte"),
 );
 
 const program = z.object({
@@ -37,15 +42,12 @@ const oneOff = program.extend({
     .string()
     .regex(/^[A-Za-z][A-Za-z0-9_-]{0,39}$/, "must be a word of letters, digits, - and _")
     .nullish(),
-  time_to_live: z
-    .int("must be a number of seconds")
-    .min(1, "must be at least 1")
-    .max(longestLifeSeconds, `must be at most ${longestLifeSeconds}`)
-    .nullish(),
+  time_to_live: secondsUpTo(longestLifeSeconds).nullish(),
 });
 
-interface WaitingDyno {
+export interface WaitingDyno {
   attached: AttachedProgram;
+  hasTerminal: boolean;
   dyno: Dyno;
   app: App;
   accountId: string;
@@ -70,86 +72,141 @@ export function waitingDynos(
   });
 }
 
-export const dynosApi = (platform: Platform, waiting: ExpiringKeys<WaitingDyno>) => {
+/** Where clients find the dynos that wait for them. */
+export interface MeetingPlaces {
+  waiting: ExpiringKeys<WaitingDyno>;
+  /** `rendezvous://…` for a secret, which Heroku's clients understand; nothing while nobody listens. */
+  rendezvousOf(this: void, secret: string): string | undefined;
+}
+
+/** Our own command line speaks WebSocket, and says so by its variant of the version. */
+const ownVariant = "stator";
+
+const dynoAnswer = z.object({
+  ...born,
+  app: named,
+  attach_url: z.string().nullable(),
+  command: z.string(),
+  name: z.string(),
+  release: z.object({ id, version: z.int() }),
+  size: z.string(),
+  state: z.string(),
+  type: z.string(),
+});
+const nothing = z.object({});
+
+export const dynosApi = (platform: Platform, { waiting, rendezvousOf }: MeetingPlaces) => {
   const { database } = platform;
-  const attachUrlOf = (one: WaitingDyno) =>
-    `${platform.urls.api.replace(/^http/, "ws")}/attach/${waiting.add(one)}`;
+  const checkMeetingPlace = (c: Context) => {
+    if (variantOf(c) !== ownVariant && rendezvousOf("") === undefined)
+      throw new PlatformError(
+        "unavailable",
+        "Nobody listens for attached dynos: start the server with --rendezvous PORT, or use stator run.",
+      );
+  };
+  const attachUrlOf = (c: Context, one: WaitingDyno): string => {
+    const secret = waiting.add(one);
+    const webSocket = `${platform.urls.api.replace(/^http/, "ws")}/attach/${secret}`;
+    return variantOf(c) === ownVariant ? webSocket : (rendezvousOf(secret) ?? webSocket);
+  };
   return new Hono<ApiEnvironment>()
-    .get("/:app/dynos", (c) => {
-      const app = findApp(database, c.req.param("app"));
-      const releases = new Map(listReleases(database, app).map((release) => [release.id, release]));
+    .get("/:app/dynos", member("read"), answers(z.array(dynoAnswer)), (c) => {
+      const { app } = c.var;
       const dynos = pageOf(c, platform.listDynos(app), { name: dynoName, id: (dyno) => dyno.id });
-      return c.json(dynos.map((dyno) => presentDyno(app, dyno, releases.get(dyno.releaseId))));
+      return c.json(
+        dynos.map((dyno) => presentDyno(app, dyno, findRelease(database, app, dyno.releaseId))),
+      );
     })
-    .post("/:app/dynos", body(oneOff), async (c) => {
-      const app = findApp(database, c.req.param("app"));
-      const wanted = c.req.valid("json");
-      if (wanted.size && !platform.sizes.find(wanted.size)) throw noSuchSize(platform, wanted.size);
-      if (wanted.type && listFormation(database, app).some(({ type }) => type === wanted.type))
-        throw new PlatformError(
-          "invalid_params",
-          `type: ${wanted.type} is a process type of ${app.name}; a one-off dyno needs another word.`,
-        );
-      const order = {
-        command: wanted.command,
-        environment: wanted.env ?? {},
-        user: c.var.account,
-        size: wanted.size ?? undefined,
-        type: wanted.type ?? undefined,
-        timeToLiveMs: wanted.time_to_live ? wanted.time_to_live * 1000 : undefined,
-      };
-      if (!wanted.attach) {
-        const dyno = await platform.runDetached(app, order);
-        return c.json(presentDyno(app, dyno, findRelease(database, app, dyno.releaseId)), 201);
-      }
-      const terminal = wanted.force_no_tty ? null : terminalSize(order.environment);
-      const attached = await platform.runAttached(app, { ...order, terminal });
-      const { dyno } = attached;
-      const attachUrl = attachUrlOf({ attached, dyno, app, accountId: c.var.account.id });
-      const release = findRelease(database, app, dyno.releaseId);
-      return c.json(presentDyno(app, dyno, release, attachUrl), 201);
-    })
-    .delete("/:app/dynos", async (c) => {
-      await platform.restartDynos(findApp(database, c.req.param("app")));
+    .post(
+      "/:app/dynos",
+      member("write-protected"),
+      answers(dynoAnswer),
+      body(oneOff),
+      async (c) => {
+        const { app } = c.var;
+        const wanted = c.req.valid("json");
+        if (wanted.attach) checkMeetingPlace(c);
+        if (wanted.size && !platform.sizes.find(wanted.size))
+          throw noSuchSize(platform, wanted.size);
+        if (wanted.type && listFormation(database, app).some(({ type }) => type === wanted.type))
+          throw new PlatformError(
+            "invalid_params",
+            `type: ${wanted.type} is a process type of ${app.name}; a one-off dyno needs another word.`,
+          );
+        const order = {
+          command: wanted.command,
+          environment: wanted.env ?? {},
+          user: c.var.account,
+          size: wanted.size ?? undefined,
+          type: wanted.type ?? undefined,
+          timeToLiveMs: wanted.time_to_live ? wanted.time_to_live * 1000 : undefined,
+        };
+        if (!wanted.attach) {
+          const dyno = await platform.runDetached(app, order);
+          return c.json(presentDyno(app, dyno, findRelease(database, app, dyno.releaseId)), 201);
+        }
+        const terminal = wanted.force_no_tty ? null : terminalSize(order.environment);
+        const attached = await platform.runAttached(app, { ...order, terminal });
+        const { dyno } = attached;
+        const attachUrl = attachUrlOf(c, {
+          ...{ attached, hasTerminal: terminal !== null, dyno, app },
+          accountId: c.var.account.id,
+        });
+        const release = findRelease(database, app, dyno.releaseId);
+        return c.json(presentDyno(app, dyno, release, attachUrl), 201);
+      },
+    )
+    .delete("/:app/dynos", member("write"), answers(nothing), async (c) => {
+      await platform.restartDynos(c.var.app);
       return c.json({}, 202);
     })
-    .get("/:app/dynos/:dyno", (c) => {
-      const app = findApp(database, c.req.param("app"));
+    .get("/:app/dynos/:dyno", member("read"), answers(dynoAnswer), (c) => {
+      const { app } = c.var;
       const dyno = findDyno(platform, app, c.req.param("dyno"));
       return c.json(presentDyno(app, dyno, findRelease(database, app, dyno.releaseId)));
     })
-    .post("/:app/dynos/:dyno", body(program), (c) => {
-      const app = findApp(database, c.req.param("app"));
-      const dyno = findDyno(platform, app, c.req.param("dyno"));
-      const { command, env, force_no_tty: noTty } = c.req.valid("json");
-      const attached = platform.runInside(app, {
-        ...{ dyno, command, environment: env ?? {}, user: c.var.account },
-        terminal: noTty ? null : terminalSize(env ?? {}),
-      });
-      const attachUrl = attachUrlOf({ attached, dyno, app, accountId: c.var.account.id });
-      const release = findRelease(database, app, dyno.releaseId);
-      return c.json(presentDyno(app, dyno, release, attachUrl), 201);
-    })
-    .delete("/:app/dynos/:dyno", async (c) => {
-      const app = findApp(database, c.req.param("app"));
+    .post(
+      "/:app/dynos/:dyno",
+      member("write-protected"),
+      answers(dynoAnswer),
+      body(program),
+      (c) => {
+        const { app } = c.var;
+        const dyno = findDyno(platform, app, c.req.param("dyno"));
+        const { command, env, force_no_tty: noTty } = c.req.valid("json");
+        checkMeetingPlace(c);
+        const attached = platform.runInside(app, {
+          ...{ dyno, command, environment: env ?? {}, user: c.var.account },
+          terminal: noTty ? null : terminalSize(env ?? {}),
+        });
+        const attachUrl = attachUrlOf(c, {
+          ...{ attached, hasTerminal: !noTty, dyno, app },
+          accountId: c.var.account.id,
+        });
+        const release = findRelease(database, app, dyno.releaseId);
+        return c.json(presentDyno(app, dyno, release, attachUrl), 201);
+      },
+    )
+    .delete("/:app/dynos/:dyno", member("write"), answers(nothing), async (c) => {
+      const { app } = c.var;
       const dyno = findDyno(platform, app, c.req.param("dyno"));
       // A one-off is not started again: to restart it is to end it.
       if (dyno.kind === "formation") await platform.restartDynos(app, dynoName(dyno));
       else platform.stopDynos(app, dynoName(dyno));
       return c.json({}, 202);
     })
-    .post("/:app/dynos/:dyno/actions/stop", (c) => {
-      const app = findApp(database, c.req.param("app"));
+    .post("/:app/dynos/:dyno/actions/stop", member("write"), answers(nothing), (c) => {
+      const { app } = c.var;
       platform.stopDynos(app, dynoName(findDyno(platform, app, c.req.param("dyno"))));
       return c.json({}, 202);
     })
-    .delete("/:app/formations/:type", async (c) => {
-      const app = findApp(database, c.req.param("app"));
+    .delete("/:app/formations/:type", member("write"), answers(nothing), async (c) => {
+      const { app } = c.var;
       await platform.restartDynos(app, findType(platform, app, c.req.param("type")));
       return c.json({}, 202);
     })
-    .post("/:app/formations/:type/actions/stop", (c) => {
-      const app = findApp(database, c.req.param("app"));
+    .post("/:app/formations/:type/actions/stop", member("write"), answers(nothing), (c) => {
+      const { app } = c.var;
       platform.stopDynos(app, findType(platform, app, c.req.param("type")));
       return c.json({}, 202);
     });
@@ -157,7 +214,7 @@ export const dynosApi = (platform: Platform, waiting: ExpiringKeys<WaitingDyno>)
 
 /** The other end of `attach_url`: turns the request into a WebSocket with the dyno behind it. */
 export const attachApi = (waiting: ExpiringKeys<WaitingDyno>) =>
-  new Hono<ApiEnvironment>().get("/:key", (c) => {
+  new Hono<ApiEnvironment>().get("/:key", account("write-protected", { anyVersion: true }), (c) => {
     const { server } = c.env;
     if (c.req.header("Upgrade")?.toLowerCase() !== "websocket" || !server)
       throw new PlatformError("bad_request", "This address speaks WebSocket only.");
@@ -222,7 +279,7 @@ function presentDyno(
   dyno: Dyno,
   release: Release | undefined,
   attachUrl: string | null = null,
-) {
+): z.input<typeof dynoAnswer> {
   return {
     app: { id: app.id, name: app.name },
     attach_url: attachUrl,

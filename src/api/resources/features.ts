@@ -1,33 +1,50 @@
 import { Hono } from "hono";
 import { z } from "zod";
 import { PlatformError } from "../../lib/platform-error.ts";
-import { type App, findApp } from "../../model/app.ts";
+import type { App } from "../../model/app.ts";
 import { type Feature, features, isFeatureEnabled } from "../../model/feature.ts";
 import type { Platform } from "../../platform.ts";
-import type { ApiEnvironment } from "../authenticate.ts";
+import { answers, born } from "../answers.ts";
 import { body } from "../body.ts";
 import { pageOf } from "../list-range.ts";
+import { type ApiEnvironment, member } from "../policy.ts";
 import { stableId } from "../stable-id.ts";
 
 const change = z.object({ enabled: z.boolean("must be true or false") });
 
+/** Of an app's features, and an account's. */
+export const featureAnswer = z.object({
+  ...born,
+  description: z.string(),
+  display_name: z.string(),
+  doc_url: z.string(),
+  enabled: z.boolean(),
+  feedback_email: z.string(),
+  name: z.string(),
+  state: z.string(),
+});
+
 export const featuresApi = (platform: Platform) =>
   new Hono<ApiEnvironment>()
-    .get("/:app/features", (c) => {
-      const app = findApp(platform.database, c.req.param("app"));
-      const all = features.map((feature) => presentFeature(app, feature));
+    .get("/:app/features", member("read"), answers(z.array(featureAnswer)), (c) => {
+      const all = features.map((feature) => presentFeature(c.var.app, feature));
       return c.json(pageOf(c, all, { name: (one) => one.name, id: (one) => one.id }));
     })
-    .get("/:app/features/:feature", (c) => {
-      const app = findApp(platform.database, c.req.param("app"));
-      return c.json(presentFeature(app, findFeature(c.req.param("feature"))));
+    .get("/:app/features/:feature", member("read"), answers(featureAnswer), (c) => {
+      return c.json(presentFeature(c.var.app, findFeature(c.req.param("feature"))));
     })
-    .patch("/:app/features/:feature", body(change), (c) => {
-      const app = findApp(platform.database, c.req.param("app"));
-      const feature = findFeature(c.req.param("feature"));
-      const changed = platform.setFeature(app, feature.name, c.req.valid("json").enabled);
-      return c.json(presentFeature(changed, feature));
-    });
+    .patch(
+      "/:app/features/:feature",
+      member("write"),
+      answers(featureAnswer),
+      body(change),
+      async (c) => {
+        const feature = findFeature(c.req.param("feature"));
+        const { enabled } = c.req.valid("json");
+        const changed = await platform.setFeature(c.var.app, feature.name, enabled);
+        return c.json(presentFeature(changed, feature));
+      },
+    );
 
 function findFeature(idOrName: string): Feature {
   const found = features.find(({ name }) => name === idOrName || idOf(name) === idOrName);
@@ -42,14 +59,17 @@ function idOf(name: string): string {
   return stableId("feature", name);
 }
 
-function presentFeature(app: App, { name, description, state }: Feature) {
+function presentFeature(
+  app: App,
+  { name, description, state }: Feature,
+): z.input<typeof featureAnswer> {
   return {
     created_at: app.createdAt.toISOString(),
     description,
-    display_name: null,
+    display_name: name,
     doc_url: "",
     enabled: isFeatureEnabled(app, name),
-    feedback_email: null,
+    feedback_email: "",
     id: idOf(name),
     name,
     state,

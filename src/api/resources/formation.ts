@@ -1,14 +1,15 @@
 import { Hono } from "hono";
 import { z } from "zod";
 import { PlatformError } from "../../lib/platform-error.ts";
-import { type App, findApp } from "../../model/app.ts";
+import type { App } from "../../model/app.ts";
 import { type Formation, listFormation } from "../../model/formation.ts";
 import { currentRelease } from "../../model/release.ts";
 import { findSlug } from "../../model/slug.ts";
 import type { Platform } from "../../platform.ts";
-import type { ApiEnvironment } from "../authenticate.ts";
+import { answers, born, named } from "../answers.ts";
 import { body } from "../body.ts";
 import { pageOf } from "../list-range.ts";
+import { type ApiEnvironment, member } from "../policy.ts";
 import { stableId } from "../stable-id.ts";
 
 const quantity = z.union([z.int().min(0), z.string()]).nullish();
@@ -24,29 +25,51 @@ const batch = z.object({
   updates: z.array(change.extend({ type: z.string("must be a process type") })),
 });
 
+const formationAnswer = z.object({
+  ...born,
+  app: named,
+  command: z.string(),
+  dyno_size: named,
+  quantity: z.int(),
+  size: z.string(),
+  type: z.string(),
+});
+
 export const formationApi = (platform: Platform) =>
   new Hono<ApiEnvironment>()
-    .get("/:app/formation", (c) => {
-      const formation = presentedFormation(platform, c.req.param("app"));
+    .get("/:app/formation", member("read"), answers(z.array(formationAnswer)), (c) => {
+      const formation = presentedFormation(platform, c.var.app);
       return c.json(pageOf(c, formation, { type: (row) => row.type, id: (row) => row.id }));
     })
-    .patch("/:app/formation", body(batch), (c) => {
-      const app = findApp(platform.database, c.req.param("app"));
-      const updates = c.req
-        .valid("json")
-        .updates.map((one) => ({ type: one.type, ...changeOf(platform, one) }));
-      platform.scale(app, { updates, user: c.var.account });
-      return c.json(presentedFormation(platform, app.id));
-    })
-    .patch("/:app/formation/:type", body(change), (c) => {
-      const app = findApp(platform.database, c.req.param("app"));
-      const type = findRow(platform, app.id, c.req.param("type")).type;
-      const updates = [{ type, ...changeOf(platform, c.req.valid("json")) }];
-      platform.scale(app, { updates, user: c.var.account });
-      return c.json(findRow(platform, app.id, type));
-    })
-    .get("/:app/formation/:type", (c) => {
-      return c.json(findRow(platform, c.req.param("app"), c.req.param("type")));
+    .patch(
+      "/:app/formation",
+      member("write"),
+      answers(z.array(formationAnswer)),
+      body(batch),
+      (c) => {
+        const { app } = c.var;
+        const updates = c.req
+          .valid("json")
+          .updates.map((one) => ({ type: one.type, ...changeOf(platform, one) }));
+        platform.scale(app, { updates, user: c.var.account });
+        return c.json(presentedFormation(platform, app));
+      },
+    )
+    .patch(
+      "/:app/formation/:type",
+      member("write"),
+      answers(formationAnswer),
+      body(change),
+      (c) => {
+        const { app } = c.var;
+        const type = findRow(platform, app, c.req.param("type")).type;
+        const updates = [{ type, ...changeOf(platform, c.req.valid("json")) }];
+        platform.scale(app, { updates, user: c.var.account });
+        return c.json(findRow(platform, app, type));
+      },
+    )
+    .get("/:app/formation/:type", member("read"), answers(formationAnswer), (c) => {
+      return c.json(findRow(platform, c.var.app, c.req.param("type")));
     });
 
 /** A size comes by its name, or as an object with its name or its id. */
@@ -60,7 +83,7 @@ function changeOf(platform: Platform, given: z.output<typeof change>) {
   };
 }
 
-function findRow(platform: Platform, app: string, typeOrId: string) {
+function findRow(platform: Platform, app: App, typeOrId: string) {
   const found = presentedFormation(platform, app).find(
     (row) => row.type === typeOrId || row.id === typeOrId,
   );
@@ -71,8 +94,7 @@ function findRow(platform: Platform, app: string, typeOrId: string) {
   );
 }
 
-function presentedFormation({ database }: Platform, idOrName: string) {
-  const app = findApp(database, idOrName);
+function presentedFormation({ database }: Platform, app: App) {
   const slugId = currentRelease(database, app)?.slugId;
   const processTypes = slugId ? (findSlug(database, slugId)?.processTypes ?? {}) : {};
   return listFormation(database, app).map((row) =>
@@ -80,7 +102,11 @@ function presentedFormation({ database }: Platform, idOrName: string) {
   );
 }
 
-function presentFormation(app: App, row: Formation, command: string) {
+function presentFormation(
+  app: App,
+  row: Formation,
+  command: string,
+): z.input<typeof formationAnswer> {
   return {
     app: { id: app.id, name: app.name },
     command,

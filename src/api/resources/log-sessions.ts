@@ -2,12 +2,12 @@ import { Hono } from "hono";
 import { z } from "zod";
 import { PlatformError } from "../../lib/platform-error.ts";
 import { logTime } from "../../logs/log-line.ts";
-import { findApp } from "../../model/app.ts";
 import type { Platform } from "../../platform.ts";
-import type { ApiEnvironment } from "../authenticate.ts";
+import { answers, born } from "../answers.ts";
 import { body } from "../body.ts";
 import { ExpiringKeys } from "../expiring-keys.ts";
 import { type LogSession, logStream } from "../log-stream.ts";
+import { anyone, type ApiEnvironment, member } from "../policy.ts";
 
 const defaultLines = 100;
 const mostLines = 1500;
@@ -66,39 +66,45 @@ export function openLogSessions(): ExpiringKeys<LogSession> {
 }
 
 export const logSessionsApi = (platform: Platform, sessions: ExpiringKeys<LogSession>) =>
-  new Hono<ApiEnvironment>().post("/:app/log-sessions", body(newSession), (c) => {
-    const app = findApp(platform.database, c.req.param("app"));
-    const wanted = c.req.valid("json");
-    const since = wanted.since ? timeOf(wanted.since, Date.now()) : undefined;
-    const key = sessions.add({
-      appId: app.id,
-      // Who names a time wants all from there.
-      lines: Math.min(wanted.lines ?? (wanted.since ? mostLines : defaultLines), mostLines),
-      tail: wanted.tail ?? false,
-      filter: {
-        source: wanted.source ?? undefined,
-        dyno: wanted.dyno || wanted.dyno_name || wanted.type || undefined,
-        since: since && logTime(since),
-        grep: wanted.grep ?? undefined,
-        ignoreCase: wanted.ignore_case ?? undefined,
-      },
-      format: wanted.format ?? "text",
-    });
-    const now = new Date().toISOString();
-    return c.json(
-      {
-        created_at: now,
-        id: crypto.randomUUID(),
-        logplex_url: `${platform.urls.api}/log-streams/${key}`,
-        updated_at: now,
-      },
-      201,
-    );
-  });
+  new Hono<ApiEnvironment>().post(
+    "/:app/log-sessions",
+    member("read"),
+    answers(z.object({ ...born, logplex_url: z.string() })),
+    body(newSession),
+    (c) => {
+      const { app } = c.var;
+      const wanted = c.req.valid("json");
+      const since = wanted.since ? timeOf(wanted.since, Date.now()) : undefined;
+      const key = sessions.add({
+        appId: app.id,
+        // Who names a time wants all from there.
+        lines: Math.min(wanted.lines ?? (wanted.since ? mostLines : defaultLines), mostLines),
+        tail: wanted.tail ?? false,
+        filter: {
+          source: wanted.source ?? undefined,
+          dyno: wanted.dyno || wanted.dyno_name || wanted.type || undefined,
+          since: since && logTime(since),
+          grep: wanted.grep ?? undefined,
+          ignoreCase: wanted.ignore_case ?? undefined,
+        },
+        format: wanted.format ?? "text",
+      });
+      const now = new Date().toISOString();
+      return c.json(
+        {
+          created_at: now,
+          id: crypto.randomUUID(),
+          logplex_url: `${platform.urls.api}/log-streams/${key}`,
+          updated_at: now,
+        },
+        201,
+      );
+    },
+  );
 
 /** The other end of `logplex_url`: the key in the address is the permission (contract §7.1). */
 export const logStreamsApi = ({ logs }: Platform, sessions: ExpiringKeys<LogSession>) =>
-  new Hono<ApiEnvironment>().get("/:key", (c) => {
+  new Hono<ApiEnvironment>().get("/:key", anyone(), (c) => {
     const session = sessions.find(c.req.param("key"));
     if (!session)
       throw new PlatformError(

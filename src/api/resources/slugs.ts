@@ -2,11 +2,11 @@ import { Hono } from "hono";
 import { z } from "zod";
 import { UnsafeArchive } from "../../lib/archive.ts";
 import { PlatformError } from "../../lib/platform-error.ts";
-import { type App, findApp, lookUpApp } from "../../model/app.ts";
+import { type App, lookUpApp } from "../../model/app.ts";
 import { findSlug, type Slug } from "../../model/slug.ts";
 import { createSlugUpload, findSlugUpload, type SlugUpload } from "../../model/slug-upload.ts";
 import type { Platform } from "../../platform.ts";
-import type { ApiEnvironment } from "../authenticate.ts";
+import { anyone, type ApiEnvironment, member } from "../policy.ts";
 import { body } from "../body.ts";
 import { isSigned, signLink } from "../signed-links.ts";
 import { stableId } from "../stable-id.ts";
@@ -32,8 +32,8 @@ const newSlug = z.object({
 export const slugsApi = (platform: Platform) => {
   const { database } = platform;
   return new Hono<ApiEnvironment>()
-    .post("/:app/slugs", body(newSlug), (c) => {
-      const app = findApp(database, c.req.param("app"));
+    .post("/:app/slugs", member("write-protected"), body(newSlug), (c) => {
+      const { app } = c.var;
       const given = c.req.valid("json");
       if (given.stack && given.stack !== app.stack)
         throw new PlatformError(
@@ -48,8 +48,8 @@ export const slugsApi = (platform: Platform) => {
       });
       return c.json(present(platform, app, { upload, method: "put" }), 201);
     })
-    .get("/:app/slugs/:slug", (c) => {
-      const app = findApp(database, c.req.param("app"));
+    .get("/:app/slugs/:slug", member("read-protected"), (c) => {
+      const { app } = c.var;
       const id = c.req.param("slug");
       const upload = findSlugUpload(database, app, id);
       const slug = findSlug(database, id);
@@ -67,7 +67,7 @@ export const slugBlobsApi = (platform: Platform) => {
     throw new PlatformError("not_found", "No such slug.");
   };
   return new Hono<ApiEnvironment>()
-    .put("/:app/:slug/:signature", async (c) => {
+    .put("/:app/:slug/:signature", anyone(), async (c) => {
       const { app: appId, slug: id, signature } = c.req.param();
       const app = allowed(lookUpApp(database, appId), "put", id, signature);
       const upload = findSlugUpload(database, app, id);
@@ -82,7 +82,7 @@ export const slugBlobsApi = (platform: Platform) => {
       });
       return c.body(null, 200);
     })
-    .get("/:app/:slug/:signature", (c) => {
+    .get("/:app/:slug/:signature", anyone(), (c) => {
       const { app: appId, slug: id, signature } = c.req.param();
       allowed(lookUpApp(database, appId), "get", id, signature);
       const slug = findSlug(database, id);
@@ -112,6 +112,7 @@ function present(
     commit: (slug?.commit || upload?.commit) ?? null,
     commit_description: upload?.commitDescription ?? null,
     created_at: createdAt.toISOString(),
+    deleted_at: null,
     id,
     process_types: processTypes,
     size: slug?.sizeBytes ?? null,

@@ -1,27 +1,31 @@
 import { Hono } from "hono";
 import { PlatformError } from "../../lib/platform-error.ts";
 import type { Platform } from "../../platform.ts";
-import type { ApiEnvironment } from "../authenticate.ts";
+import { account, anyone, type ApiEnvironment, member } from "../policy.ts";
 import { isSigned, signLink } from "../signed-links.ts";
 
 /** A place to upload an archive to, and to build it from (contract §4.5). */
-export const sourcesApi = (platform: Platform) =>
-  new Hono<ApiEnvironment>().post("/", (c) => {
+export const sourcesApi = (platform: Platform) => {
+  const present = () => {
     const url = sourceUrl(platform, crypto.randomUUID());
-    return c.json({ source_blob: { get_url: url, put_url: url } }, 201);
-  });
+    return { source_blob: { get_url: url, put_url: url } };
+  };
+  return new Hono<ApiEnvironment>()
+    .post("/sources", account("write"), (c) => c.json(present(), 201))
+    .post("/apps/:app/sources", member("write"), (c) => c.json(present(), 201));
+};
 
 /** The other end of these addresses: the signature in them is the permission. */
 export const sourceBlobsApi = (platform: Platform) =>
   new Hono<ApiEnvironment>()
-    .put("/:id/:signature", async (c) => {
+    .put("/:id/:signature", anyone(), async (c) => {
       const { id, signature } = c.req.param();
       if (!isSigned(platform.vault, signature, "source", id)) throw noSuchSource();
       c.env?.server?.timeout(c.req.raw, 0);
       await platform.sources.put(id, bytesOf(c.req.raw));
       return c.body(null, 200);
     })
-    .get("/:id/:signature", (c) => {
+    .get("/:id/:signature", anyone(), (c) => {
       const { id, signature } = c.req.param();
       const bytes = isSigned(platform.vault, signature, "source", id)
         ? platform.sources.open(id)

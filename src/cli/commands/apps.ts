@@ -75,6 +75,7 @@ const info = command({
     print(paint.header(paint.app(app.name)));
     print();
     const lines = keyValueLines([
+      ["Auto Cert Mgmt", String(app.acm)],
       ["Dynos", dynos.map(({ type, quantity }) => `${type}: ${quantity}`).join(", ")],
       ["Git URL", app.git_url],
       ["Maintenance", app.maintenance ? "on" : null],

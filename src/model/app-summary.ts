@@ -1,0 +1,40 @@
+import { eq, inArray, sql } from "drizzle-orm";
+import { accounts } from "./account.ts";
+import { type App, apps } from "./app.ts";
+import type { Database } from "./database.ts";
+import { releases } from "./release.ts";
+import { slugs } from "./slug.ts";
+
+/** What is told of an app besides the app itself: its owner, and what runs. */
+export interface AppSummary {
+  ownerEmail: string;
+  releasedAt: Date | null;
+  slugSizeBytes: number | null;
+  buildpackDescription: string | null;
+}
+
+/** Those of many apps in one query, by the apps' ids: there may be a thousand in a list. */
+export function summariesOf(database: Database, of: App[]): Map<string, AppSummary> {
+  // The current release, as `currentRelease` has it.
+  const current = sql`(select ${releases.id} from ${releases} where ${releases.appId} = ${apps.id} and ${releases.status} = 'succeeded' order by ${releases.version} desc limit 1)`;
+  const rows = database
+    .select({
+      appId: apps.id,
+      ownerEmail: accounts.email,
+      releasedAt: releases.createdAt,
+      slugSizeBytes: slugs.sizeBytes,
+      buildpackDescription: slugs.buildpackDescription,
+    })
+    .from(apps)
+    .innerJoin(accounts, eq(accounts.id, apps.ownerId))
+    .leftJoin(releases, eq(releases.id, current))
+    .leftJoin(slugs, eq(slugs.id, releases.slugId))
+    .where(
+      inArray(
+        apps.id,
+        of.map(({ id }) => id),
+      ),
+    )
+    .all();
+  return new Map(rows.map(({ appId, ...summary }) => [appId, summary]));
+}

@@ -1,0 +1,205 @@
+import { headersOfInterim, headersOfSwitch, headersToClient } from "./forward-headers.ts";
+import type { Field } from "./hpack.ts";
+import { BodyError, type BodySource } from "./http-body.ts";
+import type { Header, HeaderLine, RequestHead, ResponseHead } from "./http-head.ts";
+import { errorCode, Http2Error, type ErrorCode } from "./http2-frames.ts";
+import type { Http2Sender, SendingStream } from "./http2-sender.ts";
+import { ReceiveWindow } from "./receive-window.ts";
+import type { ResponseWriter } from "./response-writer.ts";
+import { Wire, type Transport } from "./wire.ts";
+
+/** What a stream needs of its connection. */
+export interface StreamPort {
+  readonly sender: Http2Sender;
+  /** Bytes were taken: the client may send as many more. */
+  giveBack(stream: Http2Stream, bytes: number): void;
+  /** The response was sent to its end. */
+  answered(stream: Http2Stream): void;
+  reset(stream: Http2Stream, code: ErrorCode): void;
+}
+
+/** One request of an HTTP/2 connection: a wire of its own inside the connection's. */
+export class Http2Stream implements Transport, SendingStream {
+  readonly id: number;
+  readonly wire = new Wire(this);
+  readonly receiveWindow: ReceiveWindow;
+  readonly #port: StreamPort;
+  sendWindow: number;
+  /** The client has sent its last byte; we have sent ours. */
+  remoteEnded = false;
+  localEnded = false;
+  /** Nothing can be sent or received any more. */
+  closed = false;
+  /** It asks to be a tunnel; and it has become one. */
+  readonly #asksForTunnel: boolean;
+  isTunnel = false;
+  /** What Content-Length has promised. */
+  readonly #expectedBytes: number | undefined;
+  #receivedBytes = 0;
+  /** Not given back to the client while nobody takes what was received. */
+  #heldBytes = 0;
+  #isPaused = false;
+  #isFull = false;
+  #receivedTrailers: readonly Header[] = [];
+  #trailers: readonly Header[] = [];
+
+  constructor(
+    id: number,
+    port: StreamPort,
+    options: { sendWindow: number; receiveWindow: number; head: RequestHead | undefined },
+  ) {
+    this.id = id;
+    this.#port = port;
+    this.sendWindow = options.sendWindow;
+    this.receiveWindow = new ReceiveWindow(options.receiveWindow);
+    this.#asksForTunnel = options.head?.upgrade === true;
+    this.#expectedBytes =
+      options.head?.body.kind === "length" ? options.head.body.bytes : undefined;
+  }
+
+  write(bytes: Uint8Array, last: boolean): number {
+    if (this.closed || this.localEnded) return -1;
+    const ends = last && this.#trailers.length === 0;
+    const sent = this.#port.sender.data(this, bytes, ends);
+    this.#isFull = sent < bytes.length;
+    this.localEnded = ends && !this.#isFull;
+    return sent;
+  }
+
+  isFull = () => this.#isFull;
+
+  drained(): void {
+    if (this.#isFull) this.wire.handleDrain();
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    const held = this.#heldBytes;
+    this.#heldBytes = 0;
+    this.#port.giveBack(this, held);
+  }
+
+  end(): void {
+    if (this.closed) return;
+    if (!this.localEnded && this.#trailers.length > 0)
+      this.#port.sender.headers(this.id, fieldsOfLines(this.#trailers), true);
+    else if (!this.localEnded) this.#port.sender.endStream(this.id);
+    this.localEnded = true;
+    this.#port.answered(this);
+  }
+
+  terminate(): void {
+    // A response that is not whole must not look like one that nobody wants any more.
+    if (!this.closed) this.#port.reset(this, this.isTunnel ? errorCode.cancel : errorCode.internal);
+  }
+
+  receive(bytes: Buffer): void {
+    this.#receivedBytes += bytes.length;
+    if (this.#receivedBytes > (this.#expectedBytes ?? Infinity)) throw this.#wrongLength();
+    if (!this.localEnded) this.wire.handleData(bytes);
+    if (this.#isPaused && !this.localEnded) this.#heldBytes += bytes.length;
+    else this.#port.giveBack(this, bytes.length);
+  }
+
+  /** The client has ended: for a tunnel a sign of going, for a request that it is whole. */
+  receiveEnd(trailers: readonly Header[] = []): void {
+    if (this.#receivedBytes !== (this.#expectedBytes ?? this.#receivedBytes))
+      throw this.#wrongLength();
+    this.#receivedTrailers = trailers;
+    this.remoteEnded = true;
+    if (this.#asksForTunnel) this.wire.handleEnd();
+    else this.wire.interruptRead();
+  }
+
+  #wrongLength(): Http2Error {
+    return new Http2Error(errorCode.protocol, "a body not as long as it said", this.id);
+  }
+
+  /** Reset, by the client or for what it did, or its connection is gone. */
+  lose(): void {
+    this.closed = true;
+    this.wire.handleClose(new Error("stream reset"));
+  }
+
+  /** The body of the request. */
+  get upload(): BodySource {
+    const { wire } = this;
+    const isDone = () => this.#asksForTunnel || (this.remoteEnded && !wire.hasBytes);
+    const take = (bytes: Buffer | null): Buffer[] => {
+      if (bytes !== null) return [bytes];
+      if (!this.remoteEnded || this.closed) throw new BodyError("cut");
+      return [];
+    };
+    const trailers = () => this.#receivedTrailers;
+    return {
+      get done() {
+        return isDone();
+      },
+      get trailers() {
+        return trailers();
+      },
+      read() {
+        if (isDone()) return [];
+        const bytes = wire.read();
+        return bytes instanceof Promise ? bytes.then(take) : take(bytes);
+      },
+    };
+  }
+
+  get writer(): ResponseWriter {
+    const send = (fields: readonly Field[], endsHere = false) => {
+      if (!this.closed && !this.localEnded) this.#port.sender.headers(this.id, fields, endsHere);
+    };
+    return {
+      // Streams come and go; the connection stays.
+      keepsConnection: true,
+      sendContinue: () => send([[":status", "100"]]),
+      sendInterim: (head) => send(fieldsOf(head.status, headersOfInterim(head))),
+      sendHead: (head, { added }) => {
+        const endsHere =
+          head.body.kind === "none" || (head.body.kind === "length" && head.body.bytes === 0);
+        const unchunked: ResponseHead =
+          head.body.kind === "chunked" ? { ...head, body: { kind: "until-close" } } : head;
+        const lines = headersToClient(unchunked, { chunked: false, added });
+        send(fieldsOf(head.status, lines), endsHere);
+        this.localEnded ||= endsHere;
+        if (endsHere) this.end();
+      },
+      sendBody: (pieces, { last, trailers }) => {
+        for (const bytes of pieces) this.wire.write(bytes);
+        if (!last) return;
+        this.#trailers = trailers;
+        this.wire.end();
+      },
+      sendSwitch: (head, added) => {
+        this.isTunnel = true;
+        const lines = headersOfSwitch(head, added).filter(
+          ({ name }) => name.toLowerCase() !== "sec-websocket-accept",
+        );
+        send(fieldsOf(200, lines));
+      },
+    };
+  }
+}
+
+/** Of HTTP/1.1 only; in HTTP/2 they would make the response malformed. */
+const notInHttp2 = new Set([
+  ...["connection", "transfer-encoding", "upgrade", "keep-alive", "proxy-connection"],
+]);
+
+function fieldsOf(status: number, lines: readonly HeaderLine[]): Field[] {
+  return [[":status", String(status)], ...fieldsOfLines(lines)];
+}
+
+function fieldsOfLines(lines: readonly HeaderLine[]): Field[] {
+  const fields: Field[] = [];
+  for (const { name, value } of lines) {
+    const key = name.toLowerCase();
+    if (!notInHttp2.has(key)) fields.push([key, value]);
+  }
+  return fields;
+}
