@@ -70,7 +70,7 @@ describe("bin/compile", () => {
   });
 
   test("a build that leaves a process in the background ends all the same", async () => {
-    await useStack("24.19.0", "sleep 600 & echo $! > background; echo built");
+    await useStack("24.19.0", "/usr/bin/sleep 600 & echo $! > background; echo built");
     await bench.write("app/package.json", { scripts: { build: "x" } });
     const { status, stdout } = await bench.compile();
     await run(["kill", (await bench.read("app/background")).trim()]);
