@@ -1,0 +1,31 @@
+import { availableParallelism } from "node:os";
+
+/**
+ * Where things run: what makes the load on the first processor, upstream and all, what is measured
+ * on the last. So each router has one processor, and nobody else takes of it.
+ */
+export const processors = { load: 0, router: availableParallelism() - 1 };
+
+/** The command line that runs a program on its processor. */
+export function pinned(place: keyof typeof processors, argv: string[]): string[] {
+  return ["taskset", "--cpu-list", String(processors[place]), ...argv];
+}
+
+/** No load lasts so long; some generators wait for ever for a connection that was lost. */
+const patienceMs = 120_000;
+
+/** What a program prints; throws when it fails. */
+export async function output(argv: string[]): Promise<string> {
+  const child = Bun.spawn(argv, {
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+    timeout: patienceMs,
+  });
+  const [said, complained] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
+  if ((await child.exited) !== 0) throw new Error(`${argv.join(" ")}: ${complained}${said}`);
+  return said;
+}
