@@ -1,5 +1,6 @@
 import {
   options,
+  valuesOf,
   type Header,
   type HeaderLine,
   type RequestHead,
@@ -204,8 +205,4 @@ function framingWithoutBody(head: ResponseHead): HeaderLine[] {
   return length === undefined
     ? []
     : [{ name: "Content-Length", value: length.split(",")[0]!.trim() }];
-}
-
-function valuesOf(headers: readonly Header[], key: string): string[] {
-  return headers.filter((header) => header.key === key).map(({ value }) => value);
 }

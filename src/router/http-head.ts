@@ -78,8 +78,7 @@ export function parseRequestHead(bytes: Buffer): Parsed<RequestHead, string> {
     if (bytes.length > maxRequestHeadBytes) return { kind: "bad", reason: "head too long" };
     return { kind: "incomplete" };
   }
-  const [first = "", ...lines] = bytes.toString("latin1", start, end).split("\r\n");
-  const head = readRequest(first, lines);
+  const head = readRequest(bytes.toString("latin1", start, end));
   return typeof head === "string"
     ? { kind: "bad", reason: head }
     : { kind: "head", head, byteLength: end + 4 };
@@ -96,25 +95,26 @@ function whyNeverComplete(bytes: Buffer, maxLineBytes: number): string | undefin
   return bytes.length - lineStart > maxLineBytes + 2 ? "line too long" : undefined;
 }
 
-function readRequest(first: string, lines: string[]): RequestHead | string {
+function readRequest(text: string): RequestHead | string {
+  const first = text.slice(0, endOfLine(text, 0));
   if (first.length > maxRequestLineBytes) return "request line too long";
   const [, method, rawTarget, minor] = requestLine.exec(first) ?? [];
   if (method === undefined || rawTarget === undefined) return "bad request line";
   if (method.toUpperCase() === "CONNECT") return "CONNECT is not served";
   const version: HttpVersion = minor === "1" ? "1.1" : "1.0";
 
-  const headers = readHeaders(lines, maxRequestLineBytes);
+  const headers = readHeaders(text, first.length + 2, maxRequestLineBytes);
   if (typeof headers === "string") return headers;
 
-  const hosts = headers.filter(({ key }) => key === "host");
-  const host = hosts.length === 1 ? readHost(hosts[0]!.value) : undefined;
+  const hosts = valuesOf(headers, "host");
+  const host = hosts.length === 1 ? readHost(hosts[0]!) : undefined;
   if (host === undefined) return "one Host header is needed";
   const target = readTarget(rawTarget, { method, host });
   if (target === undefined) return "bad request target";
 
-  const codings = headers.filter(({ key }) => key === "transfer-encoding");
+  const codings = valuesOf(headers, "transfer-encoding");
   if (codings.length > 0 && version === "1.0") return "transfer encoding in HTTP/1.0";
-  if (codings.length > 1 || codings.some(({ value }) => value.toLowerCase() !== "chunked"))
+  if (codings.length > 1 || codings.some((value) => value.toLowerCase() !== "chunked"))
     return "transfer encoding is not chunked";
   const length = readLength(headers);
   if (length === "bad") return "bad content length";
@@ -151,35 +151,70 @@ function readRequest(first: string, lines: string[]): RequestHead | string {
   };
 }
 
-function readHeaders(lines: string[], maxLineBytes: number): Header[] | string {
-  if (lines.length > maxHeaders) return "too many headers";
+/** The header lines of a head, from the first one's place on. */
+function readHeaders(text: string, from: number, maxLineBytes: number): Header[] | string {
   const headers: Header[] = [];
-  for (const line of lines) {
-    if (line.length > maxLineBytes) return "header line too long";
-    const colon = line.indexOf(":");
-    const name = line.slice(0, colon);
+  for (let at = from, end = 0; at < text.length; at = end + 2) {
+    end = endOfLine(text, at);
+    if (headers.length === maxHeaders) return "too many headers";
+    if (end - at > maxLineBytes) return "header line too long";
+    const colon = text.indexOf(":", at);
     // Folded lines, blanks before the colon and lines without one all end here.
-    if (colon < 1 || colon > maxNameLength || !token.test(name)) return "bad header name";
-    const value = trimBlanks(line.slice(colon + 1));
+    const name = colon === -1 || colon > end ? "" : text.slice(at, colon);
+    const key = keyOf(name);
+    if (key === undefined) return "bad header name";
+    const value = trimBlanks(text, colon + 1, end);
     if (!fieldValue.test(value)) return "bad header value";
-    headers.push({ name, key: name.toLowerCase(), value });
+    headers.push({ name, key, value });
   }
   return headers;
 }
 
+function endOfLine(text: string, from: number): number {
+  const end = text.indexOf("\r\n", from);
+  return end === -1 ? text.length : end;
+}
+
+/** Names seen before, and what they are in lower case: there are few, and each comes in every head. */
+const knownNames = new Map<string, string>();
+const maxKnownNames = 1_000;
+
+/** A name in lower case; nothing when it can't be one. */
+function keyOf(name: string): string | undefined {
+  const known = knownNames.get(name);
+  if (known !== undefined) return known;
+  if (name.length > maxNameLength || !token.test(name)) return undefined;
+  const key = name.toLowerCase();
+  if (knownNames.size < maxKnownNames) knownNames.set(name, key);
+  return key;
+}
+
 /** Blanks and tabs only: `trim` would also take the no-break space, a byte like any other here. */
-function trimBlanks(text: string): string {
-  let start = 0;
-  let end = text.length;
-  while (start < end && (text[start] === " " || text[start] === "\t")) start++;
-  while (end > start && (text[end - 1] === " " || text[end - 1] === "\t")) end--;
+function trimBlanks(text: string, from = 0, to = text.length): string {
+  let start = from;
+  let end = to;
+  while (start < end && isBlank(text.charCodeAt(start))) start++;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
   return text.slice(start, end);
+}
+
+function isBlank(code: number): boolean {
+  return code === 32 || code === 9;
+}
+
+const noValues: readonly string[] = [];
+
+/** All values of a header, in their order. */
+export function valuesOf(headers: readonly Header[], key: string): readonly string[] {
+  let values: string[] | undefined;
+  for (const header of headers) if (header.key === key) (values ??= []).push(header.value);
+  return values ?? noValues;
 }
 
 /** The name in a Host header: lower case, without port and without the dot of the root. */
 function readHost(value: string): string | undefined {
   const [, name] = hostValue.exec(value) ?? [];
-  return name?.toLowerCase().replace(/\.$/, "");
+  return (name?.endsWith(".") === true ? name.slice(0, -1) : name)?.toLowerCase();
 }
 
 function readTarget(target: string, request: { method: string; host: string }): string | undefined {
@@ -193,21 +228,21 @@ function readTarget(target: string, request: { method: string; host: string }): 
 
 /** The one length that all Content-Length headers agree on. */
 function readLength(headers: Header[]): number | undefined | "bad" {
-  const values = headers
-    .filter(({ key }) => key === "content-length")
-    .flatMap(({ value }) => value.split(",").map(trimBlanks));
+  const given = valuesOf(headers, "content-length");
+  const values = given.flatMap((value) => value.split(",").map((one) => trimBlanks(one)));
   const [first] = values;
   if (first === undefined) return undefined;
   return decimal.test(first) && values.every((value) => value === first) ? Number(first) : "bad";
 }
 
+const noWords: ReadonlySet<string> = new Set();
+
 /** The words of a header that is a list, in lower case. */
-export function options(headers: readonly Header[], key: string): Set<string> {
-  const words = new Set<string>();
-  for (const header of headers)
-    if (header.key === key)
-      for (const word of header.value.split(",")) words.add(trimBlanks(word).toLowerCase());
-  return words;
+export function options(headers: readonly Header[], key: string): ReadonlySet<string> {
+  let words: Set<string> | undefined;
+  for (const value of valuesOf(headers, key))
+    for (const word of value.split(",")) (words ??= new Set()).add(trimBlanks(word).toLowerCase());
+  return words ?? noWords;
 }
 
 /** Reads the response head at the start of the bytes; what came before it decides the framing. */
@@ -225,29 +260,25 @@ export function parseResponseHead(
       return { kind: "bad", reason: "H25-header" };
     return reason === undefined ? { kind: "incomplete" } : { kind: "bad", reason: "H17" };
   }
-  const [first = "", ...lines] = bytes.toString("latin1", 0, end).split("\r\n");
-  const head = readResponse(first, lines, request);
+  const head = readResponse(bytes.toString("latin1", 0, end), request);
   return typeof head === "string"
     ? { kind: "bad", reason: head }
     : { kind: "head", head, byteLength: end + 4 };
 }
 
-function readResponse(
-  first: string,
-  lines: string[],
-  request: { method: string },
-): ResponseHead | BadResponse {
+function readResponse(text: string, request: { method: string }): ResponseHead | BadResponse {
+  const first = text.slice(0, endOfLine(text, 0));
   const [, minor, code, reason = ""] = statusLine.exec(first) ?? [];
   if (code === undefined) return "H17";
-  if (lines.some((line) => line.length > maxResponseLineBytes)) return "H25-header";
-  const headers = readHeaders(lines, maxResponseLineBytes);
+  const headers = readHeaders(text, first.length + 2, maxResponseLineBytes);
+  if (headers === "header line too long") return "H25-header";
   if (typeof headers === "string") return "H17";
   if (headers.some(({ key, value }) => key === "set-cookie" && value.length + 12 > 8_192))
     return "H25-cookie";
 
   const status = Number(code);
-  const codings = headers.filter(({ key }) => key === "transfer-encoding");
-  if (codings.length > 1 || codings.some(({ value }) => value.toLowerCase() !== "chunked"))
+  const codings = valuesOf(headers, "transfer-encoding");
+  if (codings.length > 1 || codings.some((value) => value.toLowerCase() !== "chunked"))
     return "H17";
   const length = readLength(headers);
   if (length === "bad") return "H25-length";
