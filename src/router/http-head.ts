@@ -58,6 +58,7 @@ const maxResponseHeadBytes = 1_024 * 1_024;
 const maxHeaders = 1_000;
 const maxNameLength = 1_000;
 
+const endOfHead = Buffer.from("\r\n\r\n");
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const fieldValue = /^[\t\x20-\x7e\x80-\xff]*$/;
 const requestLine =
@@ -71,7 +72,7 @@ const decimal = /^\d{1,15}$/;
 export function parseRequestHead(bytes: Buffer): Parsed<RequestHead, string> {
   // One empty line before a request is forgiven (RFC 9112 §2.2).
   const start = bytes[0] === 13 && bytes[1] === 10 ? 2 : 0;
-  const end = bytes.indexOf("\r\n\r\n", start, "latin1");
+  const end = bytes.indexOf(endOfHead, start);
   if (end === -1 || end - start > maxRequestHeadBytes) {
     const reason = whyNeverComplete(bytes.subarray(start), maxRequestLineBytes);
     if (reason !== undefined) return { kind: "bad", reason };
@@ -175,18 +176,29 @@ function endOfLine(text: string, from: number): number {
   return end === -1 ? text.length : end;
 }
 
-/** Names seen before, and what they are in lower case: there are few, and each comes in every head. */
-const knownNames = new Map<string, string>();
-const maxKnownNames = 1_000;
-
 /** A name in lower case; nothing when it can't be one. */
-function keyOf(name: string): string | undefined {
-  const known = knownNames.get(name);
-  if (known !== undefined) return known;
-  if (name.length > maxNameLength || !token.test(name)) return undefined;
-  const key = name.toLowerCase();
-  if (knownNames.size < maxKnownNames) knownNames.set(name, key);
-  return key;
+const keyOf = remembered((name) =>
+  name.length <= maxNameLength && token.test(name) ? name.toLowerCase() : undefined,
+);
+
+const maxRemembered = 1_000;
+const maxRememberedLength = 100;
+
+/** Remembers what it found for short texts: hosts and names are few, and come with every request. */
+function remembered(find: (text: string) => string | undefined) {
+  const known = new Map<string, string>();
+  return (text: string): string | undefined => {
+    const before = known.get(text);
+    if (before !== undefined || text.length > maxRememberedLength) return before ?? find(text);
+    // A copy: a part of a string keeps the whole of it, here a head, in memory.
+    const own = Buffer.from(text, "latin1").toString("latin1");
+    const found = find(own);
+    if (found === undefined) return undefined;
+    // Who sends ever new ones takes the gain from all for a moment, and no more than this memory.
+    if (known.size === maxRemembered) known.clear();
+    known.set(own, found);
+    return found;
+  };
 }
 
 /** Blanks and tabs only: `trim` would also take the no-break space, a byte like any other here. */
@@ -212,10 +224,10 @@ export function valuesOf(headers: readonly Header[], key: string): readonly stri
 }
 
 /** The name in a Host header: lower case, without port and without the dot of the root. */
-function readHost(value: string): string | undefined {
+const readHost = remembered((value) => {
   const [, name] = hostValue.exec(value) ?? [];
-  return (name?.endsWith(".") === true ? name.slice(0, -1) : name)?.toLowerCase();
-}
+  return name?.toLowerCase().replace(/\.$/, "");
+});
 
 function readTarget(target: string, request: { method: string; host: string }): string | undefined {
   if (target.startsWith("/")) return target.includes("#") ? undefined : target;
@@ -229,9 +241,9 @@ function readTarget(target: string, request: { method: string; host: string }): 
 /** The one length that all Content-Length headers agree on. */
 function readLength(headers: Header[]): number | undefined | "bad" {
   const given = valuesOf(headers, "content-length");
+  if (given.length === 0) return undefined;
   const values = given.flatMap((value) => value.split(",").map((one) => trimBlanks(one)));
-  const [first] = values;
-  if (first === undefined) return undefined;
+  const [first = ""] = values;
   return decimal.test(first) && values.every((value) => value === first) ? Number(first) : "bad";
 }
 
@@ -250,7 +262,7 @@ export function parseResponseHead(
   bytes: Buffer,
   request: { method: string },
 ): Parsed<ResponseHead, BadResponse> {
-  const end = bytes.indexOf("\r\n\r\n", 0, "latin1");
+  const end = bytes.indexOf(endOfHead);
   const lineEnd = bytes.indexOf("\r\n", 0, "latin1");
   if ((lineEnd === -1 ? bytes.length : lineEnd) > maxRequestLineBytes)
     return { kind: "bad", reason: "H25-status" };
