@@ -140,7 +140,7 @@ async function proxyToApp(
     const keepUpstream = (wire: Wire, maxIdleMs: number) => {
       const app = exchange.door.routes.current.apps.get(appId);
       // A dyno that was taken out of the table is about to stop; it gets no more requests.
-      const stays = app?.dynos.some((dyno) => connectionKey(dyno) === reached.key) ?? false;
+      const stays = app?.dynos.some((dyno) => isSame(dyno, reached.dyno)) ?? false;
       exchange.door.idle.put(reached.key, wire, stays && !exchange.door.stopping ? maxIdleMs : 0);
     };
     return await relay(exchange, reached.wire, {
@@ -160,7 +160,13 @@ function answerWithPageOf(exchange: Exchange, appId: string, code: RouterErrorCo
   return answerError(exchange, code, code === "H80" ? app?.maintenancePageUrl : app?.errorPageUrl);
 }
 
+/** In another table too; without the strings that the connections' key is made of. */
+function isSame(one: RouteDyno, other: RouteDyno): boolean {
+  return one.id === other.id && one.address === other.address && one.port === other.port;
+}
+
 interface ReachedDyno {
+  dyno: RouteDyno;
   key: string;
   wire: Wire;
   leaveDyno: () => void;
@@ -261,7 +267,7 @@ async function connectToOne(
     if (idle !== undefined) {
       exchange.connectMs = 0;
       stick(dyno);
-      return { key, wire: idle, leaveDyno };
+      return { dyno, key, wire: idle, leaveDyno };
     }
     const startedAtMs = performance.now();
     const wire = await connect(
@@ -271,7 +277,7 @@ async function connectToOne(
     exchange.connectMs = performance.now() - startedAtMs;
     if (typeof wire !== "string") {
       stick(dyno);
-      return { key, wire, leaveDyno };
+      return { dyno, key, wire, leaveDyno };
     }
     leaveDyno();
     door.quarantine.add(dyno.id);
