@@ -193,6 +193,9 @@ async function reachDyno(
   }
 }
 
+const firstBackOffMs = 50;
+const longestBackOffMs = 1_000;
+
 async function waitForDyno(
   exchange: Exchange,
   appId: string,
@@ -200,6 +203,7 @@ async function waitForDyno(
 ): Promise<ReachedDyno | RouterErrorCode> {
   const { door, client } = exchange;
   const holdUntilMs = performance.now() + door.limits.bootMs;
+  let backOffMs = firstBackOffMs;
   for (;;) {
     if (client.wire.ended) return "H27";
     const app = door.routes.current.apps.get(appId);
@@ -210,7 +214,13 @@ async function waitForDyno(
     if (decision.kind === "dynos") {
       const backlog = door.limits.requestsPerDyno * decision.dynos.length;
       if (door.apps.count(appId) > backlog) return "H11";
-      return connectToOne(exchange, app, decision.dynos);
+      if (!decision.dynos.every(({ id }) => door.quarantine.has(id)))
+        return connectToOne(exchange, app, decision.dynos);
+      // None could be reached a moment ago: wait for one, a little longer each time (contract §3.1).
+      if (performance.now() >= holdUntilMs) return "H34";
+      await nextTable(exchange, Math.min(holdUntilMs, performance.now() + backOffMs));
+      backOffMs = Math.min(2 * backOffMs, longestBackOffMs);
+      continue;
     }
     if (door.apps.count(appId) > door.limits.requestsPerDyno * Math.max(1, app.webQuantity))
       return "H11";
