@@ -193,7 +193,7 @@ test("while the workers are replaced kept connections lose no request, and a tun
       if (server.upgrade(request)) return undefined;
       return new Response("served");
     },
-    websocket: { message: (socket, text) => void socket.send(`${text} again`) },
+    websocket: { message: (socket, text) => void socket.send(`${text.toString()} again`) },
   });
   await using cleanup = new AsyncDisposableStack();
   const first = cleanup.use(await startRouterProcess({ workers: 2 }));
