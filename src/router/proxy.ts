@@ -92,8 +92,13 @@ function refuseByRules(exchange: Exchange, appId: string): Afterwards | undefine
   const https = client.tlsVersion !== undefined;
   if (https && app.hsts) exchange.addedHeaders.push(hstsHeader(app.hsts));
   const access = decideAccess(app, {
-    ...{ clientAddress: client.address, https, httpsPort: door.httpsPort },
-    ...{ method: head.method, host: head.host, target: head.target, headers: head.headers },
+    clientAddress: client.address,
+    https,
+    httpsPort: door.httpsPort,
+    method: head.method,
+    host: head.host,
+    target: head.target,
+    headers: head.headers,
   });
   switch (access.kind) {
     case "granted":
@@ -147,7 +152,7 @@ async function proxyToApp(
       timeLimits: true,
       onTunnel,
       errorPageUrl,
-      ...(exchange.door.limits.reuseMs > 0 ? { keepUpstream } : {}),
+      keepUpstream: exchange.door.limits.reuseMs > 0 ? keepUpstream : undefined,
     });
   } finally {
     reached.leaveDyno();
