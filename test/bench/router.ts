@@ -31,7 +31,7 @@ import {
 } from "./router/load.ts";
 import { installTools } from "./router/install.ts";
 import { output, processors } from "./router/pinned.ts";
-import { memoryTable, resultTable, type Sample } from "./router/tables.ts";
+import { memoryTable, missedGoals, resultTable, type Sample } from "./router/tables.ts";
 
 const { values } = parseArgs({
   options: {
@@ -147,7 +147,7 @@ function listRows(): Row[] {
       run: (to) => echoes(to.http, { connections: 64, seconds }),
     },
     {
-      what: "HTTP/1.1 plain, 200 B, 64 connections, workers on one processor",
+      what: `Plain HTTP/1.1, 200 B, 64 connections, workers on processor ${processors["two workers"]}`,
       run: (to) => wrk(to.http, { ...small, tls: false }),
       of: "one and two workers",
     },
@@ -189,6 +189,7 @@ async function compare(setting: Setting): Promise<void> {
   for (const part of [samples.filter((one) => !ofWorkers(one)), samples.filter(ofWorkers)])
     if (part.length > 0) say(`${resultTable(part)}\n`);
   say(memoryTable(usual));
+  for (const goal of missedGoals(samples)) say(`Not reached: ${goal}`);
 }
 
 /** One run, with the processor time that the router took for it. */

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { createRouterClient } from "../../../src/router/router-client.ts";
 import { freePorts } from "../../helpers/free-ports.ts";
 import { cpuTicks, pssMegabytes, sum } from "../processes.ts";
-import { pinned, type processors } from "./pinned.ts";
+import { pinned, type Place } from "./pinned.ts";
 
 /** A router that runs, in front of the one upstream. */
 export interface Contender {
@@ -23,15 +23,16 @@ export interface Setting {
   privateKeyPath: string;
   /** Requests are logged to a file. */
   log: boolean;
-  workers?: number;
+  /** One, usually. */
+  workers?: 2;
 }
 
-type Place = Setting & { dir: string; http: number; https: number };
+type Told = Setting & { dir: string; http: number; https: number };
 
 /** How each is told the same: one process or thread, kept connections to the upstream, TLS 1.3 only. */
 const peers = {
-  async nginx(place: Place): Promise<string[]> {
-    const { dir, http, https, upstream, log } = place;
+  async nginx(told: Told): Promise<string[]> {
+    const { dir, http, https, upstream, log } = told;
     await Bun.write(
       join(dir, "nginx.conf"),
       `worker_processes 1; daemon off; pid ${dir}/pid; error_log ${dir}/error.log;
@@ -48,7 +49,7 @@ http {
   server {
     listen 127.0.0.1:${http} backlog=4096;
     listen 127.0.0.1:${https} ssl http2 backlog=4096;
-    ssl_certificate ${place.certificatePath}; ssl_certificate_key ${place.privateKeyPath};
+    ssl_certificate ${told.certificatePath}; ssl_certificate_key ${told.privateKeyPath};
     ssl_protocols TLSv1.3;
     location / {
       proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Host $host;
@@ -63,10 +64,10 @@ http {
     return ["nginx", "-p", dir, "-c", join(dir, "nginx.conf")];
   },
 
-  async HAProxy(place: Place): Promise<string[]> {
-    const { dir, http, https, upstream, log } = place;
+  async HAProxy(told: Told): Promise<string[]> {
+    const { dir, http, https, upstream, log } = told;
     const pem = join(dir, "both.pem");
-    const parts = [place.certificatePath, place.privateKeyPath];
+    const parts = [told.certificatePath, told.privateKeyPath];
     await Bun.write(pem, parts.map((path) => readFileSync(path, "utf8")).join(""));
     await Bun.write(
       join(dir, "haproxy.cfg"),
@@ -95,8 +96,8 @@ backend app
     return ["haproxy", "-db", "-f", join(dir, "haproxy.cfg")];
   },
 
-  async Caddy(place: Place): Promise<string[]> {
-    const { dir, http, https, upstream, log } = place;
+  async Caddy(told: Told): Promise<string[]> {
+    const { dir, http, https, upstream, log } = told;
     const proxy = `${log ? `log {\n output file ${dir}/access.log\n }` : ""}
   reverse_proxy 127.0.0.1:${upstream} {
     header_up X-Request-Id {http.request.uuid}
@@ -122,7 +123,7 @@ http://localhost:${http} {
   ${proxy}
 }
 https://localhost:${https} {
-  tls ${place.certificatePath} ${place.privateKeyPath} {
+  tls ${told.certificatePath} ${told.privateKeyPath} {
     protocols tls1.3
   }
   ${proxy}
@@ -157,6 +158,7 @@ export async function startStator(setting: Setting): Promise<Contender> {
       ...(setting.log ? [] : ["--no-log"]),
     ],
     setting.folder,
+    setting.workers === 2 ? "two workers" : "router",
   );
   const client = createRouterClient(dir);
   let status = await client.status().catch(() => undefined);
@@ -196,7 +198,7 @@ export async function startUpstream(folder: string) {
   return { port, ...measured(process_) };
 }
 
-function start(argv: string[], cwd: string, place: keyof typeof processors = "router") {
+function start(argv: string[], cwd: string, place: Place = "router") {
   return Bun.spawn(pinned(place, argv), {
     cwd,
     env: { ...process.env, HOME: cwd, GOMAXPROCS: "1" },

@@ -1,14 +1,23 @@
 import { availableParallelism } from "node:os";
 
+const last = availableParallelism() - 1;
+
 /**
  * Where things run: what makes the load on the first processor, upstream and all, what is measured
- * on the last. So each router has one processor, and nobody else takes of it.
+ * on the last. So each router has one processor, and nobody else takes of it. Two workers get one
+ * each, where there are enough.
  */
-export const processors = { load: 0, router: availableParallelism() - 1 };
+export const processors = {
+  load: "0",
+  router: String(last),
+  "two workers": last >= 2 ? `${last - 1},${last}` : String(last),
+};
+
+export type Place = keyof typeof processors;
 
 /** The command line that runs a program on its processor. */
-export function pinned(place: keyof typeof processors, argv: string[]): string[] {
-  return ["taskset", "--cpu-list", String(processors[place]), ...argv];
+export function pinned(place: Place, argv: string[]): string[] {
+  return ["taskset", "--cpu-list", processors[place], ...argv];
 }
 
 /** No load lasts so long; some generators wait for ever for a connection that was lost. */

@@ -17,7 +17,8 @@ export interface Sample {
 /**
  * A table in Markdown: what each did in a second, with its 50th and 99th percentile and its processor
  * time for one and the part of its processor that it used; then the first one's rate against each
- * other's, and in brackets the same by processor time, which a busy machine disturbs less.
+ * other's, in brackets the same by processor time, which a busy machine disturbs less, and its 99th
+ * percentile against the other's.
  */
 export function resultTable(samples: Sample[]): string {
   const rows = [...new Set(samples.map(({ what }) => what))];
@@ -54,17 +55,45 @@ function figureOf({ figures }: Sample, key: "perSecond" | "p50Ms" | "p99Ms"): nu
   return (typeof figures === "object" ? figures[key] : undefined) ?? NaN;
 }
 
-/** Of the same rounds. */
-function ratio(ours: Sample[], theirs: Sample[]): string {
+/** The first against another: medians of what the same rounds say. */
+function compared(ours: Sample[], theirs: Sample[]) {
   const of = (pick: (sample: Sample) => number) =>
     median(
       ours.flatMap((one) =>
         theirs.filter(({ round }) => round === one.round).map((other) => pick(one) / pick(other)),
       ),
     );
-  const rate = of((sample) => figureOf(sample, "perSecond"));
-  const processor = 1 / of(({ routerUs }) => routerUs);
-  return Number.isNaN(rate) ? "" : `${rate.toFixed(2)}× (${processor.toFixed(2)}×)`;
+  return {
+    rate: of((sample) => figureOf(sample, "perSecond")),
+    processor: 1 / of(({ routerUs }) => routerUs),
+    p99: of((sample) => figureOf(sample, "p99Ms")),
+  };
+}
+
+function ratio(ours: Sample[], theirs: Sample[]): string {
+  const { rate, processor, p99 } = compared(ours, theirs);
+  if (Number.isNaN(rate)) return "";
+  const wait = Number.isNaN(p99) ? "" : `, p99 ${p99.toFixed(2)}×`;
+  return `${rate.toFixed(2)}× (${processor.toFixed(2)}×)${wait}`;
+}
+
+/** What the router is meant to reach and does not, a line each. */
+export function missedGoals(samples: Sample[]): string[] {
+  const missed: string[] = [];
+  for (const what of new Set(samples.map((sample) => sample.what))) {
+    const against = (peer: string) => {
+      const of = (name: string) =>
+        samples.filter((sample) => sample.what === what && sample.name === name);
+      return compared(of("Stator"), of(peer));
+    };
+    const [nginx, caddy] = [against("nginx"), against("Caddy")];
+    if (what.startsWith("HTTP/1.1 plain") && nginx.rate < 1)
+      missed.push(`${what}: nginx's rate (${nginx.rate.toFixed(2)}×)`);
+    if (what.startsWith("HTTP/1.1 plain") && nginx.p99 > 1)
+      missed.push(`${what}: nginx's p99 (${nginx.p99.toFixed(2)}×)`);
+    if (caddy.rate < 2) missed.push(`${what}: twice Caddy's rate (${caddy.rate.toFixed(2)}×)`);
+  }
+  return missed;
 }
 
 /** What each holds after all that. */
