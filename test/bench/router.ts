@@ -47,8 +47,9 @@ const beganAtMs = performance.now();
 
 const folder = mkdtempSync(join(tmpdir(), "stator-bench-router-"));
 const running: { stop(): Promise<void> }[] = [];
+let ending: Promise<void> | undefined;
 for (const signal of ["SIGINT", "SIGTERM"] as const)
-  process.once(signal, () => void cleanUp().finally(() => process.exit(1)));
+  process.on(signal, () => void (ending ??= cleanUp().finally(() => process.exit(1))));
 try {
   await installTools();
   const setting = await prepare();
