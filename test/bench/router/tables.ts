@@ -39,7 +39,7 @@ export function resultTable(samples: Sample[]): string {
 function cell(samples: Sample[]): string {
   if (samples.length === 0) return "";
   if (samples.every(({ figures }) => figures === undefined)) return "not yet";
-  if (samples.some(({ figures }) => figures === "failed")) return "failed";
+  if (samples.every(({ figures }) => figures === "failed")) return "failed";
   const of = (pick: (sample: Sample) => number | undefined) =>
     median(samples.map((sample) => pick(sample) ?? NaN));
   const figure = (key: "perSecond" | "p50Ms" | "p99Ms") => of((sample) => figureOf(sample, key));
@@ -107,6 +107,8 @@ function table(head: string[], lines: string[][]): string {
   return all.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 }
 
+/** Of the rounds that went well. */
 function median(numbers: number[]): number {
-  return numbers.toSorted((one, other) => one - other)[Math.floor(numbers.length / 2)] ?? NaN;
+  const known = numbers.filter((number) => !Number.isNaN(number));
+  return known.toSorted((one, other) => one - other)[Math.floor(known.length / 2)] ?? NaN;
 }
