@@ -239,7 +239,6 @@ function breakOff(run: Relay, code: RouterErrorCode): Afterwards {
   run.exchange.failure = code;
   run.exchange.status = code === "H27" || code === "H28" ? 499 : 503;
   run.upstream.terminate();
-  run.exchange.client.wire.flush();
   run.exchange.client.wire.terminate();
   return "gone";
 }

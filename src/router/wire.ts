@@ -108,7 +108,7 @@ export class Wire {
     if (toFlush.push(this) === 1) setImmediate(flushAll);
   }
 
-  /** Sends what is queued now, if nothing has to be waited for. */
+  /** Sends what was queued in this turn. */
   flush(): void {
     if (!this.#flushing) return;
     this.#flushing = false;
@@ -129,9 +129,10 @@ export class Wire {
     if (this.#unsent.length === 0 && !this.#flushing) this.#transport.end();
   }
 
-  /** Ends the connection both ways, at once. */
+  /** Ends the connection both ways, at once; what was queued goes out as far as the kernel takes it. */
   terminate(): void {
     if (this.closed) return;
+    this.flush();
     this.#transport.terminate();
     this.handleClose();
   }
