@@ -24,6 +24,7 @@ import {
   echoes,
   gigabyte,
   h2load,
+  handshakes,
   transfer,
   warmUpSeconds,
   wrk,
@@ -113,7 +114,7 @@ function listRows(): Row[] {
         run: (to: Contender) =>
           tls
             ? h2load(to.https, { path, connections, seconds, folder })
-            : wrk(to.http, { path, connections, seconds, tls }),
+            : wrk(to.http, { path, connections, seconds }),
         ...(tls ? { warmUpSeconds: warmUpSeconds(connections) } : {}),
       })),
     );
@@ -134,12 +135,12 @@ function listRows(): Row[] {
     ...http2,
     {
       what: "HTTP/1.1 plain, 200 B, 64 connections, access log on",
-      run: (to) => wrk(to.http, { ...small, tls: false }),
+      run: (to) => wrk(to.http, small),
       of: "logging",
     },
     {
-      what: "TLS 1.3 connections, a request each",
-      run: (to) => wrk(to.https, { ...small, tls: true, close: true }),
+      what: "New TLS 1.3 connections, a request each",
+      run: (to) => handshakes(to.https),
     },
     { what: "1 GB down, MB", run: (to) => transfer(to.http) },
     { what: "1 GB up, MB", run: (to) => transfer(to.http, uploadPath) },
@@ -149,7 +150,7 @@ function listRows(): Row[] {
     },
     {
       what: `Plain HTTP/1.1, 200 B, 64 connections, workers on processor ${processors["two workers"]}`,
-      run: (to) => wrk(to.http, { ...small, tls: false }),
+      run: (to) => wrk(to.http, small),
       of: "one and two workers",
     },
   ];
@@ -181,7 +182,7 @@ async function compare(setting: Setting): Promise<void> {
   const samples: Sample[] = [];
   // The first answers of each are those of a program that is not warm yet.
   for (const contender of new Set(Object.values(groups).flat()))
-    await wrk(contender.http, { path: "small", connections: 64, seconds: 2, tls: false });
+    await wrk(contender.http, { path: "small", connections: 64, seconds: 2 });
   for (let round = 0; round < rounds; round++)
     for (const row of rows)
       for (const contender of groups[row.of ?? "usual"])
@@ -221,7 +222,7 @@ async function askMillions(setting: Setting): Promise<void> {
       say(`${million} million requests: ${stator.megabytes().toFixed(0)} MB`);
       million++;
     }
-    const load = { path: "small", connections: 64, seconds: 2, tls: false } as const;
+    const load = { path: "small", connections: 64, seconds: 2 } as const;
     count += (await wrk(stator.http, load)).count;
   }
 }

@@ -20,17 +20,13 @@ export interface Load {
   seconds: number;
 }
 
-/** HTTP/1.1 by wrk; `close` opens a connection for each request. Throws when a request fails. */
-export async function wrk(
-  port: number,
-  load: Load & { tls: boolean; close?: boolean },
-): Promise<Figures> {
+/** Plain HTTP/1.1 by wrk. Throws when a request fails. */
+export async function wrk(port: number, load: Load): Promise<Figures> {
   const text = await output(
     pinned("load", [
       ...["wrk", "--threads", "1", "--latency", "--timeout", "20"],
       ...["--connections", String(load.connections), "--duration", `${load.seconds}`],
-      ...(load.close === true ? ["--header", "Connection: close"] : []),
-      `${load.tls ? "https" : "http"}://localhost:${port}/${load.path}`,
+      `http://localhost:${port}/${load.path}`,
     ]),
   );
   const trouble = /Non-2xx.*|Socket errors: .*(connect|timeout) [1-9].*/.exec(text);
@@ -95,6 +91,33 @@ export async function h2load(
     p50Ms: waitsMs[Math.floor(waitsMs.length * 0.5)] ?? 0,
     p99Ms: waitsMs[Math.floor(waitsMs.length * 0.99)] ?? 0,
   };
+}
+
+const handshakesAtOnce = 500;
+
+/** TLS connections with a request each by h2load, which never resumes a session (wrk does). */
+export async function handshakes(port: number): Promise<Figures> {
+  const count = `${handshakesAtOnce}`;
+  const text = await output(
+    pinned("load", [
+      ...[
+        "timeout",
+        "30",
+        "h2load",
+        "--h1",
+        "--threads=1",
+        "--requests",
+        count,
+        "--clients",
+        count,
+      ],
+      `https://localhost:${port}/small`,
+    ]),
+  );
+  const [, perSecond] = /finished in \S+, ([\d.]+) req\/s/.exec(text) ?? [];
+  if (perSecond === undefined || !text.includes(` ${count} succeeded, 0 failed`))
+    throw new Error(`h2load on port ${port}: ${text}`);
+  return { count: handshakesAtOnce, perSecond: Number(perSecond) };
 }
 
 /** One gigabyte down, or up from a file; megabytes. */
