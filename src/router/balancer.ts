@@ -31,11 +31,19 @@ export function chooseDyno(
     random?: () => number;
   },
 ): RouteDyno | undefined {
-  const untried = dynos.filter(({ id }) => !options.tried.has(id));
-  const healthy = untried.filter(({ id }) => !options.isQuarantined(id));
+  const untried = without(dynos, ({ id }) => options.tried.has(id));
+  const healthy = without(untried, ({ id }) => options.isQuarantined(id));
   if (options.sticky !== undefined && healthy.includes(options.sticky)) return options.sticky;
   const candidates = healthy.length > 0 ? healthy : untried;
   return candidates[Math.floor((options.random ?? Math.random)() * candidates.length)];
+}
+
+/** The same list, usually: hardly ever there is one to leave out. */
+function without(
+  dynos: readonly RouteDyno[],
+  isLeftOut: (dyno: RouteDyno) => boolean,
+): readonly RouteDyno[] {
+  return dynos.some(isLeftOut) ? dynos.filter((dyno) => !isLeftOut(dyno)) : dynos;
 }
 
 export interface Quarantine {

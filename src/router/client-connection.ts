@@ -44,17 +44,20 @@ async function receiveHead(wire: Wire, door: Door): Promise<RequestHead | number
     for (;;) {
       const piece = await wire.read();
       if (piece === null) return timedOut && !received.isEmpty ? 408 : "gone";
-      if (received.isEmpty) {
+      const isFirst = received.isEmpty;
+      const bytes = received.push(piece);
+      if (bytes !== undefined) {
+        const parsed = parseRequestHead(bytes);
+        if (parsed.kind === "bad") return 400;
+        if (parsed.kind === "head") {
+          wire.unread(bytes.subarray(parsed.byteLength));
+          return parsed.head;
+        }
+      }
+      // Heads come in one piece, nearly always; then no other timer is needed.
+      if (isFirst) {
         clearTimeout(timer);
         timer = setTimeout(expire, door.limits.headMs);
-      }
-      const bytes = received.push(piece);
-      if (bytes === undefined) continue;
-      const parsed = parseRequestHead(bytes);
-      if (parsed.kind === "bad") return 400;
-      if (parsed.kind === "head") {
-        wire.unread(bytes.subarray(parsed.byteLength));
-        return parsed.head;
       }
     }
   } finally {

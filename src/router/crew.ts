@@ -12,6 +12,8 @@ export interface CrewSettings {
   https: number | null;
   host: string;
   version: string;
+  /** False: no line for each request. */
+  log: boolean;
   /** How many workers; they share the ports. */
   size: number;
   /** How this program is started as a worker. */
@@ -68,6 +70,7 @@ export async function startCrew(settings: CrewSettings): Promise<Crew> {
         ...settings.program,
         ...["--dir", settings.dir, "--name", name, "--host", settings.host],
         ...["--build", settings.version],
+        ...(settings.log ? [] : ["--no-log"]),
         ...listen("--http", ports.http),
         ...listen("--https", ports.https),
       ],

@@ -32,7 +32,8 @@ export interface Door {
   httpsPort: number | null;
   activity: Activity;
   wakes: Wakes;
-  log: LogFile;
+  /** Nothing when requests are not logged. */
+  log: LogFile | undefined;
   /** No more requests after the one under way; `forced` when that one is broken off too. */
   stopping: false | "finishing" | "forced";
 }
@@ -200,7 +201,7 @@ export function reportBug(error: unknown): void {
 /** Writes the log line of a request that has ended. */
 export function logExchange(exchange: Exchange, appId: string): void {
   const { head, client, connectedAtMs } = exchange;
-  exchange.door.log.write({
+  exchange.door.log?.write({
     app: appId,
     at: timestamp(),
     line: requestLogLine({

@@ -1,5 +1,6 @@
 import {
   listOf,
+  valuesOf,
   type Header,
   type HeaderLine,
   type RequestHead,
@@ -34,14 +35,16 @@ const ours = new Set([
   "x-request-id",
 ]);
 
+/** What of a request is not handed on as it came. */
+const notHandedOn = new Set([...hopByHop, ...ours]);
+
 const acceptableRequestId = /^[A-Za-z0-9+/=-]{20,200}$/;
 
 /** The id that a client gave its request, if it will do, or a new one (contract §3.4). */
 export function requestIdOf(headers: readonly Header[]): string {
-  const given = headers.filter(({ key }) => key === "x-request-id");
-  const [only] = given;
-  return given.length === 1 && only !== undefined && acceptableRequestId.test(only.value)
-    ? only.value
+  const [only, ...others] = valuesOf(headers, "x-request-id");
+  return only !== undefined && others.length === 0 && acceptableRequestId.test(only)
+    ? only
     : crypto.randomUUID();
 }
 
@@ -63,29 +66,34 @@ export function headersToDyno(
   facts: RequestFacts & { keepAlive: boolean },
 ): HeaderLine[] {
   const named = listOf(head.headers, "connection");
-  const passed = head.headers.filter(({ key }) => {
-    const plain = key.replaceAll("_", "-");
-    return !hopByHop.has(plain) && !ours.has(plain) && !named.has(key);
-  });
-  const upgrade = head.upgrade
-    ? valuesOf(head.headers, "upgrade").map((value) => ({ name: "Upgrade", value }))
-    : [];
-  const connection = head.upgrade
-    ? [{ name: "Connection", value: "Upgrade" }]
-    : connectionLine({ keepAlive: facts.keepAlive, version: "1.1" });
-  return [
+  const lines: HeaderLine[] = [
     { name: "Host", value: valuesOf(head.headers, "host")[0] ?? head.host },
-    ...passed,
-    ...framingOf(head),
-    ...connection,
-    ...upgrade,
-    { name: "Via", value: [...valuesOf(head.headers, "via"), via].join(", ") },
+  ];
+  for (const header of head.headers) {
+    const plain = header.key.includes("_") ? header.key.replaceAll("_", "-") : header.key;
+    if (!notHandedOn.has(plain) && !named.has(header.key)) lines.push(header);
+  }
+  lines.push(...framingOf(head));
+  if (head.upgrade) {
+    lines.push({ name: "Connection", value: "Upgrade" });
+    for (const value of valuesOf(head.headers, "upgrade")) lines.push({ name: "Upgrade", value });
+  } else lines.push(...connectionLine({ keepAlive: facts.keepAlive, version: "1.1" }));
+  lines.push(
+    viaLine(head),
     { name: "X-Forwarded-For", value: facts.forwardedFor },
     { name: "X-Forwarded-Proto", value: facts.https ? "https" : "http" },
     { name: "X-Forwarded-Port", value: facts.https ? "443" : "80" },
     { name: "X-Request-Start", value: String(Math.floor(facts.receivedAtMs)) },
     { name: "X-Request-Id", value: facts.requestId },
-  ];
+  );
+  return lines;
+}
+
+const ourVia: HeaderLine = { name: "Via", value: via };
+
+function viaLine({ headers }: RequestHead | ResponseHead): HeaderLine {
+  const before = valuesOf(headers, "via");
+  return before.length === 0 ? ourVia : { name: "Via", value: [...before, via].join(", ") };
 }
 
 /** The headers that a client gets, but for what is said about its connection. */
@@ -99,15 +107,18 @@ export function headersToClient(
   },
 ): HeaderLine[] {
   const named = listOf(head.headers, "connection");
-  const lines: HeaderLine[] = head.headers.filter(
-    ({ key }) => !hopByHop.has(key) && !named.has(key) && key !== "via",
-  );
-  if (!head.headers.some(({ key }) => key === "date"))
-    lines.push({ name: "Date", value: new Date().toUTCString() });
+  const lines: HeaderLine[] = [];
+  let isDated = false;
+  for (const header of head.headers) {
+    if (header.key === "date") isDated = true;
+    if (!hopByHop.has(header.key) && !named.has(header.key) && header.key !== "via")
+      lines.push(header);
+  }
+  if (!isDated) lines.push({ name: "Date", value: new Date().toUTCString() });
   lines.push(...withoutThoseOf(head, options.added), ...framingOf(head));
   if (options.chunked && head.body.kind === "until-close")
     lines.push({ name: "Transfer-Encoding", value: "chunked" });
-  lines.push({ name: "Via", value: [...valuesOf(head.headers, "via"), via].join(", ") });
+  lines.push(viaLine(head));
   return lines;
 }
 
@@ -155,7 +166,7 @@ export function headersOfSwitch(head: ResponseHead, added: readonly HeaderLine[]
     ...withoutThoseOf(head, added),
     ...head.headers.filter(({ key }) => !hopByHop.has(key) && key !== "via"),
     { name: "Connection", value: "Upgrade" },
-    { name: "Via", value: [...valuesOf(head.headers, "via"), via].join(", ") },
+    viaLine(head),
   ];
 }
 
@@ -177,7 +188,7 @@ export function passedTrailers(trailers: readonly Header[]): readonly Header[] {
   if (trailers.length === 0) return trailers;
   return trailers.filter(({ key }) => {
     const plain = key.replaceAll("_", "-");
-    return !hopByHop.has(plain) && !ours.has(plain) && !notInTrailers.has(plain);
+    return !notHandedOn.has(plain) && !notInTrailers.has(plain);
   });
 }
 
@@ -203,8 +214,4 @@ function framingWithoutBody(head: ResponseHead): HeaderLine[] {
   return length === undefined
     ? []
     : [{ name: "Content-Length", value: length.split(",")[0]!.trim() }];
-}
-
-function valuesOf(headers: readonly Header[], key: string): string[] {
-  return headers.filter((header) => header.key === key).map(({ value }) => value);
 }

@@ -1,3 +1,4 @@
+const noBytes = Buffer.alloc(0);
 const endOfHead = Buffer.from("\r\n\r\n");
 
 /**
@@ -6,7 +7,7 @@ const endOfHead = Buffer.from("\r\n\r\n");
  * look when its end is there, or when it has doubled since the last look.
  */
 export class HeadBuffer {
-  #bytes: Buffer = Buffer.alloc(0);
+  #bytes: Buffer = noBytes;
   #length = 0;
   #seenLength = 0;
 

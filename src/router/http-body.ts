@@ -19,24 +19,27 @@ export interface BodySource {
   /** The next pieces, perhaps none; throws a BodyError when there is no end to be had. */
   read(): Buffer[] | Promise<Buffer[]>;
 }
+const noTrailers: readonly Header[] = [];
 
 /** Takes one body off a wire, whatever its framing, and leaves what follows it there. */
 export class BodyReader implements BodySource {
   readonly #wire: Wire;
   readonly #framing: BodyFraming;
-  readonly #chunks = new ChunkedDecoder();
+  /** Only for a chunked body. */
+  readonly #chunks: ChunkedDecoder | undefined;
   #left: number;
   done: boolean;
 
   constructor(wire: Wire, framing: BodyFraming) {
     this.#wire = wire;
     this.#framing = framing;
+    this.#chunks = framing.kind === "chunked" ? new ChunkedDecoder() : undefined;
     this.#left = framing.kind === "length" ? framing.bytes : 0;
     this.done = framing.kind === "none" || (framing.kind === "length" && framing.bytes === 0);
   }
 
   get trailers(): readonly Header[] {
-    return this.#chunks.trailers;
+    return this.#chunks?.trailers ?? noTrailers;
   }
 
   /**
@@ -55,7 +58,7 @@ export class BodyReader implements BodySource {
       return [];
     }
     if (this.#framing.kind === "until-close") return [bytes];
-    if (this.#framing.kind === "chunked") {
+    if (this.#chunks !== undefined) {
       const { pieces, rest } = this.#chunks.push(bytes);
       if (rest !== undefined) {
         this.done = true;
@@ -159,8 +162,8 @@ function endOfChunks(trailers: readonly Header[]): Buffer {
 export function frameBody(
   pieces: readonly Buffer[],
   options: { chunked: boolean; last: boolean; trailers: readonly Header[] },
-): Buffer[] {
-  if (!options.chunked) return [...pieces];
+): readonly Buffer[] {
+  if (!options.chunked) return pieces;
   const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
   const chunk = bytes === 0 ? [] : [Buffer.from(`${bytes.toString(16)}\r\n`), ...pieces, crlf];
   return options.last ? [...chunk, endOfChunks(options.trailers)] : chunk;

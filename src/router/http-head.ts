@@ -59,6 +59,7 @@ const maxHeaders = 1_000;
 const maxNameLength = 1_000;
 const maxMethodLength = 127;
 
+const endOfHead = Buffer.from("\r\n\r\n");
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const fieldValue = /^[\t\x20-\x7e\x80-\xff]*$/;
 const requestLine =
@@ -100,15 +101,14 @@ export function isWithinRequestLimits({ method, target, headers }: RequestHead):
 export function parseRequestHead(bytes: Buffer): Parsed<RequestHead, string> {
   // One empty line before a request is forgiven (RFC 9112 §2.2).
   const start = bytes[0] === 13 && bytes[1] === 10 ? 2 : 0;
-  const end = bytes.indexOf("\r\n\r\n", start, "latin1");
+  const end = bytes.indexOf(endOfHead, start);
   if (end === -1 || end - start > maxRequestHeadBytes) {
     const reason = whyNeverComplete(bytes.subarray(start), maxRequestLineBytes);
     if (reason !== undefined) return { kind: "bad", reason };
     if (bytes.length > maxRequestHeadBytes) return { kind: "bad", reason: "head too long" };
     return { kind: "incomplete" };
   }
-  const [first = "", ...lines] = bytes.toString("latin1", start, end).split("\r\n");
-  const head = readRequest(first, lines);
+  const head = readRequest(bytes.toString("latin1", start, end));
   return typeof head === "string"
     ? { kind: "bad", reason: head }
     : { kind: "head", head, byteLength: end + 4 };
@@ -125,25 +125,26 @@ function whyNeverComplete(bytes: Buffer, maxLineBytes: number): string | undefin
   return bytes.length - lineStart > maxLineBytes + 2 ? "line too long" : undefined;
 }
 
-function readRequest(first: string, lines: string[]): RequestHead | string {
+function readRequest(text: string): RequestHead | string {
+  const first = text.slice(0, endOfLine(text, 0));
   if (first.length > maxRequestLineBytes) return "request line too long";
   const [, method, rawTarget, minor] = requestLine.exec(first) ?? [];
   if (method === undefined || rawTarget === undefined) return "bad request line";
   if (method.toUpperCase() === "CONNECT") return "CONNECT is not served";
   const version: HttpVersion = minor === "1" ? "1.1" : "1.0";
 
-  const headers = readHeaders(lines, maxRequestLineBytes);
+  const headers = readHeaders(text, first.length + 2, maxRequestLineBytes);
   if (typeof headers === "string") return headers;
 
-  const hosts = headers.filter(({ key }) => key === "host");
-  const host = hosts.length === 1 ? readHost(hosts[0]!.value) : undefined;
+  const hosts = valuesOf(headers, "host");
+  const host = hosts.length === 1 ? readHost(hosts[0]!) : undefined;
   if (host === undefined) return "one Host header is needed";
   const target = readTarget(rawTarget, { method, host });
   if (target === undefined) return "bad request target";
 
-  const codings = headers.filter(({ key }) => key === "transfer-encoding");
+  const codings = valuesOf(headers, "transfer-encoding");
   if (codings.length > 0 && version === "1.0") return "transfer encoding in HTTP/1.0";
-  if (codings.length > 1 || codings.some(({ value }) => value.toLowerCase() !== "chunked"))
+  if (codings.length > 1 || codings.some((value) => value.toLowerCase() !== "chunked"))
     return "transfer encoding is not chunked";
   const length = readLength(headers);
   if (length === "bad") return "bad content length";
@@ -183,36 +184,82 @@ export function readExpect(headers: readonly Header[]): RequestHead["expect"] {
     : "something else";
 }
 
-function readHeaders(lines: string[], maxLineBytes: number): Header[] | string {
-  if (lines.length > maxHeaders) return "too many headers";
+/** The header lines of a head, from the first one's place on. */
+function readHeaders(text: string, from: number, maxLineBytes: number): Header[] | string {
   const headers: Header[] = [];
-  for (const line of lines) {
-    if (line.length > maxLineBytes) return "header line too long";
-    const colon = line.indexOf(":");
-    const name = line.slice(0, colon);
+  for (let at = from, end = 0; at < text.length; at = end + 2) {
+    end = endOfLine(text, at);
+    if (headers.length === maxHeaders) return "too many headers";
+    if (end - at > maxLineBytes) return "header line too long";
+    const colon = text.indexOf(":", at);
     // Folded lines, blanks before the colon and lines without one all end here.
-    if (colon < 1 || colon > maxNameLength || !token.test(name)) return "bad header name";
-    const value = trimBlanks(line.slice(colon + 1));
+    const name = colon === -1 || colon > end ? "" : text.slice(at, colon);
+    const key = keyOf(name);
+    if (key === undefined) return "bad header name";
+    const value = trimBlanks(text, colon + 1, end);
     if (!fieldValue.test(value)) return "bad header value";
-    headers.push({ name, key: name.toLowerCase(), value });
+    headers.push({ name, key, value });
   }
   return headers;
 }
 
+function endOfLine(text: string, from: number): number {
+  const end = text.indexOf("\r\n", from);
+  return end === -1 ? text.length : end;
+}
+
+/** A name in lower case; nothing when it can't be one. */
+const keyOf = remembered((name) =>
+  name.length <= maxNameLength && token.test(name) ? name.toLowerCase() : undefined,
+);
+
+const maxRemembered = 1_000;
+const maxRememberedLength = 100;
+
+/** Remembers what it found for short texts: hosts and names are few, and come with every request. */
+function remembered(find: (text: string) => string | undefined) {
+  const known = new Map<string, string>();
+  return (text: string): string | undefined => {
+    const before = known.get(text);
+    if (before !== undefined || text.length > maxRememberedLength) return before ?? find(text);
+    // A copy: a part of a string keeps the whole of it, here a head, in memory.
+    const own = Buffer.from(text, "latin1").toString("latin1");
+    const found = find(own);
+    if (found === undefined) return undefined;
+    // Who sends ever new ones takes the gain from all for a moment, and no more than this memory.
+    if (known.size === maxRemembered) known.clear();
+    known.set(own, found);
+    return found;
+  };
+}
+
 /** Blanks and tabs only: `trim` would also take the no-break space, a byte like any other here. */
-function trimBlanks(text: string): string {
-  let start = 0;
-  let end = text.length;
-  while (start < end && (text[start] === " " || text[start] === "\t")) start++;
-  while (end > start && (text[end - 1] === " " || text[end - 1] === "\t")) end--;
+function trimBlanks(text: string, from = 0, to = text.length): string {
+  let start = from;
+  let end = to;
+  while (start < end && isBlank(text.charCodeAt(start))) start++;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
   return text.slice(start, end);
 }
 
+function isBlank(code: number): boolean {
+  return code === 32 || code === 9;
+}
+
+const noValues: readonly string[] = [];
+
+/** All values of a header, in their order. */
+export function valuesOf(headers: readonly Header[], key: string): readonly string[] {
+  let values: string[] | undefined;
+  for (const header of headers) if (header.key === key) (values ??= []).push(header.value);
+  return values ?? noValues;
+}
+
 /** The name in a Host header: lower case, without port and without the dot of the root. */
-export function readHost(value: string): string | undefined {
+export const readHost = remembered((value) => {
   const [, name] = hostValue.exec(value) ?? [];
   return name?.toLowerCase().replace(/\.$/, "");
-}
+});
 
 function readTarget(target: string, request: { method: string; host: string }): string | undefined {
   if (target.startsWith("/")) return target.includes("#") ? undefined : target;
@@ -225,21 +272,21 @@ function readTarget(target: string, request: { method: string; host: string }): 
 
 /** The one length that all Content-Length headers agree on. */
 export function readLength(headers: readonly Header[]): number | undefined | "bad" {
-  const values = headers
-    .filter(({ key }) => key === "content-length")
-    .flatMap(({ value }) => value.split(",").map(trimBlanks));
-  const [first] = values;
-  if (first === undefined) return undefined;
+  const given = valuesOf(headers, "content-length");
+  if (given.length === 0) return undefined;
+  const values = given.flatMap((value) => value.split(",").map((one) => trimBlanks(one)));
+  const [first = ""] = values;
   return decimal.test(first) && values.every((value) => value === first) ? Number(first) : "bad";
 }
 
+const noWords: ReadonlySet<string> = new Set();
+
 /** The words of a header that is a list, in lower case. */
-export function listOf(headers: readonly Header[], key: string): Set<string> {
-  const words = new Set<string>();
-  for (const header of headers)
-    if (header.key === key)
-      for (const word of header.value.split(",")) words.add(trimBlanks(word).toLowerCase());
-  return words;
+export function listOf(headers: readonly Header[], key: string): ReadonlySet<string> {
+  let words: Set<string> | undefined;
+  for (const value of valuesOf(headers, key))
+    for (const word of value.split(",")) (words ??= new Set()).add(trimBlanks(word).toLowerCase());
+  return words ?? noWords;
 }
 
 /** Reads the response head at the start of the bytes; what came before it decides the framing. */
@@ -247,7 +294,7 @@ export function parseResponseHead(
   bytes: Buffer,
   request: { method: string },
 ): Parsed<ResponseHead, BadResponse> {
-  const end = bytes.indexOf("\r\n\r\n", 0, "latin1");
+  const end = bytes.indexOf(endOfHead);
   const lineEnd = bytes.indexOf("\r\n", 0, "latin1");
   if ((lineEnd === -1 ? bytes.length : lineEnd) > maxRequestLineBytes)
     return { kind: "bad", reason: "H25-status" };
@@ -257,29 +304,25 @@ export function parseResponseHead(
       return { kind: "bad", reason: "H25-header" };
     return reason === undefined ? { kind: "incomplete" } : { kind: "bad", reason: "H17" };
   }
-  const [first = "", ...lines] = bytes.toString("latin1", 0, end).split("\r\n");
-  const head = readResponse(first, lines, request);
+  const head = readResponse(bytes.toString("latin1", 0, end), request);
   return typeof head === "string"
     ? { kind: "bad", reason: head }
     : { kind: "head", head, byteLength: end + 4 };
 }
 
-function readResponse(
-  first: string,
-  lines: string[],
-  request: { method: string },
-): ResponseHead | BadResponse {
+function readResponse(text: string, request: { method: string }): ResponseHead | BadResponse {
+  const first = text.slice(0, endOfLine(text, 0));
   const [, minor, code, reason = ""] = statusLine.exec(first) ?? [];
   if (code === undefined) return "H17";
-  if (lines.some((line) => line.length > maxResponseLineBytes)) return "H25-header";
-  const headers = readHeaders(lines, maxResponseLineBytes);
+  const headers = readHeaders(text, first.length + 2, maxResponseLineBytes);
+  if (headers === "header line too long") return "H25-header";
   if (typeof headers === "string") return "H17";
   if (headers.some(({ key, value }) => key === "set-cookie" && value.length + 12 > 8_192))
     return "H25-cookie";
 
   const status = Number(code);
-  const codings = headers.filter(({ key }) => key === "transfer-encoding");
-  if (codings.length > 1 || codings.some(({ value }) => value.toLowerCase() !== "chunked"))
+  const codings = valuesOf(headers, "transfer-encoding");
+  if (codings.length > 1 || codings.some((value) => value.toLowerCase() !== "chunked"))
     return "H17";
   const length = readLength(headers);
   if (length === "bad") return "H25-length";

@@ -90,8 +90,13 @@ function refuseByRules(exchange: Exchange, appId: string): Afterwards | undefine
   const https = client.tlsVersion !== undefined;
   if (https && app.hsts) exchange.addedHeaders.push(hstsHeader(app.hsts));
   const access = decideAccess(app, {
-    ...{ clientAddress: client.address, https, httpsPort: door.httpsPort },
-    ...{ method: head.method, host: head.host, target: head.target, headers: head.headers },
+    clientAddress: client.address,
+    https,
+    httpsPort: door.httpsPort,
+    method: head.method,
+    host: head.host,
+    target: head.target,
+    headers: head.headers,
   });
   switch (access.kind) {
     case "granted":
@@ -138,14 +143,14 @@ async function proxyToApp(
     const keepUpstream = (wire: Wire, maxIdleMs: number) => {
       const app = exchange.door.routes.current.apps.get(appId);
       // A dyno that was taken out of the table is about to stop; it gets no more requests.
-      const stays = app?.dynos.some((dyno) => connectionKey(dyno) === reached.key) ?? false;
+      const stays = app?.dynos.some((dyno) => isSame(dyno, reached.dyno)) ?? false;
       exchange.door.idle.put(reached.key, wire, stays && !exchange.door.stopping ? maxIdleMs : 0);
     };
     return await relay(exchange, reached.wire, {
       timeLimits: true,
       onTunnel,
       errorPageUrl,
-      ...(exchange.door.limits.reuseMs > 0 ? { keepUpstream } : {}),
+      keepUpstream: exchange.door.limits.reuseMs > 0 ? keepUpstream : undefined,
     });
   } finally {
     reached.leaveDyno();
@@ -158,7 +163,13 @@ function answerWithPageOf(exchange: Exchange, appId: string, code: RouterErrorCo
   return answerError(exchange, code, code === "H80" ? app?.maintenancePageUrl : app?.errorPageUrl);
 }
 
+/** In another table too; without the strings that the connections' key is made of. */
+function isSame(one: RouteDyno, other: RouteDyno): boolean {
+  return one.id === other.id && one.address === other.address && one.port === other.port;
+}
+
 interface ReachedDyno {
+  dyno: RouteDyno;
   key: string;
   wire: Wire;
   leaveDyno: () => void;
@@ -185,6 +196,9 @@ async function reachDyno(
   }
 }
 
+const firstBackOffMs = 50;
+const longestBackOffMs = 1_000;
+
 async function waitForDyno(
   exchange: Exchange,
   appId: string,
@@ -192,6 +206,7 @@ async function waitForDyno(
 ): Promise<ReachedDyno | RouterErrorCode> {
   const { door, client } = exchange;
   const holdUntilMs = performance.now() + door.limits.bootMs;
+  let backOffMs = firstBackOffMs;
   for (;;) {
     if (client.wire.ended) return "H27";
     const app = door.routes.current.apps.get(appId);
@@ -202,7 +217,13 @@ async function waitForDyno(
     if (decision.kind === "dynos") {
       const backlog = door.limits.requestsPerDyno * decision.dynos.length;
       if (door.apps.count(appId) > backlog) return "H11";
-      return connectToOne(exchange, app, decision.dynos);
+      if (!decision.dynos.every(({ id }) => door.quarantine.has(id)))
+        return connectToOne(exchange, app, decision.dynos);
+      // None could be reached a moment ago: wait for one, a little longer each time (contract §3.1).
+      if (performance.now() >= holdUntilMs) return "H34";
+      await nextTable(exchange, Math.min(holdUntilMs, performance.now() + backOffMs));
+      backOffMs = Math.min(2 * backOffMs, longestBackOffMs);
+      continue;
     }
     if (door.apps.count(appId) > door.limits.requestsPerDyno * Math.max(1, app.webQuantity))
       return "H11";
@@ -259,7 +280,7 @@ async function connectToOne(
     if (idle !== undefined) {
       exchange.connectMs = 0;
       stick(dyno);
-      return { key, wire: idle, leaveDyno };
+      return { dyno, key, wire: idle, leaveDyno };
     }
     const startedAtMs = performance.now();
     const wire = await connect(
@@ -269,7 +290,7 @@ async function connectToOne(
     exchange.connectMs = performance.now() - startedAtMs;
     if (typeof wire !== "string") {
       stick(dyno);
-      return { key, wire, leaveDyno };
+      return { dyno, key, wire, leaveDyno };
     }
     leaveDyno();
     door.quarantine.add(dyno.id);

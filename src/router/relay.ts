@@ -14,7 +14,7 @@ export interface RelayOptions {
   onTunnel: () => void;
   errorPageUrl?: string | undefined;
   /** Takes the upstream for another request, when its last one has ended cleanly. */
-  keepUpstream?: (upstream: Wire, maxIdleMs: number) => void;
+  keepUpstream?: ((upstream: Wire, maxIdleMs: number) => void) | undefined;
 }
 
 /**
@@ -71,7 +71,8 @@ export async function relay(
   }
 }
 
-function leaveUpstream({ upstream, upload, failure, options, exchange, ...run }: Relay): void {
+function leaveUpstream(run: Relay): void {
+  const { upstream, upload, failure, options, exchange } = run;
   const clean = failure === undefined && upload.done && !upstream.ended && !upstream.hasBytes;
   if (clean && run.keepUpstreamMs > 0) options.keepUpstream?.(upstream, run.keepUpstreamMs);
   else upstream.close(exchange.door.limits.lastWordMs);

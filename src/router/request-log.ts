@@ -56,9 +56,14 @@ function escaped(text: string): string {
   );
 }
 
+/** The second that was written last: there are many lines in one. */
+let lastSecond = { number: 0, text: "" };
+
 /** Now, to the microsecond, as the logs write it. */
 export function timestamp(): string {
   const microseconds = Math.floor((performance.timeOrigin + performance.now()) * 1_000);
-  const seconds = new Date(Math.floor(microseconds / 1_000)).toISOString().slice(0, 19);
-  return `${seconds}.${String(microseconds % 1_000_000).padStart(6, "0")}+00:00`;
+  const number = Math.floor(microseconds / 1_000_000);
+  if (number !== lastSecond.number)
+    lastSecond = { number, text: new Date(number * 1_000).toISOString().slice(0, 19) };
+  return `${lastSecond.text}.${String(microseconds % 1_000_000).padStart(6, "0")}+00:00`;
 }

@@ -56,6 +56,7 @@ export const routerErrors = {
   H27: { ...clientLeft, desc: "Client Request Interrupted" },
   H28: { ...clientLeft, desc: "Client Connection Idle" },
   H31: { desc: "Misdirected Request", status: 421, at: "error", page: "no-page" },
+  H34: { ...error, desc: "All up dynos are quarantined" },
   H80: { desc: "Maintenance mode", status: 503, at: "info", page: "maintenance" },
   // The documentation says 503; real logs say 502.
   H81: { desc: "Blank app", status: 502, at: "info", page: "welcome" },

@@ -6,8 +6,8 @@ import { startRouter } from "./router.ts";
 
 /**
  * The router as a process of its own: `--dir DIR --http PORT --https PORT --host ADDR --build ID
- * --workers N`; a port left out is not listened on, the workers are one for each processor unless
- * said otherwise. `worker` is how this program is started as one of them. Resolves when it has
+ * --workers N --no-log`; a port left out is not listened on, the workers are one for each processor
+ * unless said otherwise. `worker` is how this program is started as one of them. Resolves when it has
  * stopped, by its control socket or a signal.
  */
 export async function runRouterProcess(argv: string[], worker: Argv): Promise<void> {
@@ -42,7 +42,7 @@ function readArguments(argv: string[]) {
     args: argv,
     options: {
       ...{ dir: text, http: text, https: text, host: text, build: text },
-      ...{ workers: text, name: text },
+      ...{ workers: text, name: text, "no-log": { type: "boolean" } },
     },
   });
   if (values.dir === undefined) throw new Error("The router needs --dir DIR, its own folder");
@@ -53,6 +53,7 @@ function readArguments(argv: string[]) {
       https: readPort("--https", values.https),
       host: values.host ?? "0.0.0.0",
       version: values.build ?? "",
+      log: values["no-log"] !== true,
     },
     workers: readNumber("--workers", values.workers, { from: 1, to: 256 }),
     name: values.name,

@@ -33,6 +33,8 @@ export interface RouterSettings {
   version?: string;
   /** The name of this worker's socket in the folder; then all else there is its master's. */
   worker?: string;
+  /** False: no line for each request. */
+  log?: boolean;
 }
 
 export interface Router {
@@ -115,7 +117,7 @@ export async function startRouter(
     await stopListening();
     await connections.finish();
     door.idle.retain(() => false);
-    await door.log.flush();
+    await door.log?.flush();
     await control.close();
   }
 
@@ -142,10 +144,13 @@ function createDoor(settings: RouterSettings, limits: RouterLimits, routes: Door
     httpsPort: null,
     activity: createActivity(),
     wakes: createWakes(),
-    log: openLogFile(join(settings.dir, "router.log"), {
-      // Of several writers one turns the file over: the master.
-      ...(settings.worker === undefined ? {} : { maxBytes: Infinity }),
-    }),
+    log:
+      settings.log === false
+        ? undefined
+        : openLogFile(join(settings.dir, "router.log"), {
+            // Of several writers one turns the file over: the master.
+            ...(settings.worker === undefined ? {} : { maxBytes: Infinity }),
+          }),
     stopping: false,
   };
 }
@@ -244,7 +249,7 @@ async function listenTls(
       const isHttp2 = socket.alpnProtocol === "h2";
       const client: Client = {
         // The responses of many streams go out together.
-        wire: tlsWire(socket, isHttp2 ? setImmediate : undefined),
+        wire: tlsWire(socket),
         address: plainAddress(socket.remoteAddress ?? ""),
         tlsVersion: (socket.getProtocol() ?? "unknown").toLowerCase().replace("tlsv", "tls"),
       };

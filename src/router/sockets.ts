@@ -48,7 +48,7 @@ class PlainTransport implements Transport {
 }
 
 /** Makes a TLS connection a wire. */
-export function tlsWire(socket: TLSSocket, atEndOfTurn?: (flush: () => void) => void): Wire {
+export function tlsWire(socket: TLSSocket): Wire {
   socket.setNoDelay(true);
   const transport: Transport = {
     write(bytes) {
@@ -62,7 +62,7 @@ export function tlsWire(socket: TLSSocket, atEndOfTurn?: (flush: () => void) => 
     end: () => void socket.end(),
     terminate: () => void socket.destroy(),
   };
-  const wire = new Wire(transport, atEndOfTurn);
+  const wire = new Wire(transport);
   socket.on("data", (bytes: Buffer) => wire.handleData(bytes));
   socket.on("drain", () => wire.handleDrain());
   socket.on("end", () => wire.handleEnd());

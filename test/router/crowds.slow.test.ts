@@ -119,3 +119,65 @@ test("100,000 connections opened and broken leave no descriptor and no memory be
   expect(grown).toBeLessThan(64 * megabyte);
   expect((await router.client.status()).inFlight).toEqual({});
 }, 180_000);
+
+test("1 GB without a length goes to a slow client in constant memory", async () => {
+  await using router = await startRouterProcess();
+  const total = 1_000_000_000;
+  const part = Buffer.alloc(megabyte / 4, "x");
+  const pump = (socket: Bun.Socket<{ left: number }>) => {
+    while (socket.data.left > 0) {
+      const sent = socket.write(part, 0, Math.min(part.length, socket.data.left));
+      if (sent <= 0) return;
+      socket.data.left -= sent;
+    }
+    socket.end();
+  };
+  const dyno = Bun.listen<{ left: number }>({
+    hostname: "127.0.0.1",
+    port: 0,
+    socket: {
+      data(socket) {
+        socket.data = { left: total };
+        socket.write("HTTP/1.1 200 OK\r\n\r\n");
+        pump(socket);
+      },
+      drain: (socket) => pump(socket),
+    },
+  });
+  await router.client.putTable(demoTable([dynoAt(dyno.port)]));
+  const before = await router.residentBytes();
+  let [received, chunks, peak] = [0, "", 0];
+  const { promise: ended, resolve: tellEnded } = Promise.withResolvers<void>();
+  const client = await Bun.connect({
+    hostname: "127.0.0.1",
+    port: router.port,
+    socket: {
+      data(socket, bytes) {
+        const pausesBefore = Math.floor(received / (100 * megabyte));
+        received += bytes.length;
+        chunks = (chunks + bytes.subarray(-16).toString("latin1")).slice(-16);
+        if (chunks.endsWith("\r\n0\r\n\r\n")) tellEnded();
+        // Far longer than the dyno needs to fill all buffers.
+        if (Math.floor(received / (100 * megabyte)) === pausesBefore) return;
+        socket.pause();
+        setTimeout(() => socket.resume(), 150);
+      },
+      close: () => tellEnded(),
+    },
+  });
+  const sampler = setInterval(
+    () => void router.residentBytes().then((bytes) => (peak = Math.max(peak, bytes))),
+    25,
+  );
+  client.write("GET / HTTP/1.1\r\nHost: demo.test\r\n\r\n");
+  await ended;
+  clearInterval(sampler);
+  client.terminate();
+  dyno.stop(true);
+  expect(chunks).toEndWith("\r\n0\r\n\r\n");
+  // The chunks' own bytes come on top.
+  expect(received).toBeGreaterThan(total);
+  const grown = peak - before;
+  process.stderr.write(`      1 GB without a length: ${Math.round(grown / megabyte)} MB\n`);
+  expect(grown).toBeLessThan(64 * megabyte);
+}, 60_000);

@@ -76,6 +76,54 @@ describe("a hostile dyno harms nobody but itself", () => {
       /^HTTP\/1.1 503 /,
       "H17",
     ],
+    "no status": ["HTTP/1.1 OK\r\n\r\n", /^HTTP\/1.1 503 /, "H17"],
+    "a status without a reason's blank": ["HTTP/1.1 200\r\n\r\n", /^HTTP\/1.1 503 /, "H17"],
+    "a status below 100": ["HTTP/1.1 099 X\r\n\r\n", /^HTTP\/1.1 503 /, "H17"],
+    "a status of letters": ["HTTP/1.1 2xx OK\r\n\r\n", /^HTTP\/1.1 503 /, "H17"],
+    "a reason with a carriage return": ["HTTP/1.1 200 O\rK\r\n\r\n", /^HTTP\/1.1 503 /, "H17"],
+    "an empty line first": ["\r\nHTTP/1.1 200 OK\r\n\r\n", /^HTTP\/1.1 503 /, "H17"],
+    "a blank before a colon": ["HTTP/1.1 200 OK\r\nX : 1\r\n\r\n", /^HTTP\/1.1 503 /, "H17"],
+    "a folded header": ["HTTP/1.1 200 OK\r\nX: 1\r\n 2\r\n\r\n", /^HTTP\/1.1 503 /, "H17"],
+    "a line feed in a header": [
+      "HTTP/1.1 200 OK\r\nX: 1\nSet-Cookie: stolen\r\n\r\n",
+      /^HTTP\/1.1 503 /,
+      "H17",
+    ],
+    "a length with a sign": [
+      "HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nok",
+      /^HTTP\/1.1 502 /,
+      "H25",
+    ],
+    "a length below zero": [
+      "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+      /^HTTP\/1.1 502 /,
+      "H25",
+    ],
+    "two codings": [
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n",
+      /^HTTP\/1.1 503 /,
+      "H17",
+    ],
+    "a status line that is too long": [
+      `HTTP/1.1 200 ${"x".repeat(9_000)}\r\n\r\n`,
+      /^HTTP\/1.1 502 /,
+      "H25",
+    ],
+    "a header that is too long": [
+      `HTTP/1.1 200 OK\r\nX: ${"x".repeat(600_000)}\r\n\r\n`,
+      /^HTTP\/1.1 502 /,
+      "H25",
+    ],
+    "a chunked body that is too short": [
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel",
+      /\r\n\r\n3\r\nhel\r\n$/,
+      "H18",
+    ],
+    "a chunk longer than it says": [
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhello\r\n0\r\n\r\n",
+      /200 OK[^]*\r\n\r\n$/,
+      "H17",
+    ],
     "a zero byte in a header": ["HTTP/1.1 200 OK\r\nX: a\0b\r\n\r\n", /^HTTP\/1.1 503 /, "H17"],
     "a coding that nobody knows": [
       "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nx",
@@ -147,6 +195,56 @@ describe("a hostile dyno harms nobody but itself", () => {
     }
     expect(dyno.connections).toHaveLength(2);
   });
+});
+
+for (const [what, begins] of Object.entries({
+  "in the middle of a response": "GET / HTTP/1.1\r\nHost: demo.test\r\n\r\n",
+  "in the middle of an upload": `${post}Content-Length: 1000\r\n\r\nhalf`,
+  "in the middle of a chunk": `${post}Transfer-Encoding: chunked\r\n\r\nff\r\nhalf`,
+}))
+  test(`clause 49: a client that leaves ${what} ends the dyno's connection at once: H27`, async () => {
+    using cleanup = new DisposableStack();
+    await using router = await startTestRouter();
+    const dyno = cleanup.adopt(
+      startDyno(({ socket, received }) => {
+        if (received.startsWith("GET"))
+          socket.write("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf");
+      }),
+      (it) => it.stop(),
+    );
+    await router.route([dyno]);
+    const client = await router.open();
+    client.send(begins);
+    if (begins.startsWith("GET")) await client.until("half");
+    while (!(dyno.connections[0]?.received ?? "").includes("\r\n\r\n")) await Bun.sleep(1);
+    client.leave();
+    await dyno.connections[0]!.closed;
+    expect((await router.logLines(1))[0]).toMatch(
+      /^at=warning code=H27 desc="Client Request Interrupted" sock=client .* status=499 /,
+    );
+  });
+
+test("the API's host is found by its exact name only", async () => {
+  using cleanup = new DisposableStack();
+  await using router = await startTestRouter();
+  const unix = `${router.dir}/api.sock`;
+  const api = Bun.serve({ unix, fetch: () => new Response("the API") });
+  cleanup.defer(() => void api.stop(true));
+  await router.put({ hosts: { "api.test": { socket: unix } } });
+  const askFor = (host: string) =>
+    router.ask(`GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+  for (const host of ["api.test", "API.test", "api.test.", "api.test:8080"])
+    expect(await askFor(host)).toEndWith("the API");
+  for (const host of [
+    "x.api.test",
+    "api.test.evil",
+    "xapi.test",
+    "test",
+    "api",
+    "127.0.0.1",
+    "[::1]",
+  ])
+    expect(await askFor(host)).toStartWith("HTTP/1.1 404 ");
 });
 
 test("103 Early Hints go on to clients that know them, without what is said about the connection", async () => {

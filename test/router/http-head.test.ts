@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { parseRequestHead, parseResponseHead } from "../../src/router/http-head.ts";
 import { ChunkedDecoder } from "../../src/router/http-body.ts";
-import { openClient, startTestRouter } from "./router-fixture.ts";
+import { demoTable, dynoThatAnswers, ok, openClient, startTestRouter } from "./router-fixture.ts";
 
 const parse = (text: string) => parseRequestHead(Buffer.from(text, "latin1"));
 const start = "POST / HTTP/1.1\r\nHost: a.test\r\n";
@@ -18,6 +18,31 @@ const refused: Record<string, string> = {
   "chunked twice": `${start}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n`,
   "a coding spelt wrong": `${start}Transfer-Encoding: xchunked\r\n\r\n`,
   "a coding with a vertical tab": `${start}Transfer-Encoding: \vchunked\r\n\r\n`,
+  "a coding after chunked": `${start}Transfer-Encoding: chunked, gzip\r\n\r\n`,
+  "chunked and identity": `${start}Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n`,
+  "chunked twice in one": `${start}Transfer-Encoding: chunked, chunked\r\n\r\n`,
+  "chunked with a comma": `${start}Transfer-Encoding: chunked,\r\n\r\n`,
+  "chunked after a comma": `${start}Transfer-Encoding: ,chunked\r\n\r\n`,
+  "chunked in quotes": `${start}Transfer-Encoding: "chunked"\r\n\r\n`,
+  "chunked with a parameter": `${start}Transfer-Encoding: chunked;q=1\r\n\r\n`,
+  "chunked with a form feed": `${start}Transfer-Encoding: chunked\f\r\n\r\n`,
+  "chunked with a no-break space": `${start}Transfer-Encoding: chunked\xa0\r\n\r\n`,
+  "chunked with a zero byte": `${start}Transfer-Encoding: chunked\0\r\n\r\n`,
+  "a zero byte in the coding's name": `${start}Transfer-Encoding\0: chunked\r\n\r\n`,
+  "a tab before the colon": `${start}Transfer-Encoding\t: chunked\r\n\r\n`,
+  "a folded line before the coding": `${start}X: 1\r\n Transfer-Encoding: chunked\r\n\r\n`,
+  "a folded line that begins the headers": `POST / HTTP/1.1\r\n Host: a.test\r\nHost: a.test\r\n\r\n`,
+  "two codings of which one is spelt in capitals": `${start}TRANSFER-ENCODING: x\r\nTransfer-encoding: chunked\r\n\r\n`,
+  "two lengths of other spelling": `${start}Content-Length: 1\r\ncontent-length: 2\r\n\r\n`,
+  "a length with a zero before it, and one without": `${start}Content-Length: 01\r\nContent-Length: 1\r\n\r\n`,
+  "a length in two parts": `${start}Content-Length: 1 0\r\n\r\n`,
+  "a length with an exponent": `${start}Content-Length: 1e1\r\n\r\n`,
+  "a length with a point": `${start}Content-Length: 1.0\r\n\r\n`,
+  "a length with an underscore": `${start}Content-Length: 1_0\r\n\r\n`,
+  "a length with a vertical tab": `${start}Content-Length: \v1\r\n\r\n`,
+  "a length of other digits": `${start}Content-Length: \xb2\r\n\r\n`,
+  "a length of no number": `${start}Content-Length: NaN\r\n\r\n`,
+  "a length and a comma": `${start}Content-Length: 1,\r\n\r\n`,
   identity: `${start}Transfer-Encoding: identity\r\n\r\n`,
   "an empty coding": `${start}Transfer-Encoding:\r\n\r\n`,
   "a blank before the colon": `${start}Transfer-Encoding : chunked\r\n\r\n`,
@@ -32,9 +57,29 @@ const refused: Record<string, string> = {
   "no host": "GET / HTTP/1.1\r\n\r\n",
   "no host in HTTP/1.0": "GET / HTTP/1.0\r\n\r\n",
   "two hosts": "GET / HTTP/1.1\r\nHost: a.test\r\nHost: b.test\r\n\r\n",
+  "two hosts that agree": "GET / HTTP/1.1\r\nHost: a.test\r\nHost: a.test\r\n\r\n",
+  "two hosts of other spelling": "GET / HTTP/1.1\r\nHost: a.test\r\nhost: b.test\r\n\r\n",
+  "an empty host": "GET / HTTP/1.1\r\nHost:\r\n\r\n",
+  "a host with a blank": "GET / HTTP/1.1\r\nHost: a.test b.test\r\n\r\n",
+  "a host with a path": "GET / HTTP/1.1\r\nHost: a.test/x\r\n\r\n",
+  "a host with a percent": "GET / HTTP/1.1\r\nHost: %61.test\r\n\r\n",
+  "a host with two ports": "GET / HTTP/1.1\r\nHost: a.test:80:80\r\n\r\n",
+  "a host with a port of letters": "GET / HTTP/1.1\r\nHost: a.test:x\r\n\r\n",
+  "a host with half an address": "GET / HTTP/1.1\r\nHost: [::1\r\n\r\n",
   "a host with a comma": "GET / HTTP/1.1\r\nHost: a.test,b.test\r\n\r\n",
   "a host with a user": "GET / HTTP/1.1\r\nHost: x@a.test\r\n\r\n",
   "an absolute target of another host": "GET http://b.test/ HTTP/1.1\r\nHost: a.test\r\n\r\n",
+  "an absolute target without a host": "GET http:///x HTTP/1.1\r\nHost: a.test\r\n\r\n",
+  "an absolute target with a blank": "GET http://a.test /x HTTP/1.1\r\nHost: a.test\r\n\r\n",
+  "an absolute target of another protocol": "GET ftp://a.test/ HTTP/1.1\r\nHost: a.test\r\n\r\n",
+  "an absolute target with a backslash":
+    "GET http://a.test\\@b.test/ HTTP/1.1\r\nHost: a.test\r\n\r\n",
+  "a target of two lines": "GET /\r HTTP/1.1\r\nHost: a.test\r\n\r\n",
+  "a target with a zero byte": "GET /\0 HTTP/1.1\r\nHost: a.test\r\n\r\n",
+  "a target with a form feed": "GET /\f HTTP/1.1\r\nHost: a.test\r\n\r\n",
+  "a target with a fragment": "GET /#x HTTP/1.1\r\nHost: a.test\r\n\r\n",
+  "an asterisk of a GET": "GET * HTTP/1.1\r\nHost: a.test\r\n\r\n",
+  "a target and another": "GET /a /b HTTP/1.1\r\nHost: a.test\r\n\r\n",
   "a target with a user": "GET http://x@a.test/ HTTP/1.1\r\nHost: a.test\r\n\r\n",
   "a target without slash": "GET x HTTP/1.1\r\nHost: a.test\r\n\r\n",
   "two blanks": "GET  / HTTP/1.1\r\nHost: a.test\r\n\r\n",
@@ -42,6 +87,12 @@ const refused: Record<string, string> = {
   "a blank at the end": "GET / HTTP/1.1 \r\nHost: a.test\r\n\r\n",
   "no version": "GET /\r\nHost: a.test\r\n\r\n",
   "HTTP/2": "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+  "HTTP/1.2": "GET / HTTP/1.2\r\nHost: a.test\r\n\r\n",
+  "HTTP/0.9": "GET / HTTP/0.9\r\nHost: a.test\r\n\r\n",
+  "HTTP/01.1": "GET / HTTP/01.1\r\nHost: a.test\r\n\r\n",
+  "a version in small letters": "GET / http/1.1\r\nHost: a.test\r\n\r\n",
+  "no method": " / HTTP/1.1\r\nHost: a.test\r\n\r\n",
+  "two empty lines before it": "\r\n\r\nGET / HTTP/1.1\r\nHost: a.test\r\n\r\n",
   "HTTP/1.10": "GET / HTTP/1.10\r\nHost: a.test\r\n\r\n",
   "a method with a colon": "GE:T / HTTP/1.1\r\nHost: a.test\r\n\r\n",
   "clause 59: CONNECT": "CONNECT a.test:443 HTTP/1.1\r\nHost: a.test\r\n\r\n",
@@ -153,6 +204,22 @@ describe("a chunked body", () => {
   for (const text of [
     "5\nhello\r\n0\r\n\r\n",
     "0x5\r\nhello\r\n",
+    "5 5\r\nhello\r\n",
+    "5_0\r\nhello\r\n",
+    "5\0\r\nhello\r\n",
+    "5\v\r\nhello\r\n",
+    "g\r\nhello\r\n",
+    "5,5\r\nhello\r\n",
+    ";a\r\nhello\r\n",
+    "5;a\nb\r\nhello\r\n",
+    "5;a\0b\r\nhello\r\n",
+    "5\r\r\nhello\r\n",
+    "5\r\nhello0\r\n\r\n",
+    "5\r\nhello\r\n\r\n0\r\n\r\n",
+    "00000000000005\r\nhello\r\n",
+    "0\r\n\n",
+    "0\r\nX : 1\r\n\r\n",
+    "0\r\n X: 1\r\n\r\n",
     "-5\r\nhello\r\n",
     " 5\r\nhello\r\n",
     "5\r\nhelloX\r\n",
@@ -167,8 +234,12 @@ describe("a chunked body", () => {
       expect(() => decode(text)).toThrow("bad chunk"));
 });
 
-test("clause 56: a bad request gets 400 and a closed connection, and nothing after it is served", async () => {
+test("clause 56: a bad request gets 400 and a closed connection, and no dyno sees it or what follows", async () => {
+  using cleanup = new DisposableStack();
   await using router = await startTestRouter();
+  const dyno = cleanup.adopt(dynoThatAnswers(ok("served")), (it) => it.stop());
+  const table = demoTable([dyno]);
+  await router.put({ ...table, hosts: { "a.test": { app: "app-1" }, "b.test": { app: "app-1" } } });
   for (const text of Object.values(refused)) {
     const client = await openClient(router.port);
     client.send(`${text}GET / HTTP/1.1\r\nHost: a.test\r\n\r\n`);
@@ -176,4 +247,8 @@ test("clause 56: a bad request gets 400 and a closed connection, and nothing aft
     expect(response).toStartWith("HTTP/1.1 400 Bad Request\r\n");
     expect(response.match(/HTTP\/1\.1 /g)).toHaveLength(1);
   }
+  expect(dyno.connections).toHaveLength(0);
+  expect(await router.ask("GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n")).toEndWith(
+    "served",
+  );
 });

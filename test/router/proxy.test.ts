@@ -1,5 +1,15 @@
 import { expect, test } from "bun:test";
-import { dynoThatAnswers, get, ok, startDyno, startTestRouter } from "./router-fixture.ts";
+import { spawn } from "../../src/lib/exec.ts";
+import {
+  demoTable,
+  dynoAt,
+  dynoThatAnswers,
+  get,
+  ok,
+  openClient,
+  startDyno,
+  startTestRouter,
+} from "./router-fixture.ts";
 
 test("a request reaches a dyno and its response comes back", async () => {
   using cleanup = new DisposableStack();
@@ -171,7 +181,7 @@ test("clause 49: a client that leaves ends the dyno's connection at once and is 
 
 test("clause 54: a dyno that refuses is passed over, and the app sees the request once", async () => {
   using cleanup = new DisposableStack();
-  await using router = await startTestRouter();
+  await using router = await startTestRouter({ limits: { quarantineMs: 300 } });
   const gone = startDyno(() => {});
   gone.stop();
   const dyno = cleanup.adopt(dynoThatAnswers(ok("here")), (it) => it.stop());
@@ -181,6 +191,61 @@ test("clause 54: a dyno that refuses is passed over, and the app sees the reques
   await router.route([gone, gone]);
   expect(await router.ask(get)).toStartWith("HTTP/1.1 503 ");
   expect((await router.logLines(9))[8]).toContain('code=H21 desc="Backend connection refused"');
+});
+
+/** A port whose queue is full: the kernel lets connections to it wait, and answers nothing. */
+async function startDeafDyno() {
+  const script =
+    "import socket,time; s=socket.socket(); s.bind(('127.0.0.1',0)); s.listen(0); " +
+    "c=[socket.socket() for _ in range(4)]; [x.setblocking(False) for x in c]; " +
+    "[x.connect_ex(s.getsockname()) for x in c]; print(s.getsockname()[1], flush=True); time.sleep(60)";
+  const child = spawn(["python3", "-c", script], { stdin: "ignore", stdout: "pipe" });
+  for await (const chunk of child.stdout as unknown as AsyncIterable<Uint8Array>)
+    return { ...dynoAt(Number(Buffer.from(chunk).toString())), stop: () => child.kill("SIGKILL") };
+  throw new Error("it says no port");
+}
+
+test("clause 54: a dyno that takes no connection in time is H19, or passed over when there is another", async () => {
+  using cleanup = new DisposableStack();
+  await using router = await startTestRouter({ limits: { connectMs: 60, quarantineMs: 1 } });
+  const deaf = cleanup.adopt(await startDeafDyno(), (it) => it.stop());
+  const dyno = cleanup.adopt(dynoThatAnswers(ok("here")), (it) => it.stop());
+  await router.route([deaf]);
+  expect(await router.ask(get)).toStartWith("HTTP/1.1 503 ");
+  expect((await router.logLines(1))[0]).toMatch(
+    /^at=error code=H19 desc="Backend connection timeout" .* dyno=web.1 connect=\d+ms service= status=503 /,
+  );
+  await router.route([deaf, dyno]);
+  for (let index = 0; index < 4; index++) expect(await router.ask(get)).toEndWith("here");
+});
+
+test("clause 54: with all dynos quarantined a request waits for one to be reached again, at most as for a start: H34", async () => {
+  using cleanup = new DisposableStack();
+  await using router = await startTestRouter({ limits: { quarantineMs: 400, bootMs: 3_000 } });
+  const gone = startDyno(() => {});
+  gone.stop();
+  await router.route([gone]);
+  expect(await router.ask(get)).toStartWith("HTTP/1.1 503 ");
+  const waiting = router.ask(get);
+  const client = await openClient(router.port);
+  client.send(get);
+  await Bun.sleep(50);
+  client.leave();
+  const dyno = cleanup.adopt(dynoThatAnswers(ok("back")), (it) => it.stop());
+  const table = demoTable([dyno]);
+  await router.put(table);
+  expect(await waiting).toEndWith("back");
+  const lines = await router.logLines(3);
+  expect(lines.filter((line) => line.includes("code=H21"))).toHaveLength(1);
+  expect(lines.filter((line) => line.includes("code=H27"))).toHaveLength(1);
+
+  await using impatient = await startTestRouter({ limits: { quarantineMs: 5_000, bootMs: 120 } });
+  await impatient.route([gone]);
+  await impatient.ask(get);
+  expect(await impatient.ask(get)).toStartWith("HTTP/1.1 503 ");
+  expect((await impatient.logLines(2))[1]).toContain(
+    'code=H34 desc="All up dynos are quarantined"',
+  );
 });
 
 test("clause 54: a request that a dyno may have seen is never sent again", async () => {

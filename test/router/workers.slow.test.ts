@@ -185,6 +185,61 @@ test("replacing the workers drops no connection, new or under way", async () => 
   await until("the last is gone", () => !existsSync(`/proc/${masters.at(-1)}`));
 });
 
+test("while the workers are replaced kept connections lose no request, and a tunnel lives on", async () => {
+  using app = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    fetch(request, server) {
+      if (server.upgrade(request)) return undefined;
+      return new Response("served");
+    },
+    websocket: { message: (socket, text) => void socket.send(`${text.toString()} again`) },
+  });
+  await using cleanup = new AsyncDisposableStack();
+  const first = cleanup.use(await startRouterProcess({ workers: 2 }));
+  await first.client.putTable(demoTable([dynoAt(app.port!)]));
+  const tunnel = await openClient(first.port);
+  tunnel.send(
+    "GET /ws HTTP/1.1\r\nHost: demo.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+      "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+  );
+  await tunnel.until("101 Switching Protocols");
+
+  let [isOn, count, reopened] = [true, 0, 0];
+  const loop = async () => {
+    let client = await openClient(first.port);
+    while (isOn) {
+      client.send("GET / HTTP/1.1\r\nHost: demo.test\r\n\r\n");
+      const answer = await client.until(/served$/);
+      count++;
+      await Bun.sleep(5);
+      if (!answer.includes("Connection: close\r\n")) continue;
+      reopened++;
+      client.leave();
+      client = await openClient(first.port);
+    }
+    client.leave();
+  };
+  const loops = Array.from({ length: 10 }, loop);
+  const before = (await first.client.status()).workers;
+  const second = cleanup.use(
+    await startRouterProcess({ workers: 2, dir: first.dir, port: first.port }),
+  );
+  await until("the new workers alone listen", async () => {
+    const { workers } = await second.client.status();
+    return workers.length === 2 && workers.every((pid) => !before.includes(pid));
+  });
+  await until("every client has moved", () => reopened >= loops.length);
+  // A masked text of two bytes under a key of zeros.
+  tunnel.send("\x81\x82\0\0\0\0hi");
+  expect(await tunnel.until("again")).toEndWith("hi again");
+  isOn = false;
+  await Promise.all(loops);
+  expect(count).toBeGreaterThan(loops.length);
+  tunnel.leave();
+  await until("the old ones are gone", () => before.every((pid) => !existsSync(`/proc/${pid}`)));
+});
+
 test("a port that someone else has is refused, not shared", async () => {
   using app = startApp();
   expect(startRouterProcess({ port: app.port! })).rejects.toThrow("The router ended with 1");
