@@ -26,7 +26,13 @@ let toFlush: Wire[] = [];
 function flushAll(): void {
   const wires = toFlush;
   toFlush = [];
-  for (const wire of wires) wire.flush();
+  for (const wire of wires)
+    try {
+      wire.flush();
+    } catch {
+      // A bug must cost one connection, not those that come after it here.
+      wire.terminate();
+    }
 }
 
 /**
