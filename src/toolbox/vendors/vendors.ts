@@ -1,5 +1,7 @@
+import { java } from "./java.ts";
 import { python } from "./python.ts";
 import type { Vendor } from "./vendor.ts";
+import { zulu } from "./zulu.ts";
 
 /** Runtimes that a buildpack can ask for by name. */
-export const vendors: Record<string, Vendor> = { python };
+export const vendors: Record<string, Vendor> = { java, python, zulu };
