@@ -4,6 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execOk } from "../../src/lib/exec.ts";
 
+import type { Bench } from "./buildpack-bench.ts";
+
 export type VendorMirror = ReturnType<typeof startVendorMirror>;
 
 /** The makers of JDKs on loopback, with their indexes, and files of others; it can be made to misbehave. */
@@ -72,6 +74,16 @@ export function startVendorMirror() {
         openjdk_build_number: build,
         ...{ download_url: link, sha256_hash: sha256 },
       });
+    },
+    /** A tool whose version and SHA-256 the buildpack's own data file then has. */
+    async offerTool(bench: Bench, name: string, version: string, file: string, path: string) {
+      const data = JSON.parse(await bench.read("buildpack/versions.json")) as Record<string, object>;
+      const sha256 = createHash("sha256").update(readFileSync(file)).digest("hex");
+      await bench.write("buildpack/versions.json", {
+        ...data,
+        [name]: { ...data[name], version, sha256 },
+      });
+      files.set(path, () => new Response(readFileSync(file)));
     },
     /** From now on every archive is another one than its index says. */
     spoil: () => {
