@@ -111,17 +111,26 @@ set_jvm_environment() {
 
 # ---- The tools: Maven, Gradle, sbt, Leiningen …
 
-# keep_home FOLDER…: these folders of the home, where the tools keep what they have downloaded, stay in the cache.
+# keep_home FOLDER…: these folders of the home, where the tools keep what they have downloaded, stay in the
+# cache; one that has grown too large, mostly by old versions, begins anew.
 keep_home() {
-  local folder size
+  local folder kept megabytes
   for folder in "$@"; do
-    if [[ -d $CACHE/home/$folder ]]; then
-      size=$(du -sh -- "$CACHE/home/$folder" | cut -f 1)
-      line "Using ~/$folder of earlier builds from the cache ($size)"
+    kept=$CACHE/home/$folder
+    if [[ -d $kept ]]; then
+      megabytes=$(du -sm -- "$kept" | cut -f 1)
+      if ((megabytes > 2048)); then
+        rm -rf -- "$kept"
+        line "~/$folder has grown to $megabytes MB and is dropped from the cache"
+      else
+        line "Using ~/$folder of earlier builds from the cache ($megabytes MB)"
+      fi
     fi
-    mkdir -p -- "$CACHE/home/$folder" "$(dirname -- "$HOME/$folder")"
-    rm -rf -- "${HOME:?}/$folder"
-    ln -s -- "$CACHE/home/$folder" "$HOME/$folder"
+    # Another buildpack may have made it a link to its own cache; a folder is nobody's to throw away.
+    if [[ -L $HOME/$folder ]]; then rm -- "$HOME/$folder"; fi
+    [[ ! -e $HOME/$folder ]] || continue
+    mkdir -p -- "$kept" "$(dirname -- "$HOME/$folder")"
+    ln -s -- "$kept" "$HOME/$folder"
   done
 }
 
@@ -141,7 +150,7 @@ provide_archive() {
     line "Downloading $name $version"
     mkdir -p -- "$CACHE/tools"
     toolbox download "$address" "$archive" "$sum" >/dev/null ||
-      fail "$name $version can't be had. An operator can set STATOR_${name^^}_MIRROR, or install $name on the machine."
+      fail "$name $version can't be had. An operator can set STATOR_${name^^}_MIRROR."
     line "SHA-256 $sum verified"
   fi
 }

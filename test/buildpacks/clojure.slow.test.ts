@@ -28,7 +28,13 @@ afterEach(async () => {
 
 const leiningenJar = "/usr/share/java/leiningen-2.10.0.jar";
 const offerLeiningen = () =>
-  mirror.offerTool(bench, "leiningen", "2.10.0", leiningenJar, "/leiningen/2.10.0/leiningen-2.10.0-standalone.jar");
+  mirror.offerTool(
+    bench,
+    "leiningen",
+    "2.10.0",
+    leiningenJar,
+    "/leiningen/2.10.0/leiningen-2.10.0-standalone.jar",
+  );
 
 for (const file of ["project.clj", "deps.edn"])
   test(`an app with ${file} is a Clojure app`, async () => {
@@ -73,7 +79,11 @@ const refused: [what: string, files: Record<string, string>, message: string][] 
     { "app/project.clj": "", "env/BUILD_COMMAND": "exit 4" },
     "BUILD_COMMAND could not build the app (status 4)",
   ],
-  ["a Clojure CLI that nobody has", { "app/deps.edn": "{}" }, "can't be had. An operator can set STATOR_CLOJURE_MIRROR"],
+  [
+    "a Clojure CLI that nobody has",
+    { "app/deps.edn": "{}" },
+    "can't be had. An operator can set STATOR_CLOJURE_MIRROR",
+  ],
 ];
 for (const [what, files, message] of refused)
   test(`${what} ends the build with what to do`, async () => {
@@ -89,7 +99,9 @@ test("bin/build comes before BUILD_COMMAND, and that before LEIN_BUILD_TASK; all
   await bench.write("app/project.clj", "");
   await bench.addProgram("app/bin/lein", 'echo "lein $*, $RING_ENV, $LEIN_NO_DEV"');
   await bench.write("env/LEIN_BUILD_TASK", "do clean, uberjar");
-  expect((await bench.compile()).stdout).toContain("       lein do clean, uberjar, production, yes\n");
+  expect((await bench.compile()).stdout).toContain(
+    "       lein do clean, uberjar, production, yes\n",
+  );
   await bench.write("env/BUILD_COMMAND", 'echo "by command $RING_ENV"');
   expect((await bench.compile()).stdout).toContain("       by command production\n");
   await bench.addProgram("app/bin/build", 'echo "by the app"');
@@ -101,7 +113,9 @@ test("Leiningen is downloaded, verified and kept where the stack has none, and g
   await bench.useFixture("clojure-lein");
   await offerLeiningen();
   const uberjar = await bench.compile();
-  expect(uberjar.stdout).toMatch(/Downloading leiningen 2\.10\.0\n +SHA-256 [0-9a-f]{64} verified\n/);
+  expect(uberjar.stdout).toMatch(
+    /Downloading leiningen 2\.10\.0\n +SHA-256 [0-9a-f]{64} verified\n/,
+  );
   expect(uberjar.stdout).toContain("clojure-lein-standalone.jar\n");
   expect(uberjar.status).toBe(0);
   expect((await bench.release()).stdout).toContain(
@@ -162,7 +176,15 @@ async function served(command: string): Promise<string> {
   });
   try {
     const address = `http://127.0.0.1:${port}/`;
-    await until("the app listens", () => fetch(address).then(() => true, () => false), 60_000);
+    await until(
+      "the app listens",
+      () =>
+        fetch(address).then(
+          () => true,
+          () => false,
+        ),
+      60_000,
+    );
     return await (await fetch(address)).text();
   } finally {
     child.kill("SIGKILL");

@@ -55,6 +55,8 @@ test("an app of Spring Boot needs no Procfile", async () => {
 test("an app of Gradle is pushed and answers, again from a warm cache, and a broken change takes nothing", async () => {
   await expectLanguageFlow(stator, "java-gradle", {
     title: "Gradle",
+    prepare: (made) =>
+      made.api("PUT", "/buildpack-installations", { updates: [{ buildpack: "heroku/gradle" }] }),
     says: "-----> Building with Gradle: installDist -x check\n",
     cached: "Using ~/.gradle of earlier builds from the cache",
     broken: { files: { "build.gradle": "plugins {" }, message: "Gradle could not build the app" },

@@ -12,7 +12,7 @@ export interface LanguageFlow {
   /** A change that cannot be built, and a part of what is said about it. */
   broken: { files: Record<string, string>; message: string };
   /** Before the first push. */
-  prepare?: (app: StatorApp) => Promise<void>;
+  prepare?: (app: StatorApp) => Promise<unknown>;
 }
 
 /** A fixture app is pushed and asked, pushed again with a warm cache, and its broken change takes nothing. */

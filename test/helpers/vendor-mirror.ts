@@ -77,7 +77,10 @@ export function startVendorMirror() {
     },
     /** A tool whose version and SHA-256 the buildpack's own data file then has. */
     async offerTool(bench: Bench, name: string, version: string, file: string, path: string) {
-      const data = JSON.parse(await bench.read("buildpack/versions.json")) as Record<string, object>;
+      const data = JSON.parse(await bench.read("buildpack/versions.json")) as Record<
+        string,
+        object
+      >;
       const sha256 = createHash("sha256").update(readFileSync(file)).digest("hex");
       await bench.write("buildpack/versions.json", {
         ...data,

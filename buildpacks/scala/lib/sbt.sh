@@ -6,7 +6,7 @@ signature=
 
 choose_sbt() {
   local range
-  sbt_version=$(sed -n 's/^[[:space:]]*sbt\.version[[:space:]]*=[[:space:]]*//p' project/build.properties 2>/dev/null | tail -n 1 | tr -d '\r ')
+  sbt_version=$(sed -n 's/^[[:space:]]*sbt\.version[[:space:]]*=[[:space:]]*//p' project/build.properties 2>/dev/null | tail -n 1 | tr -d '\r ' || :)
   [[ -n $sbt_version ]] ||
     fail "The app does not say which sbt builds it. Commit a file project/build.properties with one line:" \
       $'\nsbt.version='"$(versions .sbt.version)"
@@ -38,8 +38,10 @@ provide_sbt() {
 # What the app says of sbt's own JVM: .jvmopts, .sbtopts (-J…, -D…), SBT_OPTS. Else a heap of a build's size.
 read_sbt_options() {
   local words word
-  for word in $(set -f; cat .jvmopts 2>/dev/null | sed 's/#.*//'); do sbt+=("$word"); done
-  for word in $(set -f; cat .sbtopts 2>/dev/null | sed 's/#.*//'); do
+  words_of .jvmopts
+  sbt+=("${words[@]}")
+  words_of .sbtopts
+  for word in "${words[@]}"; do
     case $word in
       -J*) sbt+=("${word#-J}") ;;
       -D* | -X*) sbt+=("$word") ;;
@@ -49,6 +51,12 @@ read_sbt_options() {
   sbt+=("${words[@]}")
   [[ " ${sbt[*]}" == *" -Xmx"* ]] || sbt+=(-Xmx1500m)
   [[ " ${sbt[*]}" == *" -Xss"* ]] || sbt+=(-Xss4m)
+}
+
+# words_of FILE: the words of a file with comments, as `words`.
+words_of() {
+  words=()
+  [[ ! -f $1 ]] || read -r -d '' -a words < <(sed 's/#.*//' "$1") || :
 }
 
 build_by_sbt() {
