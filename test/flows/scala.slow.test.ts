@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, setDefaultTimeout, test } from "bun:test";
-import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync } from "node:fs";
 import { ensurePrograms } from "../helpers/debian-programs.ts";
 import { expectLanguageFlow } from "../helpers/language-flow.ts";
 import { type OutsideServer, startOutsideServer } from "../helpers/outside-server.ts";
+import { offerOutside } from "../helpers/outside-tool.ts";
 import { packSbtLauncher } from "../helpers/sbt-launcher.ts";
 import { startStator, type StatorServer } from "../helpers/stator-server.ts";
 
@@ -15,13 +14,12 @@ beforeAll(async () => {
   await ensurePrograms({ javac: "openjdk-17-jdk-headless", mvn: "maven" });
   outside = await startOutsideServer();
   stator = await startStator({ variables: { STATOR_SBT_MIRROR: `${outside.address}/sbt` } });
-  mkdirSync(outside.path("sbt/v1.10.7"), { recursive: true });
-  const archive = await packSbtLauncher(outside.path("sbt/v1.10.7"));
-  // Its maker's archive cannot be had here; this one has the same launcher, and so another checksum.
-  const data = join(stator.dataDir, "buildpacks/scala/versions.json");
-  const versions = JSON.parse(readFileSync(data, "utf8")) as { sbt: { sha256: string } };
-  versions.sbt.sha256 = createHash("sha256").update(readFileSync(archive)).digest("hex");
-  writeFileSync(data, JSON.stringify(versions));
+  mkdirSync(outside.path("pack"));
+  const archive = await packSbtLauncher(outside.path("pack"));
+  offerOutside(
+    { stator, outside },
+    { buildpack: "scala", name: "sbt", version: "1.10.7", archive },
+  );
 });
 afterAll(async () => {
   await stator.stop();
