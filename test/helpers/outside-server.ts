@@ -34,7 +34,8 @@ export async function startOutsideServer() {
   );
   const address = `http://${outside}:${port}`;
   await until("the outside server listens", () =>
-    fetch(address).then(
+    // One that is sent before the link is up gets no answer at all.
+    fetch(address, { signal: AbortSignal.timeout(1000) }).then(
       () => true,
       () => false,
     ),
