@@ -22,6 +22,8 @@ export function installBuildpacks(target: string): void {
   // What several need stands beside each one's own files: a build sees only its buildpacks' folders.
   for (const name of builtInBuildpacks(target))
     copyFolder(join(target, "shared"), join(target, name, "shared"));
+  // Heroku has it under two names.
+  copyFolder(join(target, "java"), join(target, "gradle"));
 }
 
 /** Those that are there, in their order. */

@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { UnsafeArchive, unpackArchive } from "../lib/archive.ts";
 import type { ToolboxSettings } from "../settings.ts";
@@ -6,6 +6,7 @@ import { download } from "./download.ts";
 import { archiveCommit, resolveRef } from "./git-archive.ts";
 import { installRuntime, listRuntimes } from "./install-runtime.ts";
 import { ToolFailure } from "./tool-failure.ts";
+import { javaTruststore } from "./truststore.ts";
 import { isInRange } from "./version-range.ts";
 import type { Vendor } from "./vendors/vendor.ts";
 import { vendors } from "./vendors/vendors.ts";
@@ -81,6 +82,12 @@ const tools: Record<string, Tool> = {
       ...{ folder, userId: process.getuid?.() ?? 0, strip: Number(strip) },
       maxBytes: 4 * 1024 * 1024 * 1024,
     });
+    return 0;
+  },
+
+  /** `truststore BUNDLE FILE`: the certificates of a PEM bundle as Java reads them. */
+  truststore([bundle = "", path = ""]) {
+    writeFileSync(path, javaTruststore(readFileSync(bundle, "utf8")));
     return 0;
   },
 };

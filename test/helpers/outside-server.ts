@@ -4,7 +4,8 @@ import { dirname, join } from "node:path";
 import { exec, execOk, spawn } from "../../src/lib/exec.ts";
 import { until, userEnvironment } from "./stator-server.ts";
 
-const [host, outside] = ["203.0.113.5", "203.0.113.6"];
+/** Links of two addresses each: one of many, since several suites may run on a machine. Other tests have the first two. */
+const links = 62;
 const port = 8000;
 
 /**
@@ -14,6 +15,8 @@ const port = 8000;
  */
 export async function startOutsideServer() {
   const folder = mkdtempSync(join(tmpdir(), "stator-outside-"));
+  const first = (2 + Math.floor(Math.random() * links)) * 4;
+  const [host, outside] = [`203.0.113.${first + 1}`, `203.0.113.${first + 2}`];
   const name = `web-${crypto.randomUUID().slice(0, 6)}`;
   const link = name.replace("-", "");
   await execOk(["ip", "netns", "add", name]);
@@ -31,7 +34,8 @@ export async function startOutsideServer() {
   );
   const address = `http://${outside}:${port}`;
   await until("the outside server listens", () =>
-    fetch(address).then(
+    // One that is sent before the link is up gets no answer at all.
+    fetch(address, { signal: AbortSignal.timeout(1000) }).then(
       () => true,
       () => false,
     ),

@@ -134,6 +134,6 @@ test("what the toolbox does not have is told with what it has", async () => {
   const { status, stderr } = await toolbox("nonsense");
   expect(status).toBe(2);
   expect(stderr).toContain(
-    "it has satisfies, versions, runtime, download, git-resolve, git-archive, unpack.",
+    "it has satisfies, versions, runtime, download, git-resolve, git-archive, unpack, truststore.",
   );
 });

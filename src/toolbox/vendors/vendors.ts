@@ -1,6 +1,8 @@
+import { java } from "./java.ts";
 import { node } from "./node.ts";
 import { python } from "./python.ts";
 import type { Vendor } from "./vendor.ts";
+import { zulu } from "./zulu.ts";
 
 /** Runtimes that a buildpack can ask for by name. */
-export const vendors: Record<string, Vendor> = { node, python };
+export const vendors: Record<string, Vendor> = { java, node, python, zulu };

@@ -1,0 +1,7 @@
+import { execOk } from "../../src/lib/exec.ts";
+
+/** Lets Maven write its wrapper into an app; it names the registry that this machine uses, which the repository does not. */
+export async function mavenWrapper(folder: string): Promise<void> {
+  const goal = "org.apache.maven.plugins:maven-wrapper-plugin:3.3.4:wrapper";
+  await execOk(["mvn", "-q", "-B", goal, "-Dmaven=3.9.16"], { cwd: folder });
+}
