@@ -27,7 +27,7 @@ export const java: Vendor = {
           if (/^[0-9a-f]{64}$/.test(archive.checksum) && archive.name.endsWith(".tar.gz"))
             found.push({
               ...{ version: versionOf(version_data), address: archive.link },
-              ...{ sha256: archive.checksum, strip: 1 },
+              ...{ checksum: () => Promise.resolve(archive.checksum), strip: 1 },
             });
       // A line alone wants its newest, which are on the first page.
       if (releases.length < pageSize || range === line) return found;

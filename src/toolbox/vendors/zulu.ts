@@ -21,7 +21,7 @@ export const zulu: Vendor = {
       .filter(({ sha256_hash }) => /^[0-9a-f]{64}$/.test(sha256_hash))
       .map(({ java_version, openjdk_build_number = 0, download_url, sha256_hash }) => ({
         version: `${java_version.join(".")}+${openjdk_build_number}`,
-        ...{ address: download_url, sha256: sha256_hash, strip: 1 },
+        ...{ address: download_url, checksum: () => Promise.resolve(sha256_hash), strip: 1 },
       }));
   },
 };
