@@ -23,10 +23,17 @@ function isMounted(path: string): boolean {
 
 /** Where something is mounted, in the order in which it was. */
 export function mountPoints(): string[] {
-  return readFileSync("/proc/self/mountinfo", "utf8")
-    .split("\n")
-    .map((row) => row.split(" ")[4] ?? "")
-    .map((path) =>
-      path.replace(/\\(\d{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8))),
+  return mounts().map(({ path }) => path);
+}
+
+/** What is mounted where (proc_pid_mountinfo(5)); `source` is a device, if there is one. */
+export function mounts(): { path: string; source: string }[] {
+  const rows = readFileSync("/proc/self/mountinfo", "utf8").split("\n");
+  return rows.map((row) => {
+    const [before = "", after = ""] = row.split(" - ");
+    const path = (before.split(" ")[4] ?? "").replace(/\\(\d{3})/g, (_, octal) =>
+      String.fromCharCode(Number.parseInt(octal, 8)),
     );
+    return { path, source: after.split(" ")[1] ?? "" };
+  });
 }
