@@ -45,10 +45,3 @@ install_dependencies() {
 provide_pip() {
   python -m pip --version >/dev/null 2>&1 || python -m ensurepip --default-pip >/dev/null
 }
-
-run_hook() {
-  [[ -f $1 ]] || return 0
-  header "Running $1 hook"
-  chmod +x "$1"
-  must "./$1"
-}
