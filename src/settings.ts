@@ -59,6 +59,7 @@ export const serverHelp = `Run the platform: the API, git, builds and dynos, unt
   STATOR_NODE_MIRROR=URL         where Node.js is fetched from
   STATOR_PYTHON_MIRROR=URL       where Python is fetched from
   STATOR_GO_MIRROR=URL           where Go is fetched from
+  STATOR_RUBY_MIRROR=URL         where Ruby is fetched from
   STATOR_BUILD_TIMEOUT=SECONDS   [900]
   STATOR_BUILD_CONCURRENCY=N     so many builds at once, of all apps [2]
   STATOR_BUILDPACK_MIRROR=URL    where names like heroku/ruby are fetched from, as URL/heroku/ruby.tgz
