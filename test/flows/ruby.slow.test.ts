@@ -44,12 +44,12 @@ test("Sinatra is pushed and answers, again from a warm cache, and a broken chang
 test("Rails is pushed with its assets, again from a warm cache, and a broken change takes nothing", async () => {
   const { app, first } = await expectWarmPushAndBrokenChange(stator, "ruby-rails", {
     folder: await fixture("ruby-rails"),
-    ...{ hit, language: "Ruby", broken: { "config/routes.rb": "nonsense(\n" } },
+    ...{ hit, language: "Ruby", broken: { "config/application.rb": "nonsense(\n" } },
     message: "the app can't be loaded; what Ruby says of it stands above.",
   });
   expect(first.text).toContain("-----> Preparing the app's assets\n");
   const page = await (await app.get("/")).text();
-  const style = /href="(\/assets\/words-[0-9a-f]+\.css)"/.exec(page)?.[1] ?? "no style sheet";
+  const style = /href="(\/assets\/application-[0-9a-f]+\.css)"/.exec(page)?.[1] ?? "no style sheet";
   const asset = await app.get(style);
   expect(await asset.text()).toContain("rebeccapurple");
   expect(asset.status).toBe(200);

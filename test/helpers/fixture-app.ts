@@ -28,7 +28,8 @@ async function expectAnswers(
 ): Promise<void> {
   const response = await app.get(expected.path);
   const body = await response.text();
-  expect(response.status).toBe(expected.status);
+  if (response.status !== expected.status)
+    throw new Error(`the app answered ${response.status}: ${body}\n${await app.logs()}`);
   if (expected.body !== undefined) expect(body).toBe(expected.body);
   if (expected.bodyIncludes !== undefined) expect(body).toContain(expected.bodyIncludes);
   if (!expected.websocket) return;

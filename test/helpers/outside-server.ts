@@ -4,7 +4,6 @@ import { dirname, join } from "node:path";
 import { exec, execOk, spawn } from "../../src/lib/exec.ts";
 import { until, userEnvironment } from "./stator-server.ts";
 
-const [host, outside] = ["203.0.113.5", "203.0.113.6"];
 const port = 8000;
 
 /**
@@ -14,6 +13,9 @@ const port = 8000;
  */
 export async function startOutsideServer() {
   const folder = mkdtempSync(join(tmpdir(), "stator-outside-"));
+  // One of many networks: other tests on this machine may have such a link at the same time.
+  const block = 8 + 4 * Math.floor(Math.random() * 60);
+  const [host, outside] = [`203.0.113.${block + 1}`, `203.0.113.${block + 2}`];
   const name = `web-${crypto.randomUUID().slice(0, 6)}`;
   const link = name.replace("-", "");
   await execOk(["ip", "netns", "add", name]);
