@@ -80,6 +80,22 @@ const offers: Offer[] = [
         ],
       })),
   },
+  {
+    name: "ruby",
+    index: "/releases/latest",
+    archive: (version) => `ruby-${version}.${isArm ? "arm64" : "x86_64"}_linux.tar.gz`,
+    program: "rv-ruby@x/x/bin/ruby",
+    indexOf: (archives) => ({
+      assets: archives.flatMap(({ version, sha256 }) => [
+        { name: `ruby-${version}.arm64_sonoma.tar.gz`, digest: `sha256:${"0".repeat(64)}` },
+        {
+          name: `ruby-${version}.${isArm ? "arm64" : "x86_64"}_linux.tar.gz`,
+          digest: `sha256:${sha256}`,
+          browser_download_url: `/ruby-${version}.${isArm ? "arm64" : "x86_64"}_linux.tar.gz`,
+        },
+      ]),
+    }),
+  },
 ];
 
 for (const { name, index, archive, program, indexOf } of offers) {

@@ -17,8 +17,6 @@ check_composer_files() {
   fi
 }
 
-run_composer() { "$php" "$(command -v composer)" --no-interaction --no-ansi "$@"; }
-
 install_packages() {
   [[ -f $manifest ]] || return 0
   has composer || fail "There is no Composer on this machine." $'\nIts operator can install it: apt-get install composer'
@@ -30,13 +28,13 @@ install_packages() {
   fi
   if [[ -d $COMPOSER_CACHE_DIR ]]; then line "Using Composer's packages from the cache"; else line "No cache yet."; fi
   header "Installing dependencies using Composer"
-  must run_composer install --no-dev --prefer-dist --optimize-autoloader --no-progress
+  must composer install --no-dev --prefer-dist --optimize-autoloader --no-progress
 }
 
 run_compile_script() {
   if [[ -f $manifest && $(jq -r '.scripts.compile // empty' "$manifest") ]]; then
     header "Running the script \`compile\` of $manifest"
-    must run_composer run-script --no-dev compile
+    must composer run-script --no-dev compile
   fi
 }
 

@@ -6,10 +6,13 @@ php=
 provide_php() {
   local candidate
   php_home=$BUILD/.heroku/php
+  rm -rf -- "$php_home"
+  export PATH=$php_home/bin:$PATH
   for candidate in $(find /usr/bin /usr/local/bin -maxdepth 1 -name 'php[0-9]*.[0-9]*' -executable | sort -t p -k 4 -V -r) "$(command -v php || :)"; do
     [[ -n $candidate ]] || continue
     php=$candidate
     write_extensions
+    write_programs
     if platform_fits; then break; fi
     php=
   done
@@ -25,16 +28,13 @@ provide_php() {
   header "Using PHP $("$php" -r 'echo PHP_VERSION;') of the stack"
   line "Extensions: $("$php" -m | grep -v -e '^\[' -e '^$' | sort -fu | paste -sd ' ')"
   printf '%s' "$("$php" -r 'echo PHP_MAJOR_VERSION, ".", PHP_MINOR_VERSION;')" >"$php_home/version"
-  # `php` is the same one for all that the build and the dyno start.
-  ln -sfn -- "$php" "$php_home/bin/php"
-  export PATH=$php_home/bin:$PATH
 }
 
 # Settings of the machine's own are not in a build: each extension that it has is switched on here.
 write_extensions() {
   local folder file name rank directive
   rm -rf -- "$php_home"
-  mkdir -p "$php_home/conf.d" "$php_home/bin"
+  mkdir -p "$php_home/conf.d"
   export PHP_INI_SCAN_DIR=$php_home/conf.d
   folder=$("$php" -n -r 'echo PHP_EXTENSION_DIR;')
   for file in "$folder"/*.so; do
@@ -53,8 +53,19 @@ write_extensions() {
   cat -- "$buildpack/serve/php.ini" >"$php_home/conf.d/00-defaults.ini"
 }
 
+# `php` and `composer` are of this PHP for all that the build and the dyno start.
+write_programs() {
+  local program
+  mkdir -p "$php_home/bin"
+  ln -sfn -- "$php" "$php_home/bin/php"
+  if program=$(type -ap composer | grep -v -F -- "$php_home/" | head -n 1) && [[ -n $program ]]; then
+    printf '#!/bin/sh\nexec %q %q --no-ansi "$@"\n' "$php" "$program" >"$php_home/bin/composer"
+    chmod +x "$php_home/bin/composer"
+  fi
+}
+
 # Whether PHP and its extensions are those that the lock file asks for.
 platform_fits() {
-  [[ -f $lock ]] && has composer || return 0
-  run_composer check-platform-reqs --lock --no-dev >"$CACHE/platform" 2>&1
+  [[ -f $lock ]] && [[ -x $php_home/bin/composer ]] || return 0
+  COMPOSER_HOME=$CACHE/composer-home COMPOSER=$manifest "$php_home/bin/composer" check-platform-reqs --lock --no-dev >"$CACHE/platform" 2>&1
 }

@@ -21,7 +21,9 @@ http {
   map \$http_x_forwarded_proto \$php_https { default ""; https on; }
   types {
 END
-  awk '!/^#/ && NF > 1 { print "    " $0 ";" }' /etc/mime.types
+  # The first kind that names an ending has it.
+  awk '!/^#/ { kind = $1; ends = ""; for (i = 2; i <= NF; i++) if (!seen[$i]++) ends = ends " " $i; if (ends) print "    " kind ends ";" }' \
+    /etc/mime.types 2>/dev/null || :
   cat <<END
   }
   server {

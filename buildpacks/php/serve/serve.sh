@@ -46,9 +46,15 @@ if [[ ! -x $fpm ]]; then
   exit 1
 fi
 
+# What is said goes through a pipe of our own: the dyno's standard error cannot be opened by its name.
+mkfifo "$work/said"
+cat <>"$work/said" >&2 &
+said_pid=$!
+
 cat >"$work/php-fpm.conf" <<END
 [global]
 daemonize = no
+error_log = $work/said
 log_limit = 8192
 [web]
 listen = $socket
@@ -67,11 +73,11 @@ for log in ${logs[@]+"${logs[@]}"}; do
   mkdir -p -- "$(dirname -- "$log")" && touch -- "$log"
   tail -n 0 -F -- "$log" &
 done
-"$fpm" --nodaemonize --force-stderr --fpm-config "$work/php-fpm.conf" &
+"$fpm" --nodaemonize --fpm-config "$work/php-fpm.conf" &
 php_pid=$!
 for ((tries = 0; tries < 500; tries++)); do
   [[ ! -S $socket ]] || break
-  kill -0 "$php_pid" 2>/dev/null || exit 1
+  kill -0 "$php_pid" 2>/dev/null || break
   sleep 0.02
 done
 serve &
@@ -81,4 +87,6 @@ status=0
 wait -n "$php_pid" "$web_pid" || status=$?
 kill "$php_pid" "$web_pid" 2>/dev/null || :
 wait "$web_pid" "$php_pid" 2>/dev/null || :
+sleep 0.1
+kill "$said_pid" 2>/dev/null || :
 exit "$status"
