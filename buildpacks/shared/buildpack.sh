@@ -87,6 +87,14 @@ must() {
   ((status == 0)) || fail "\`${1##*/} ${*:2}\` failed with status $status."
 }
 
+# run_hook FILE: a program of the app's own, when it is there.
+run_hook() {
+  [[ -f $1 ]] || return 0
+  header "Running $1 hook"
+  chmod +x "$1"
+  must "./$1"
+}
+
 # has NAME: whether the build finds such a program.
 has() { command -v -- "$1" >/dev/null 2>&1; }
 

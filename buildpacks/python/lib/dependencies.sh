@@ -47,10 +47,3 @@ provide_pip() {
     python -m ensurepip --default-pip >/dev/null ||
     fail "This Python has no pip, and cannot install it: what it says of it stands above."
 }
-
-run_hook() {
-  [[ -f $1 ]] || return 0
-  header "Running $1 hook"
-  chmod +x "$1"
-  must "./$1"
-}
