@@ -5,9 +5,17 @@ export type Client = ReturnType<typeof createClient>;
 
 type AppRoutes = Client["apps"][":app"];
 export type AppAnswer = InferResponseType<AppRoutes["$get"], 200>;
+export type AuthorizationAnswer = InferResponseType<
+  Client["oauth"]["authorizations"][":authorization"]["$get"],
+  200
+>;
 export type DynoAnswer = InferResponseType<AppRoutes["dynos"][":dyno"]["$get"], 200>;
 export type FeatureAnswer = InferResponseType<AppRoutes["features"][":feature"]["$get"], 200>;
 export type FormationAnswer = InferResponseType<AppRoutes["formation"][":type"]["$get"], 200>;
+export type OauthClientAnswer = InferResponseType<
+  Client["oauth"]["clients"][":client"]["$get"],
+  200
+>;
 export type ReleaseAnswer = InferResponseType<AppRoutes["releases"][":release"]["$get"], 200>;
 
 /** A typed client of the API. */

@@ -24,12 +24,27 @@ export async function anotherMachine() {
   await execOk(["ip", "link", "set", link, "up"]);
   await execOk(["ip", "-n", namespace, "address", "add", "203.0.113.6/30", "dev", "eth0"]);
   await execOk(["ip", "-n", namespace, "link", "set", "eth0", "up"]);
+  await execOk(["ip", "-n", namespace, "link", "set", "lo", "up"]);
+  const hosts = [`127.0.0.1 localhost`];
+  const writeHosts = () => {
+    mkdirSync(etc, { recursive: true });
+    writeFileSync(`${etc}/hosts`, `${hosts.join("\n")}\n`);
+  };
   return {
     host,
     /** Makes names there mean this machine. */
     name(...names: string[]): void {
-      mkdirSync(etc, { recursive: true });
-      writeFileSync(`${etc}/hosts`, `127.0.0.1 localhost\n${host} ${names.join(" ")}\n`);
+      hosts.push(`${host} ${names.join(" ")}`);
+      writeHosts();
+    },
+    /** Makes names there mean a third machine, all of whose ports are one port of this machine. */
+    async nameThird(port: number, ...names: string[]): Promise<void> {
+      const third = "198.51.100.7";
+      hosts.push(`${third} ${names.join(" ")}`);
+      writeHosts();
+      await execOk(["ip", "-n", namespace, "route", "add", third, "via", host]);
+      const rules = `table ip third { chain out { type nat hook output priority -100; ip daddr ${third} tcp dport 1-65535 dnat to ${host}:${port}; }; }`;
+      await execOk(["ip", "netns", "exec", namespace, "nft", rules]);
     },
     /** The command that runs `argv` there. */
     there: (argv: Argv): Argv => ["ip", "netns", "exec", namespace, ...argv],

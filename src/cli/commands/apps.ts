@@ -99,9 +99,10 @@ const destroy = command({
       value: "APP",
       summary: "its name, instead of typing it",
     },
+    ...jsonFlag,
   },
   async run(context) {
-    const { api, flags, paint, action, world } = context;
+    const { api, flags, paint, action, printJson, world } = context;
     const param = { app: await appOf(context) };
     const app = await answerOf(api.apps[":app"].$get({ param }));
     await confirm(world, {
@@ -109,11 +110,12 @@ const destroy = command({
       given: flags.confirm,
       warning: `This will delete ${paint.app(app.name)} including its releases, config vars, logs and git repository.`,
     });
-    await action(`Destroying ${paint.app(app.name)} (including all add-ons)`, () =>
+    const gone = await action(`Destroying ${paint.app(app.name)} (including all add-ons)`, () =>
       answerOf(api.apps[":app"].$delete({ param: { app: app.id } })),
     );
     for (const { name, url } of await listRemotes(world))
       if (url === app.git_url) await git(world, "remote", "remove", name);
+    if (flags.json) printJson(gone);
   },
 });
 
@@ -154,6 +156,22 @@ const open = command({
   },
 });
 
+const leave = command({
+  summary: "give up your access to an app of someone else",
+  aliases: ["apps:leave"],
+  flags: { ...appFlags, ...jsonFlag },
+  async run(context) {
+    const { api, flags, paint, action, printJson } = context;
+    const app = await context.app();
+    const { id } = await answerOf(api.account.$get());
+    const param = { app, collaborator: id };
+    const left = await action(`Leaving ${paint.app(decodeURIComponent(app))}`, () =>
+      answerOf(api.apps[":app"].collaborators[":collaborator"].$delete({ param })),
+    );
+    if (flags.json) printJson(left);
+  },
+});
+
 /** These commands take the app as an argument too. */
 function appOf(context: Pick<Context<typeof appFlags>, "args" | "app">): Promise<string> {
   const [name] = context.args;
@@ -163,5 +181,5 @@ function appOf(context: Pick<Context<typeof appFlags>, "args" | "app">): Promise
 export default {
   name: "apps",
   summary: "create, list, look at and delete apps",
-  commands: { apps: list, create, info, rename, open, destroy },
+  commands: { apps: list, create, info, rename, open, leave, destroy },
 } satisfies Topic;
