@@ -18,10 +18,19 @@ export type OauthClientAnswer = InferResponseType<
 >;
 export type ReleaseAnswer = InferResponseType<AppRoutes["releases"][":release"]["$get"], 200>;
 
-/** A typed client of the API. */
-export function createClient(apiUrl: string, token: string) {
+/** A typed client of the API; `onAnswer` sees what comes beside each answer. */
+export function createClient(
+  apiUrl: string,
+  token: string,
+  onAnswer: (headers: Headers) => void = () => {},
+) {
   const { url, headers } = reach(apiUrl);
   return hc<Api>(url, {
+    async fetch(input: RequestInfo | URL, init?: RequestInit) {
+      const answer = await fetch(input, init);
+      onAnswer(answer.headers);
+      return answer;
+    },
     headers: {
       ...headers,
       Accept: "application/vnd.heroku+json; version=3.stator",

@@ -20,8 +20,8 @@ const story = await herokuStory({
 const { heroku, refused, api, person } = story;
 const started = performance.now();
 afterAll(() =>
-  console.log(
-    `${story.count()} lines of heroku in ${Math.round((performance.now() - started) / 1000)} s`,
+  process.stdout.write(
+    `${story.count()} lines of heroku in ${Math.round((performance.now() - started) / 1000)} s\n`,
   ),
 );
 

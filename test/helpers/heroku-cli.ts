@@ -5,7 +5,7 @@ import { anotherMachine } from "./another-machine.ts";
 import { commandLine } from "./command-line.ts";
 import { freePorts } from "./free-ports.ts";
 import { npmPackages } from "./npm-programs.ts";
-import { startStator } from "./stator-server.ts";
+import { startStator, until } from "./stator-server.ts";
 
 /** Hosts that stand fixed in Heroku's command line, and those that it falls back to. */
 const hostsOfHeroku = [
@@ -138,14 +138,14 @@ export async function herokuStory(options: {
      * Runs a line that must succeed, as in heroku`ps -a ${app}`, whose values stay one word each;
      * returns what it said on standard output.
      */
-    async heroku(texts: TemplateStringsArray, ...values: string[]): Promise<string> {
+    heroku: async (texts: TemplateStringsArray, ...values: string[]): Promise<string> => {
       const argv = words(texts, values);
       const { status, out, err } = await run(argv);
       if (status !== 0) throw new Error(`heroku ${argv.join(" ")}: ${status}\n${out}${err}`);
       return out;
     },
     /** Runs a line that must fail; returns all that it said, in one line. */
-    async refused(texts: TemplateStringsArray, ...values: string[]): Promise<string> {
+    refused: async (texts: TemplateStringsArray, ...values: string[]): Promise<string> => {
       const argv = words(texts, values);
       const { status, out, err } = await run(argv);
       if (status === 0) throw new Error(`heroku ${argv.join(" ")} did not fail: ${out}${err}`);
@@ -157,6 +157,60 @@ export async function herokuStory(options: {
       gitconfig: readFileSync(gitconfig, "utf8"),
       before: { netrc: netrcOfHeroku, gitconfig: gitconfigOfPerson },
     }),
+  };
+}
+
+/**
+ * Heroku's command line without `stator heroku` around it, by a bridge that stays: with no token in
+ * its environment, it logs in by itself, and keeps that in a home of its own.
+ */
+export async function herokuAlone({
+  person,
+  other,
+}: Pick<Awaited<ReturnType<typeof herokuStory>>, "person" | "other">) {
+  const bridge = person.start(["bridge"]);
+  const { value } = await bridge.stdout.getReader().read();
+  const url = Buffer.from(value ?? [])
+    .toString()
+    .trim();
+  const home = commandLine();
+  const env = {
+    ...{ HOME: home.home, PATH: person.environment.PATH, TERM: "xterm" },
+    ...{ HEROKU_HOST: url, HEROKU_LOGIN_HOST: url, HEROKU_PARTICLEBOARD_URL: url },
+    ...{ HEROKU_GIT_HOST: "git.stator.example", HEROKU_NETRC_WRITE: "true" },
+    ...{ DISABLE_TELEMETRY: "true", HEROKU_SKIP_NEW_VERSION_CHECK: "true", BROWSER: "true" },
+  };
+  const start = (argv: string[], more: object) =>
+    Bun.spawn([...other.there(["heroku", ...argv])], { cwd: home.cwd, env, ...more });
+  return {
+    async end(): Promise<void> {
+      bridge.kill();
+      await bridge.exited;
+      home.remove();
+    },
+    run: (...argv: string[]) =>
+      ended(start(argv, { stdin: "ignore", stdout: "pipe", stderr: "pipe" }) as never),
+    /** The same, in a terminal, in which answers are typed when they are asked for. */
+    type(...argv: string[]) {
+      let [all, seen] = ["", ""];
+      const data = (_: unknown, bytes: Uint8Array) => {
+        all += Buffer.from(bytes).toString();
+        seen += Buffer.from(bytes).toString();
+      };
+      const child = start(argv, { terminal: { cols: 200, rows: 40, data } });
+      const sees = (word: string) =>
+        until(`${word} stands in ${JSON.stringify(seen)}`, () => seen.includes(word), 90_000);
+      return {
+        sees,
+        seen: () => all,
+        async answer(word: string, keys: string) {
+          await sees(word);
+          seen = "";
+          child.terminal?.write(keys);
+        },
+        ended: () => child.exited,
+      };
+    },
   };
 }
 

@@ -23,6 +23,10 @@ const heroku = command({
       throw new CommandFailure(
         "heroku, Heroku's own command line, is not installed here.\nInstall it, then try again: https://devcenter.heroku.com/articles/heroku-cli",
       );
+    if (/^(?:auth:)?log(?:in|out)$/.test(args[0] ?? ""))
+      throw new CommandFailure(
+        `stator heroku has the login of stator itself. Log in and out with it: stator ${args[0]}`,
+      );
     const credentials = readCredentials(settings);
     const bridge = startBridge(credentials.api);
     // Ctrl-C goes to both; heroku decides what it means.

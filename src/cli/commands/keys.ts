@@ -80,12 +80,14 @@ const remove = command({
 
 const clear = command({
   summary: "remove all of your SSH keys",
-  flags: {},
-  async run({ api, action }) {
+  flags: jsonFlag,
+  async run({ api, flags, action, printJson }) {
+    const keys = await answerOf(api.account.keys.$get());
     await action("Removing all SSH keys", async () => {
-      for (const { id } of await answerOf(api.account.keys.$get()))
+      for (const { id } of keys)
         await answerOf(api.account.keys[":key"].$delete({ param: { key: id } }));
     });
+    if (flags.json) printJson(keys);
   },
 });
 

@@ -1,4 +1,4 @@
-import { appFlags, command } from "../command.ts";
+import { appFlags, command, jsonFlag } from "../command.ts";
 import { answerOf } from "../connect.ts";
 
 export const restart = command({
@@ -6,9 +6,9 @@ export const restart = command({
   usage: "[DYNO|TYPE]",
   aliases: ["restart", "dyno:restart"],
   examples: ["stator ps:restart", "stator ps:restart web", "stator ps:restart web.1"],
-  flags: appFlags,
+  flags: { ...appFlags, ...jsonFlag },
   async run(context) {
-    const { api, args, paint, action } = context;
+    const { api, args, flags, paint, action, printJson } = context;
     const app = await context.app();
     const { name } = await answerOf(api.apps[":app"].$get({ param: { app } }));
     const [what] = args;
@@ -23,7 +23,10 @@ export const restart = command({
         : what.includes(".")
           ? [`dyno ${what}`, () => api.apps[":app"].dynos[":dyno"].$delete({ param })]
           : [`all ${what} dynos`, () => api.apps[":app"].formations[":type"].$delete({ param })];
-    await action(`Restarting ${title} on ${paint.app(name)}`, () => answerOf(request()));
+    const done = await action(`Restarting ${title} on ${paint.app(name)}`, () =>
+      answerOf(request()),
+    );
+    if (flags.json) printJson(done);
   },
 });
 
@@ -32,9 +35,9 @@ export const stop = command({
   usage: "DYNO|TYPE",
   aliases: ["stop", "kill", "ps:kill", "dyno:stop", "dyno:kill"],
   examples: ["stator ps:stop run.1828", "stator ps:stop web.1", "stator ps:stop worker"],
-  flags: appFlags,
+  flags: { ...appFlags, ...jsonFlag },
   async run(context) {
-    const { api, args, paint, action } = context;
+    const { api, args, flags, paint, action, printJson } = context;
     const app = await context.app();
     const { name } = await answerOf(api.apps[":app"].$get({ param: { app } }));
     const what = args[0] as string;
@@ -49,6 +52,7 @@ export const stop = command({
           `all ${what} dynos`,
           () => ofApp.formations[":type"].actions.stop.$post({ param: { app, type: word } }),
         ];
-    await action(`Stopping ${title} on ${paint.app(name)}`, () => answerOf(request()));
+    const done = await action(`Stopping ${title} on ${paint.app(name)}`, () => answerOf(request()));
+    if (flags.json) printJson(done);
   },
 });
