@@ -9,8 +9,7 @@ import { type Argv, exec, execOk } from "../../src/lib/exec.ts";
 export async function anotherMachine() {
   const label = crypto.randomUUID().slice(0, 8);
   const [namespace, link] = [`far-${label}`, `far${label}`];
-  /** This machine, as the other one sees it. */
-  const host = "203.0.113.5";
+  const [host, address] = await freeWire();
   const etc = `/etc/netns/${namespace}`;
   afterAll(async () => {
     await exec(["ip", "link", "delete", link]);
@@ -22,7 +21,7 @@ export async function anotherMachine() {
   await execOk(["ip", "link", "add", link, ...peer]);
   await execOk(["ip", "address", "add", `${host}/30`, "dev", link]);
   await execOk(["ip", "link", "set", link, "up"]);
-  await execOk(["ip", "-n", namespace, "address", "add", "203.0.113.6/30", "dev", "eth0"]);
+  await execOk(["ip", "-n", namespace, "address", "add", `${address}/30`, "dev", "eth0"]);
   await execOk(["ip", "-n", namespace, "link", "set", "eth0", "up"]);
   await execOk(["ip", "-n", namespace, "link", "set", "lo", "up"]);
   const hosts = [`127.0.0.1 localhost`];
@@ -31,6 +30,7 @@ export async function anotherMachine() {
     writeFileSync(`${etc}/hosts`, `${hosts.join("\n")}\n`);
   };
   return {
+    /** This machine, as the other one sees it. */
     host,
     /** Makes names there mean this machine. */
     name(...names: string[]): void {
@@ -49,4 +49,15 @@ export async function anotherMachine() {
     /** The command that runs `argv` there. */
     there: (argv: Argv): Argv => ["ip", "netns", "exec", namespace, ...argv],
   };
+}
+
+/** Both ends of a wire that no other file of tests has at the same time (RFC 5737: for documents). */
+async function freeWire(): Promise<[here: string, there: string]> {
+  const taken = await execOk(["ip", "-oneline", "address"]);
+  const free = Array.from({ length: 62 }, (_, index) => 4 * (index + 1)).filter(
+    (base) => !taken.includes(` 203.0.113.${base + 1}/30 `),
+  );
+  const base = free[Math.floor(Math.random() * free.length)];
+  if (base === undefined) throw new Error("every wire to another machine is taken");
+  return [`203.0.113.${base + 1}`, `203.0.113.${base + 2}`];
 }
