@@ -39,7 +39,7 @@ export async function anotherMachine() {
     },
     /** Makes names there mean a third machine, all of whose ports are one port of this machine. */
     async nameThird(port: number, ...names: string[]): Promise<void> {
-      const third = "198.51.100.7";
+      const third = "203.0.113.7";
       hosts.push(`${third} ${names.join(" ")}`);
       writeHosts();
       await execOk(["ip", "-n", namespace, "route", "add", third, "via", host]);
@@ -55,9 +55,9 @@ export async function anotherMachine() {
 async function freeWire(): Promise<[here: string, there: string]> {
   const taken = await execOk(["ip", "-oneline", "address"]);
   const free = Array.from({ length: 62 }, (_, index) => 4 * (index + 1)).filter(
-    (base) => !taken.includes(` 203.0.113.${base + 1}/30 `),
+    (base) => !taken.includes(` 198.51.100.${base + 1}/30 `),
   );
   const base = free[Math.floor(Math.random() * free.length)];
   if (base === undefined) throw new Error("every wire to another machine is taken");
-  return [`203.0.113.${base + 1}`, `203.0.113.${base + 2}`];
+  return [`198.51.100.${base + 1}`, `198.51.100.${base + 2}`];
 }

@@ -194,15 +194,15 @@ export async function herokuAlone({
     type(...argv: string[]) {
       let [all, seen] = ["", ""];
       const data = (_: unknown, bytes: Uint8Array) => {
-        all += Buffer.from(bytes).toString();
-        seen += Buffer.from(bytes).toString();
+        const text = Buffer.from(bytes).toString();
+        [all, seen] = [all + text, seen + text];
       };
       const child = start(argv, { terminal: { cols: 200, rows: 40, data } });
       const sees = (word: string) =>
         until(`${word} stands in ${JSON.stringify(seen)}`, () => seen.includes(word), 90_000);
       return {
         sees,
-        seen: () => all,
+        seen: () => Bun.stripANSI(all),
         async answer(word: string, keys: string) {
           await sees(word);
           seen = "";
