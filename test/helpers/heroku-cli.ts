@@ -119,7 +119,7 @@ export async function herokuStory(options: {
     });
 
   /** The same, as its owner, for the body of a good answer. */
-  async function api<T = never>(method: string, path: string, body?: unknown): Promise<T> {
+  async function api<T = unknown>(method: string, path: string, body?: unknown): Promise<T> {
     const response = await ask(stator.credentials.token, path, {
       method,
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
