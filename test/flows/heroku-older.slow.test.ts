@@ -3,11 +3,10 @@ import { herokuStory } from "../helpers/heroku-cli.ts";
 import { probeFiles } from "../helpers/stator-server.ts";
 
 /** A shorter list by the versions of Heroku's command line that people still have. */
-for (const version of ["10.17.0", "9.5.1"])
-  describe(`heroku ${version}`, async () => {
-    const story = await herokuStory({ version, apps: { shop: probeFiles() } });
-    const { heroku, refused, api, run } = story;
-
+for (const version of ["10.17.0", "9.5.1"]) {
+  const story = await herokuStory({ version, apps: { shop: probeFiles() } });
+  const { heroku, refused, api, run } = story;
+  describe(`heroku ${version}`, () => {
     test("apps, config, releases, access, features", async () => {
       expect(await heroku`whoami`).toContain(story.stator.credentials.email);
       await heroku`create older`;
@@ -33,7 +32,7 @@ for (const version of ["10.17.0", "9.5.1"])
       await heroku`ps:scale web=2 -a shop`;
       expect(await api("GET", "/apps/shop/formation/web")).toMatchObject({ quantity: 2 });
       expect(await heroku`run -a shop -- echo hello world`).toContain("hello world");
-      expect((await run(["run", "-x", "-a", "shop", "--", "exit 9"])).status).toBe(9);
+      expect((await run(["run", "-x", "-a", "shop", "--", "(exit 9)"])).status).toBe(9);
       expect(await heroku`logs -a shop -n 50`).toContain("app[web.1]: probe listens");
       await heroku`config:set B=1 -a shop`;
       await heroku`rollback v3 -a shop`;
@@ -47,3 +46,4 @@ for (const version of ["10.17.0", "9.5.1"])
       expect(story.logins().netrc).toBe(story.logins().before.netrc);
     });
   });
+}
