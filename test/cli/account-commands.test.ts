@@ -171,6 +171,26 @@ test("git:credentials answers for its own host alone; a clone asks no more", asy
   expect(await told(["git:credentials", "store"], "")).toMatchObject({ status: 0, out: "" });
 });
 
+test("config:edit: all as JSON, or one value; what is away is removed", async () => {
+  await ok("create", "edited");
+  await ok("config:set", "A=1", "B=2", "-a", "edited");
+  const editor = join(person.home, "editor");
+  const edit = async (script: string, ...args: string[]) => {
+    writeFileSync(editor, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    person.environment.EDITOR = `sh ${editor}`;
+    return person.stator("config:edit", "-a", "edited", ...args);
+  };
+  expect((await edit(`printf '{"A": "3"}' >"$1"`)).err).toBe(
+    "Updating A, B and restarting ⬢ edited... done, v4\n",
+  );
+  expect(await ask<unknown>("/apps/edited/config-vars")).toEqual({ A: "3" });
+  await edit(`printf 'two\\nlines\\n' >"$1"`, "LONG");
+  expect(await ask<unknown>("/apps/edited/config-vars")).toEqual({ A: "3", LONG: "two\nlines" });
+  for (const script of [":", "exit 1", `echo nonsense >"$1"`, `echo '{"A": 1}' >"$1"`])
+    expect((await edit(script)).status).toBe(1);
+  expect(await ask<unknown>("/apps/edited/config-vars")).toEqual({ A: "3", LONG: "two\nlines" });
+});
+
 test("what the platform has: stacks, sizes, regions", async () => {
   await ok("create", "stacked");
   expect(await ok("stack", "-a", "stacked")).toBe(

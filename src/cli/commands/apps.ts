@@ -48,10 +48,17 @@ async function addRemote(
 }
 
 const list = command({
-  summary: "list your apps",
-  flags: jsonFlag,
+  summary: "list your apps, and those that you may work on",
+  flags: {
+    personal: { type: "boolean", short: "p", summary: "only those that are yours" },
+    all: { type: "boolean", short: "A", summary: "all of them (always done)" },
+    ...jsonFlag,
+  },
   async run({ api, flags, paint, print, printJson }) {
-    const apps = await answerOf(api.apps.$get({}, { headers: { Range: "name ..; max=1000" } }));
+    const inOrder = { headers: { Range: "name ..; max=1000" } };
+    const all = await answerOf(api.apps.$get({}, inOrder));
+    const me = flags.personal ? (await answerOf(api.account.$get())).id : undefined;
+    const apps = me === undefined ? all : all.filter(({ owner }) => owner.id === me);
     if (flags.json) return printJson(apps);
     if (apps.length === 0) return print("You have no apps. Create one: stator create");
     print(paint.header("Apps"));
