@@ -1,14 +1,13 @@
 import "./bundle/glob-imports.ts";
 import { parseArgs } from "node:util";
 import { thisProgram } from "./lib/this-program.ts";
-import { readHookSettings, readToolboxSettings, serverHelp } from "./settings.ts";
 
 const [command, ...args] = process.argv.slice(2);
 
 const processes: Record<string, () => Promise<number>> = {
   async server() {
     if (args.includes("--help")) {
-      console.log(serverHelp);
+      console.log((await import("./settings.ts")).serverHelp);
       return 0;
     }
     const { runServer } = await import("./server.ts");
@@ -53,10 +52,12 @@ const processes: Record<string, () => Promise<number>> = {
   },
   async toolbox() {
     const { runToolbox } = await import("./toolbox/toolbox.ts");
+    const { readToolboxSettings } = await import("./settings.ts");
     return runToolbox(args, readToolboxSettings());
   },
   async "git-hook"() {
     const { runHook } = await import("./git/push-hooks.ts");
+    const { readHookSettings } = await import("./settings.ts");
     return runHook(readHookSettings());
   },
 };

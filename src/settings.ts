@@ -1,6 +1,7 @@
 import { accessSync, constants, statSync } from "node:fs";
 import { z } from "zod";
 import { readSecrets } from "./lib/address-secrets.ts";
+import { defaultDataDir } from "./lib/default-data-dir.ts";
 
 /** `oci`: containers; `process`: plain processes of the server's own user, without any walls. */
 export type RuntimeKind = "oci" | "process";
@@ -342,10 +343,6 @@ export function readServerSettings(
   };
 }
 
-function defaultDataDir(variables: Variables): string {
-  return process.getuid?.() === 0 ? "/var/lib/stator" : `${variables.HOME ?? "/tmp"}/.stator`;
-}
-
 const buildPrefix = "STATOR_BUILD_ENV_";
 const mirrorName = /^STATOR_[A-Z]+_MIRROR$/;
 
@@ -358,47 +355,6 @@ function buildEnvironment(variables: Variables): Record<string, string> {
     else if (mirrorName.test(name) || name === "STATOR_BUILD_CA_BUNDLE") environment[name] = value;
   }
   return environment;
-}
-
-/** What the command line reads from the environment. */
-export interface CliSettings {
-  home: string;
-  /** Where git and a browser are looked for. */
-  path: string;
-  /** Data folder of the server on this machine; `stator login` reads the owner's token there. */
-  dataDir: string;
-  /** What a browser needs to be opened; nothing where there is no desktop. */
-  desktop: Record<string, string> | undefined;
-  app: string | undefined;
-  api: string | undefined;
-  token: string | undefined;
-  terminal: { term: string; colour: boolean };
-  /** The person's shell, as `/bin/bash`. */
-  shell: string;
-  /** All of it, for a program of the person's own that is run in his name. */
-  inherited: Record<string, string>;
-}
-
-export function readCliSettings(variables: Variables = process.env): CliSettings {
-  return {
-    home: variables.HOME ?? "/",
-    path: variables.PATH ?? "/usr/local/bin:/usr/bin:/bin",
-    dataDir: variables.STATOR_DATA || defaultDataDir(variables),
-    desktop: desktop(variables),
-    app: variables.STATOR_APP || undefined,
-    api: variables.STATOR_API || undefined,
-    token: variables.STATOR_API_KEY || undefined,
-    terminal: {
-      term: variables.TERM ?? "dumb",
-      colour: Boolean(process.stdout.isTTY) && variables.NO_COLOR === undefined,
-    },
-    shell: variables.SHELL ?? "/bin/sh",
-    inherited: Object.fromEntries(
-      Object.entries(variables).filter(
-        (entry): entry is [string, string] => entry[1] !== undefined,
-      ),
-    ),
-  };
 }
 
 /** What the operator has set for builds, as `stator toolbox` finds it inside of one. */
@@ -437,12 +393,4 @@ export function readHookSettings(variables: Variables = process.env) {
     id: variables.STATOR_HOOK_ID ?? "",
     quarantine,
   };
-}
-
-function desktop(variables: Variables): Record<string, string> | undefined {
-  if (!process.stdout.isTTY) return undefined;
-  if (process.platform === "darwin") return {};
-  const names = ["DISPLAY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"];
-  const found = names.flatMap((name) => (variables[name] ? [[name, variables[name]]] : []));
-  return variables.DISPLAY || variables.WAYLAND_DISPLAY ? Object.fromEntries(found) : undefined;
 }

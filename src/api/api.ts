@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { PlatformError } from "../lib/platform-error.ts";
+import { version } from "../lib/version.ts";
 import type { Platform } from "../platform.ts";
 import { conditional } from "./conditional.ts";
 import { door } from "./door.ts";
@@ -76,6 +77,7 @@ export function createApi(platform: Platform, options: ApiOptions = {}) {
       if (request) return again(request, c.env);
       c.header("Request-Id", requestId(c.req.header("X-Request-Id")));
       c.header("Cache-Control", "private, no-cache");
+      c.header("Stator-Version", version);
       return next();
     })
     // Nothing below has a way around the door: what may be asked by whom stands at each route.

@@ -7,9 +7,17 @@ type AppRoutes = Client["apps"][":app"];
 export type AppAnswer = InferResponseType<AppRoutes["$get"], 200>;
 export type BuildAnswer = InferResponseType<AppRoutes["builds"][":build"]["$get"], 200>;
 export type DomainAnswer = InferResponseType<AppRoutes["domains"][":domain"]["$get"], 200>;
+export type AuthorizationAnswer = InferResponseType<
+  Client["oauth"]["authorizations"][":authorization"]["$get"],
+  200
+>;
 export type DynoAnswer = InferResponseType<AppRoutes["dynos"][":dyno"]["$get"], 200>;
 export type FeatureAnswer = InferResponseType<AppRoutes["features"][":feature"]["$get"], 200>;
 export type FormationAnswer = InferResponseType<AppRoutes["formation"][":type"]["$get"], 200>;
+export type OauthClientAnswer = InferResponseType<
+  Client["oauth"]["clients"][":client"]["$get"],
+  200
+>;
 export type ReleaseAnswer = InferResponseType<AppRoutes["releases"][":release"]["$get"], 200>;
 export type SniEndpointAnswer = InferResponseType<
   AppRoutes["sni-endpoints"][":endpoint"]["$get"],
@@ -17,10 +25,19 @@ export type SniEndpointAnswer = InferResponseType<
 >;
 export type VisitorRulesAnswer = InferResponseType<AppRoutes["visitor-rules"]["$get"], 200>;
 
-/** A typed client of the API. */
-export function createClient(apiUrl: string, token: string) {
+/** A typed client of the API; `onAnswer` sees what comes beside each answer. */
+export function createClient(
+  apiUrl: string,
+  token: string,
+  onAnswer: (headers: Headers) => void = () => {},
+) {
   const { url, headers } = reach(apiUrl);
   return hc<Api>(url, {
+    async fetch(input: RequestInfo | URL, init?: RequestInit) {
+      const answer = await fetch(input, init);
+      onAnswer(answer.headers);
+      return answer;
+    },
     headers: {
       ...headers,
       Accept: "application/vnd.heroku+json; version=3.stator",

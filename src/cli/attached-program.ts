@@ -12,6 +12,8 @@ export async function startProgram<F extends Flags>(
     /** Name of the dyno that it runs inside. */
     inside?: string;
     size?: string | undefined;
+    /** The first part of its name. */
+    type?: string | undefined;
     environment?: Record<string, string>;
   },
 ): Promise<number> {
@@ -26,10 +28,13 @@ export async function startProgram<F extends Flags>(
     },
     force_no_tty: !terminal,
   };
-  const { inside, size } = order;
+  const { inside, size, type } = order;
   const request = () =>
     inside === undefined
-      ? api.apps[":app"].dynos.$post({ param: { app }, json: { ...program, attach: true, size } })
+      ? api.apps[":app"].dynos.$post({
+          param: { app },
+          json: { ...program, attach: true, size, type },
+        })
       : api.apps[":app"].dynos[":dyno"].$post({
           param: { app, dyno: encodeURIComponent(inside) },
           json: program,

@@ -15,7 +15,8 @@ const ofOneConnection = [
 /**
  * Passes requests on, unchanged, from a free port on loopback to the API: `heroku` talks to no other
  * hosts than Heroku's own and this machine's. It adds no token: whoever reaches the port has to
- * bring one. As the proxy of those who ask for other hosts it refuses: no token gets to Heroku.
+ * bring one. As a proxy (older versions read logs that way) it leads to the API too, and refuses those
+ * who ask for other hosts: no token gets to Heroku.
  */
 export function startBridge(api: string): Bridge {
   const server = Bun.serve({
@@ -24,7 +25,8 @@ export function startBridge(api: string): Bridge {
     ...unlimitedIdleTime,
     async fetch(request) {
       const { url, method } = request;
-      if (method === "CONNECT" || new URL(url).host !== `127.0.0.1:${server.port}`)
+      const hosts = [`127.0.0.1:${server.port}`, new URL(api).host];
+      if (method === "CONNECT" || !hosts.includes(new URL(url).host))
         return refusal(403, `${method} ${url} is not for ${api}: this bridge goes nowhere else.`);
       try {
         return await passOn(request, api);

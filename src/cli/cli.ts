@@ -4,7 +4,7 @@ import { commandHelp, generalHelp, topicHelp } from "./help.ts";
 import { paint } from "./layout.ts";
 import { nearest } from "./nearest.ts";
 import { parseCommand } from "./parse.ts";
-import { version } from "./version.ts";
+import { version } from "../lib/version.ts";
 import { realWorld, type World } from "./world.ts";
 
 /** Runs one command line; returns its exit status: 0, 1 (it failed), 2 (it was written wrongly), or that of a one-off. */

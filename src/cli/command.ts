@@ -91,12 +91,13 @@ function contextOf<F extends Flags>(
   given: { flags: ValuesOf<F>; args: string[] },
 ): Context<F> {
   const { app, remote } = given.flags as { app?: string; remote?: string };
+  let client: Client | undefined;
   return {
     ...given,
     world,
     paint: paint(world.settings.terminal.colour),
     get api() {
-      return connect(world.settings);
+      return (client ??= connect(world));
     },
     app: async () => encodeURIComponent(await chooseApp(world, { app, remote })),
     print(line = "") {

@@ -18,10 +18,19 @@ export async function confirm(
     );
 }
 
-/** One line of standard input, or what there is of it. */
-export function readLine(): Promise<string> {
+/** The lines of a pipe: there may be several questions, and all answers may come at once. */
+let piped: AsyncIterator<string> | undefined;
+
+/** The next line of standard input, or what there is of it. */
+export async function readLine(): Promise<string> {
+  const { stdin } = process;
+  if (!stdin.isTTY) piped ??= createInterface({ input: stdin })[Symbol.asyncIterator]();
+  if (piped) {
+    const { value, done } = await piped.next();
+    return done ? "" : value.trim();
+  }
   return new Promise((resolve) => {
-    const lines = createInterface({ input: process.stdin });
+    const lines = createInterface({ input: stdin });
     lines.once("line", (line) => {
       resolve(line.trim());
       lines.close();

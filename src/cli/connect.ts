@@ -1,12 +1,31 @@
 import { type Client, createClient } from "../api/client.ts";
-import type { CliSettings } from "../settings.ts";
+import { version } from "../lib/version.ts";
 import { readCredentials } from "./credentials.ts";
-import { CommandFailure } from "./failures.ts";
+import { CommandFailure, RefusedByServer } from "./failures.ts";
+import type { World } from "./world.ts";
 
-/** A client of the server that this person is logged in to. */
-export function connect(settings: CliSettings): Client {
-  const { api, token } = readCredentials(settings);
-  return createClient(api, token);
+/** A client of the server that this person is logged in to; says what the server says beside its answers. */
+export function connect(world: World): Client {
+  const { api, token } = readCredentials(world.settings);
+  let versionIsTold = false;
+  return createClient(api, token, (headers) => {
+    const warning = headers.get("X-Heroku-Warning");
+    if (warning !== null) warn(world, `Warning: ${warning}`);
+    const words = versionIsTold ? undefined : differenceOf(version, headers.get("Stator-Version"));
+    if (words !== undefined) warn(world, words);
+    versionIsTold = true;
+  });
+}
+
+function warn(world: World, words: string): void {
+  for (const line of words.split("\n")) world.err(` ▸    ${line}\n`);
+}
+
+/** What a person should know of a server of another version; patches go together. Pure. */
+export function differenceOf(own: string, servers: string | null): string | undefined {
+  const line = (text: string) => text.split(".").slice(0, 2).join(".");
+  if (servers === null || line(servers) === line(own)) return undefined;
+  return `Warning: this is stator ${own}, and the server is ${servers}: what one of them does not know will not work.\nThe server's own is on its machine: copy it from there.`;
 }
 
 interface Answer {
@@ -37,5 +56,5 @@ export async function answerOf<A extends Answer>(
   if (answer.ok) return body as Awaited<ReturnType<A["json"]>>;
   const { id, message } = body as { id?: string; message?: string };
   const wayOut = id === "unauthorized" ? "\nLog in again: stator login" : "";
-  throw new CommandFailure(`${message ?? `The server answered ${answer.status}.`}${wayOut}`);
+  throw new RefusedByServer(`${message ?? `The server answered ${answer.status}.`}${wayOut}`, id);
 }

@@ -4,6 +4,16 @@ export class CommandFailure extends Error {
   readonly exitStatus: number = 1;
 }
 
+/** The API refused; `id` is one of its error ids, as `not_found`. */
+export class RefusedByServer extends CommandFailure {
+  override readonly name = "RefusedByServer";
+  readonly id: string | undefined;
+  constructor(message: string, id: string | undefined) {
+    super(message);
+    this.id = id;
+  }
+}
+
 /** A command that was written wrongly; exit status 2. */
 export class UsageFailure extends CommandFailure {
   override readonly name = "UsageFailure";

@@ -26,9 +26,18 @@ export function generalHelp(topics: Topic[], paint: Paint): string[] {
     "",
     ...tableLines(rows),
     "",
+    ...exitStatusLines,
+    "",
     "More: stator help TOPIC, stator COMMAND --help. The server: stator server --help",
   ];
 }
+
+/** For scripts. */
+export const exitStatusLines = [
+  "Exit status: 0 done, 1 not done (the message says why), 2 written wrongly; of run, run:inside, ps:exec",
+  "and heroku: that of the program. Answers go to standard output, all other words to standard error.",
+  "NO_COLOR, or a pipe, takes the colours away.",
+];
 
 export function topicHelp({ summary, commands }: Topic, paint: Paint): string[] {
   const rows = Object.entries(commands).map(([name, command]) => [

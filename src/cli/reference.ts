@@ -1,5 +1,5 @@
 import type { Topic } from "./command.ts";
-import { commandHelp } from "./help.ts";
+import { commandHelp, exitStatusLines } from "./help.ts";
 import { paint } from "./layout.ts";
 
 /** `docs/commands.md`: what `stator help` says of every topic and command, on one page. Pure. */
@@ -14,5 +14,5 @@ export function commandReference(topics: readonly Topic[]): string {
     ]),
   ]);
   const contents = topics.map(({ name, summary }) => `- [${name}](#${name}): ${summary}`);
-  return `${["# Commands", "What `stator help COMMAND` says, on one page (`bun run docs` writes it).", contents.join("\n"), ...sections].join("\n\n")}\n`;
+  return `${["# Commands", "What `stator help COMMAND` says, on one page (`bun run docs` writes it).", exitStatusLines.join("\n"), contents.join("\n"), ...sections].join("\n\n")}\n`;
 }

@@ -9,10 +9,14 @@ export type AttachedProcess = AttachedContainer & { processEnded: Promise<unknow
 
 const endOfTransmission = new Uint8Array([4]);
 
-/** Runs a program in a terminal of its own, with its streams in the caller's hands. */
+/**
+ * Runs a program in a terminal of its own, with its streams in the caller's hands. One that only
+ * relays to the terminal of another needs it raw from the first byte on: what comes before it says so
+ * itself would be echoed twice, and the byte of the end be none.
+ */
 export function attachTerminal(
   argv: Argv,
-  options: { output: Output; terminal: TerminalSize },
+  options: { output: Output; terminal: TerminalSize; relays?: boolean | undefined },
 ): AttachedProcess {
   const child = spawn(argv, {
     terminal: {
@@ -26,10 +30,12 @@ export function attachTerminal(
     kill(signal: "SIGHUP"): void;
     terminal: {
       write(bytes: Uint8Array): void;
+      setRawMode(raw: boolean): void;
       resize(columns: number, lines: number): void;
       close(): void;
     };
   };
+  if (options.relays) child.terminal.setRawMode(true);
   let open = true;
   const whileOpen = (act: () => void) => {
     if (open) act();

@@ -11,6 +11,8 @@ interface AttachOptions {
   folder: string;
   /** Both outputs by one pipe, in their order. */
   joined?: boolean | undefined;
+  /** It hands its terminal on to another program's. */
+  relays?: boolean | undefined;
   /** Whose they are: who may open them again, as `/dev/stdout`. This process's user when left out. */
   ownerId?: number;
 }

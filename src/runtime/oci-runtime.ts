@@ -203,7 +203,7 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
       const pidFile = ["--pid-file", join(bundle, "pid")];
       const argv = runtimeArgv("run", ...runOptions, ...pidFile, "--bundle", bundle, spec.id);
       const { processEnded: _, ...attached } = attachTo(argv, spec.terminal, {
-        ...{ ...options, folder: bundle, ownerId: userOf(spec) },
+        ...{ ...options, folder: bundle, ownerId: userOf(spec), relays: true },
       });
       return { ...attached, exited: cleanedUp(attached.exited, spec.id) };
     },
@@ -215,7 +215,7 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
       const argv = runtimeArgv("exec", "--process", processFile, "--pid-file", pidFile, id);
       const gate = startGate(pidFile, (bytes) => options.output(bytes));
       const { processEnded, ...attached } = attachTo(argv, added.terminal, {
-        ...{ ...gate, folder: bundleOf(id), ownerId: mappedUser(bundleOf(id)) },
+        ...{ ...gate, folder: bundleOf(id), ownerId: mappedUser(bundleOf(id)), relays: true },
       });
       void processEnded.then(gate.end);
       async function exited(): Promise<number> {

@@ -93,6 +93,13 @@ test("asked for another host, it goes nowhere", async () => {
   expect(asked.length).toBe(before);
 });
 
+test("as a proxy it leads to the API", async () => {
+  const host = `127.0.0.1:${api.port}`;
+  const said = await say(`GET http://${host}/by-proxy HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+  expect(said).toStartWith("HTTP/1.1 201 ");
+  expect(asked.at(-1)).toMatchObject({ path: "/by-proxy" });
+});
+
 test("an API that is not there is told as an error of the API is", async () => {
   const nowhere = startBridge("http://127.0.0.1:1");
   const answer = await fetch(`${nowhere.url}/account`);

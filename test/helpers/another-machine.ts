@@ -9,8 +9,7 @@ import { type Argv, exec, execOk } from "../../src/lib/exec.ts";
 export async function anotherMachine() {
   const label = crypto.randomUUID().slice(0, 8);
   const [namespace, link] = [`far-${label}`, `far${label}`];
-  /** This machine, as the other one sees it. */
-  const host = "203.0.113.5";
+  const [host, address] = await freeWire();
   const etc = `/etc/netns/${namespace}`;
   afterAll(async () => {
     await exec(["ip", "link", "delete", link]);
@@ -22,16 +21,43 @@ export async function anotherMachine() {
   await execOk(["ip", "link", "add", link, ...peer]);
   await execOk(["ip", "address", "add", `${host}/30`, "dev", link]);
   await execOk(["ip", "link", "set", link, "up"]);
-  await execOk(["ip", "-n", namespace, "address", "add", "203.0.113.6/30", "dev", "eth0"]);
+  await execOk(["ip", "-n", namespace, "address", "add", `${address}/30`, "dev", "eth0"]);
   await execOk(["ip", "-n", namespace, "link", "set", "eth0", "up"]);
+  await execOk(["ip", "-n", namespace, "link", "set", "lo", "up"]);
+  const hosts = [`127.0.0.1 localhost`];
+  const writeHosts = () => {
+    mkdirSync(etc, { recursive: true });
+    writeFileSync(`${etc}/hosts`, `${hosts.join("\n")}\n`);
+  };
   return {
+    /** This machine, as the other one sees it. */
     host,
     /** Makes names there mean this machine. */
     name(...names: string[]): void {
-      mkdirSync(etc, { recursive: true });
-      writeFileSync(`${etc}/hosts`, `127.0.0.1 localhost\n${host} ${names.join(" ")}\n`);
+      hosts.push(`${host} ${names.join(" ")}`);
+      writeHosts();
+    },
+    /** Makes names there mean a third machine, all of whose ports are one port of this machine. */
+    async nameThird(port: number, ...names: string[]): Promise<void> {
+      const third = "203.0.113.7";
+      hosts.push(`${third} ${names.join(" ")}`);
+      writeHosts();
+      await execOk(["ip", "-n", namespace, "route", "add", third, "via", host]);
+      const rules = `table ip third { chain out { type nat hook output priority -100; ip daddr ${third} tcp dport 1-65535 dnat to ${host}:${port}; }; }`;
+      await execOk(["ip", "netns", "exec", namespace, "nft", rules]);
     },
     /** The command that runs `argv` there. */
     there: (argv: Argv): Argv => ["ip", "netns", "exec", namespace, ...argv],
   };
+}
+
+/** Both ends of a wire that no other file of tests has at the same time (RFC 5737: for documents). */
+async function freeWire(): Promise<[here: string, there: string]> {
+  const taken = await execOk(["ip", "-oneline", "address"]);
+  const free = Array.from({ length: 62 }, (_, index) => 4 * (index + 1)).filter(
+    (base) => !taken.includes(` 198.51.100.${base + 1}/30 `),
+  );
+  const base = free[Math.floor(Math.random() * free.length)];
+  if (base === undefined) throw new Error("every wire to another machine is taken");
+  return [`198.51.100.${base + 1}`, `198.51.100.${base + 2}`];
 }

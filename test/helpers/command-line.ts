@@ -1,8 +1,8 @@
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runCli } from "../../src/cli/cli.ts";
-import { readCliSettings } from "../../src/settings.ts";
+import { readCliSettings } from "../../src/cli-settings.ts";
 
 const program = join(import.meta.dir, "cli-process.ts");
 
@@ -38,13 +38,30 @@ export function commandLine(
       return { status, out, err };
     },
     /** Starts a command as a process of its own. */
-    start(argv: string[], { input }: { input?: string | Uint8Array<ArrayBuffer> } = {}) {
+    start(
+      argv: string[],
+      {
+        input,
+        variables,
+      }: { input?: string | Uint8Array<ArrayBuffer>; variables?: Record<string, string> } = {},
+    ) {
       return Bun.spawn([...there([process.execPath, program, ...argv])], {
         cwd,
-        env: environment,
+        env: { ...environment, ...variables },
         stdin: input === undefined ? "ignore" : new Blob([input]),
         stdout: "pipe",
         stderr: "pipe",
+      });
+    },
+    /** Starts another program there, for which `stator` is one too. */
+    startOther(argv: [string, ...string[]]) {
+      const bin = join(root, "bin");
+      mkdirSync(bin, { recursive: true });
+      const line = `#!/bin/sh\nexec ${process.execPath} --no-env-file ${join(import.meta.dir, "../../src/main.ts")} "$@"\n`;
+      writeFileSync(join(bin, "stator"), line, { mode: 0o755 });
+      return Bun.spawn([...there(argv)], {
+        ...{ cwd, stdin: "ignore", stdout: "pipe", stderr: "pipe" },
+        env: { ...environment, PATH: `${bin}:${environment.PATH}` },
       });
     },
     /** The same, in a terminal of a size. */

@@ -48,10 +48,17 @@ async function addRemote(
 }
 
 const list = command({
-  summary: "list your apps",
-  flags: jsonFlag,
+  summary: "list your apps, and those that you may work on",
+  flags: {
+    personal: { type: "boolean", short: "p", summary: "only those that are yours" },
+    all: { type: "boolean", short: "A", summary: "all of them (always done)" },
+    ...jsonFlag,
+  },
   async run({ api, flags, paint, print, printJson }) {
-    const apps = await answerOf(api.apps.$get({}, { headers: { Range: "name ..; max=1000" } }));
+    const inOrder = { headers: { Range: "name ..; max=1000" } };
+    const all = await answerOf(api.apps.$get({}, inOrder));
+    const me = flags.personal ? (await answerOf(api.account.$get())).id : undefined;
+    const apps = me === undefined ? all : all.filter(({ owner }) => owner.id === me);
     if (flags.json) return printJson(apps);
     if (apps.length === 0) return print("You have no apps. Create one: stator create");
     print(paint.header("Apps"));
@@ -100,9 +107,10 @@ const destroy = command({
       value: "APP",
       summary: "its name, instead of typing it",
     },
+    ...jsonFlag,
   },
   async run(context) {
-    const { api, flags, paint, action, world } = context;
+    const { api, flags, paint, action, printJson, world } = context;
     const param = { app: await appOf(context) };
     const app = await answerOf(api.apps[":app"].$get({ param }));
     await confirm(world, {
@@ -110,11 +118,12 @@ const destroy = command({
       given: flags.confirm,
       warning: `This will delete ${paint.app(app.name)} including its releases, config vars, logs and git repository.`,
     });
-    await action(`Destroying ${paint.app(app.name)} (including all add-ons)`, () =>
+    const gone = await action(`Destroying ${paint.app(app.name)} (including all add-ons)`, () =>
       answerOf(api.apps[":app"].$delete({ param: { app: app.id } })),
     );
     for (const { name, url } of await listRemotes(world))
       if (url === app.git_url) await git(world, "remote", "remove", name);
+    if (flags.json) printJson(gone);
   },
 });
 
@@ -155,6 +164,22 @@ const open = command({
   },
 });
 
+const leave = command({
+  summary: "give up your access to an app of someone else",
+  aliases: ["apps:leave"],
+  flags: { ...appFlags, ...jsonFlag },
+  async run(context) {
+    const { api, flags, paint, action, printJson } = context;
+    const app = await context.app();
+    const { id } = await answerOf(api.account.$get());
+    const param = { app, collaborator: id };
+    const left = await action(`Leaving ${paint.app(decodeURIComponent(app))}`, () =>
+      answerOf(api.apps[":app"].collaborators[":collaborator"].$delete({ param })),
+    );
+    if (flags.json) printJson(left);
+  },
+});
+
 /** These commands take the app as an argument too. */
 function appOf(context: Pick<Context<typeof appFlags>, "args" | "app">): Promise<string> {
   const [name] = context.args;
@@ -164,5 +189,5 @@ function appOf(context: Pick<Context<typeof appFlags>, "args" | "app">): Promise
 export default {
   name: "apps",
   summary: "create, list, look at and delete apps",
-  commands: { apps: list, create, info, rename, open, destroy },
+  commands: { apps: list, create, info, rename, open, leave, destroy },
 } satisfies Topic;

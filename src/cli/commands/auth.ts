@@ -9,9 +9,11 @@ import {
   forgetCredentials,
   gitAddressOf,
   readCredentials,
+  readServer,
   storeCredentials,
 } from "../credentials.ts";
 import { CommandFailure } from "../failures.ts";
+import { loginByBrowser, loginByPassword } from "../login.ts";
 import { readSecret } from "../read-secret.ts";
 import type { World } from "../world.ts";
 
@@ -19,19 +21,28 @@ const login = command({
   summary: "store the token that opens the server",
   aliases: ["auth:login"],
   details:
-    "On the server itself it reads the owner's token from the data folder. Elsewhere, with --api,\nit asks for a token, or reads it from a pipe. It goes to ~/.netrc, where git finds it too.",
-  examples: ["sudo stator login", "stator login --api https://api.example.com"],
+    "On the server itself it reads the owner's token from the data folder. Elsewhere, with --api,\nit asks for a token, or reads it from a pipe; or for email address and password (-i), or a browser does\n(stator account:password chooses one). The token goes to ~/.netrc, where git finds it too.",
+  examples: [
+    "sudo stator login",
+    "stator login --api https://api.example.com",
+    "stator login -i --api https://api.example.com",
+  ],
   flags: {
+    interactive: { type: "boolean", short: "i", summary: "with email address and password" },
+    browser: { type: "boolean", short: "b", summary: "with a browser" },
     api: { type: "string", value: "URL", summary: "address of the API of a server elsewhere" },
     data: { type: "string", value: "FOLDER", summary: "data folder of the server on this machine" },
   },
   async run({ flags, world, action }) {
     const { settings } = world;
     const api = flags.api ?? (flags.data === undefined ? settings.api : undefined);
+    const asked = flags.interactive || flags.browser ? (api ?? readServer(settings).api) : api;
     const credentials =
-      api === undefined
+      asked === undefined
         ? readLocalCredentials(flags.data ?? settings.dataDir)
-        : await askForCredentials(world, api.replace(/\/+$/, ""));
+        : await askForCredentials(world, asked.replace(/\/+$/, ""), {
+            ...{ interactive: flags.interactive, browser: flags.browser },
+          });
     await action(
       `Logging in to ${credentials.api}`,
       () => Promise.resolve(storeCredentials(settings, credentials)),
@@ -54,9 +65,17 @@ function readLocalCredentials(dataDir: string): Credentials {
   }
 }
 
-async function askForCredentials(world: World, api: string): Promise<Credentials> {
+async function askForCredentials(
+  world: World,
+  api: string,
+  { interactive, browser }: Record<"interactive" | "browser", boolean | undefined>,
+): Promise<Credentials> {
   checkAddress(api);
-  const token = world.settings.token ?? (await readSecret(world, `Token for ${api}: `));
+  const token = interactive
+    ? await loginByPassword(world, api)
+    : browser
+      ? await loginByBrowser(world, api)
+      : (world.settings.token ?? (await readSecret(world, `Token for ${api}: `)));
   if (token === "") throw new CommandFailure("No token was given.");
   const { email } = await answerOf(createClient(api, token).account.$get());
   return { api, git: gitAddressOf(api), email, token };

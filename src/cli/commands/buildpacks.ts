@@ -5,7 +5,7 @@ import { CommandFailure, UsageFailure } from "../failures.ts";
 const indexFlag = {
   index: { type: "string", short: "i", value: "N", summary: "place in the list, from 1" },
 } as const;
-const changeFlags = { ...appFlags, ...indexFlag };
+const changeFlags = { ...appFlags, ...indexFlag, ...jsonFlag };
 type Change = Context<typeof changeFlags>;
 
 const list = command({
@@ -94,10 +94,11 @@ const remove = command({
 
 const clear = command({
   summary: "use none: the next build finds them by itself",
-  flags: appFlags,
+  flags: { ...appFlags, ...jsonFlag },
   async run(context) {
     const { name } = await current(context);
     await change(context, []);
+    if (context.flags.json) return context.printJson([]);
     context.print(
       `Buildpacks cleared. Next release on ${context.paint.app(name)} will detect buildpacks normally.`,
     );
@@ -105,7 +106,10 @@ const clear = command({
   },
 });
 
-type AppContext = Pick<Change, "api" | "app" | "args" | "paint" | "print" | "world">;
+type AppContext = Pick<
+  Context<typeof appFlags>,
+  "api" | "app" | "args" | "paint" | "print" | "world"
+>;
 
 async function current({ api, app }: AppContext): Promise<{ before: string[]; name: string }> {
   const param = { app: await app() };
@@ -123,10 +127,11 @@ async function change({ api, app }: AppContext, buildpacks: string[]): Promise<s
 
 /** Heroku's words (contract §5). */
 async function tell(
-  context: AppContext,
+  context: Change,
   { what, name, after }: { what: "set" | "added" | "removed"; name: string; after: string[] },
 ): Promise<void> {
-  const { paint, print } = context;
+  const { flags, paint, print, printJson } = context;
+  if (flags.json) return printJson(after);
   const begin = `Buildpack ${what}. Next release on ${paint.app(name)} will`;
   if (after.length === 0) {
     print(`${begin} detect buildpacks normally.`);

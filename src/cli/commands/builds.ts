@@ -83,15 +83,17 @@ const output = command({
 const cancel = command({
   summary: "end a build, the one under way unless another is named",
   usage: "[BUILD]",
-  flags: appFlags,
+  flags: { ...appFlags, ...jsonFlag },
   async run(context) {
-    const { api, paint, action } = context;
+    const { api, flags, paint, action, printJson } = context;
     const app = await context.app();
     const build = await chosen(api, app, context.args[0]);
     const param = { app, build: build.id };
-    await action(`Stopping build ${build.id} of ${paint.app(decodeURIComponent(app))}`, () =>
-      answerOf(api.apps[":app"].builds[":build"].$delete({ param })),
+    const stopped = await action(
+      `Stopping build ${build.id} of ${paint.app(decodeURIComponent(app))}`,
+      () => answerOf(api.apps[":app"].builds[":build"].$delete({ param })),
     );
+    if (flags.json) printJson(stopped);
   },
 });
 
@@ -102,6 +104,7 @@ const create = command({
     "source-tar": { type: "string", value: "FILE", summary: "a tar, as git archive makes it" },
     "source-url": { type: "string", value: "URL", summary: "where such a tar is" },
     version: { type: "string", value: "TEXT", summary: "what to call this version of the code" },
+    ...jsonFlag,
   },
   examples: [
     "git archive --output app.tar.gz HEAD && stator builds:create --source-tar app.tar.gz",
@@ -124,21 +127,25 @@ const create = command({
         json: { source_blob: { ...source, version: flags.version ?? null } },
       }),
     );
-    await printOutput(world, build, { follow: true });
+    const quiet = flags.json ? { ...world, out: world.err } : world;
+    await printOutput(quiet, build, { follow: true });
     const ended = await chosen(api, app, build.id);
+    if (flags.json) context.printJson(ended);
     return ended.status === "succeeded" ? 0 : 1;
   },
 });
 
 const purge = command({
   summary: "forget what builds of an app keep for the next one",
-  flags: appFlags,
+  flags: { ...appFlags, ...jsonFlag },
   async run(context) {
-    const { api, paint, action } = context;
+    const { api, flags, paint, action, printJson } = context;
     const app = await context.app();
-    await action(`Clearing build cache of ${paint.app(decodeURIComponent(app))}`, () =>
-      answerOf(api.apps[":app"]["build-cache"].$delete({ param: { app } })),
+    const answer = await action(
+      `Clearing build cache of ${paint.app(decodeURIComponent(app))}`,
+      () => answerOf(api.apps[":app"]["build-cache"].$delete({ param: { app } })),
     );
+    if (flags.json) printJson(answer);
   },
 });
 

@@ -147,9 +147,9 @@ const update = command({
 
 const remove = command({
   summary: "remove a certificate of the app's own",
-  flags: { ...appFlags, ...nameFlag, ...confirmFlag },
+  flags: { ...appFlags, ...nameFlag, ...confirmFlag, ...jsonFlag },
   async run(context) {
-    const { api, flags, paint, action, world } = context;
+    const { api, flags, paint, action, printJson, world } = context;
     const app = await context.app();
     const { name } = await chooseEndpoint(context, { app, name: flags.name });
     const word = decodeURIComponent(app);
@@ -157,11 +157,12 @@ const remove = command({
       ...{ word, given: flags.confirm },
       warning: `Destructive Action - you cannot rollback this change\n ▸    This command will remove the endpoint ${name} from ${paint.app(word)}.`,
     });
-    await action(`Removing SSL certificate ${name} from ${paint.app(word)}`, () =>
+    const removed = await action(`Removing SSL certificate ${name} from ${paint.app(word)}`, () =>
       answerOf(
         api.apps[":app"]["sni-endpoints"][":endpoint"].$delete({ param: { app, endpoint: name } }),
       ),
     );
+    if (flags.json) printJson(removed);
   },
 });
 
@@ -230,9 +231,9 @@ const switchTo = (on: boolean) =>
     summary: on
       ? "let domains get certificates by themselves"
       : "let them have none but the app's own",
-    flags: { ...appFlags, ...(on ? waitFlag : confirmFlag) },
+    flags: { ...appFlags, ...jsonFlag, ...(on ? waitFlag : confirmFlag) },
     async run(context) {
-      const { api, paint, action, world } = context;
+      const { api, flags, paint, action, printJson, world } = context;
       const param = { app: await context.app() };
       const word = decodeURIComponent(param.app);
       const given = context.flags as { confirm?: string; wait?: boolean };
@@ -241,33 +242,38 @@ const switchTo = (on: boolean) =>
           ...{ word, given: given.confirm },
           warning: `This command will disable Automatic Certificate Management from ${paint.app(word)}.\n ▸    Domains without a certificate of their own are not served over HTTPS any more. To avoid that,\n ▸    bring one first: stator certs:add CRT KEY`,
         });
-        await action("Disabling Automatic Certificate Management", () =>
+        const changed = await action("Disabling Automatic Certificate Management", () =>
           answerOf(api.apps[":app"].acm.$delete({ param })),
         );
+        if (flags.json) printJson(changed);
         return;
       }
       world.err("Enabling Automatic Certificate Management... ");
-      await answerOf(api.apps[":app"].acm.$post({ param })).catch((error: unknown) => {
-        world.err("!\n");
-        throw error;
-      });
+      const changed = await answerOf(api.apps[":app"].acm.$post({ param })).catch(
+        (error: unknown) => {
+          world.err("!\n");
+          throw error;
+        },
+      );
       world.err(
         given.wait
           ? "starting.\n"
           : "starting. See status with stator certs:auto or wait until active with stator certs:auto --wait\n",
       );
       if (given.wait) await waitForAll(context, param.app);
+      if (flags.json) printJson(changed);
     },
   });
 
 const refresh = command({
   summary: "try again, now, what has failed",
-  flags: appFlags,
-  async run({ api, action, app }) {
+  flags: { ...appFlags, ...jsonFlag },
+  async run({ api, action, app, flags, printJson }) {
     const param = { app: await app() };
-    await action("Refreshing Automatic Certificate Management", () =>
+    const refreshed = await action("Refreshing Automatic Certificate Management", () =>
       answerOf(api.apps[":app"].acm.$patch({ param })),
     );
+    if (flags.json) printJson(refreshed);
   },
 });
 

@@ -1,7 +1,8 @@
 import type { Client } from "../../api/client.ts";
 import { appFlags, command, jsonFlag, type Topic } from "../command.ts";
 import { answerOf } from "../connect.ts";
-import { UsageFailure } from "../failures.ts";
+import { edited } from "../editor.ts";
+import { CommandFailure, UsageFailure } from "../failures.ts";
 import { keyValueLines, shellQuoted } from "../layout.ts";
 
 const shellFlag = {
@@ -85,6 +86,54 @@ const unset = command({
   },
 });
 
+const edit = command({
+  summary: "change config vars in your editor: one release, and a restart",
+  usage: "[KEY]",
+  details:
+    "With a KEY its value is the file; else all of them are, as JSON. What is no longer there is removed.",
+  examples: ["stator config:edit", "EDITOR='code --wait' stator config:edit KEY"],
+  flags: { ...appFlags, ...jsonFlag },
+  async run(context) {
+    const { args, api, flags, paint, action, printJson, world } = context;
+    const [key] = args;
+    const app = await context.app();
+    const before = await answerOf(api.apps[":app"]["config-vars"].$get({ param: { app } }));
+    const text = await edited(
+      world,
+      key === undefined ? `${JSON.stringify(before, null, 2)}\n` : `${before[key] ?? ""}\n`,
+      key === undefined ? "config.json" : "value",
+    );
+    const after = key === undefined ? readVars(text) : { ...before, [key]: text.slice(0, -1) };
+    const change = differenceBetween(before, after);
+    const keys = Object.keys(change);
+    if (keys.length === 0) throw new CommandFailure("No changes were made.");
+    const vars = await action(
+      `Updating ${keys.join(", ")} and restarting ${paint.app(decodeURIComponent(app))}`,
+      () => changeConfig(api, { app, change }),
+      ({ version }) => `v${version}`,
+    );
+    if (flags.json) printJson(vars.all);
+  },
+});
+
+/** What is to be set, and (with null) removed. Pure. */
+function differenceBetween(before: Record<string, string>, after: Record<string, string>) {
+  const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])];
+  const changed = keys.filter((key) => before[key] !== after[key]);
+  return Object.fromEntries(changed.map((key) => [key, after[key] ?? null]));
+}
+
+function readVars(text: string): Record<string, string> {
+  try {
+    const vars = JSON.parse(text) as Record<string, unknown>;
+    if (Object.values(vars).every((value) => typeof value === "string"))
+      return vars as Record<string, string>;
+  } catch (error) {
+    throw new CommandFailure(`That is not JSON, nothing was changed: ${(error as Error).message}`);
+  }
+  throw new CommandFailure("Every value has to be a text in quotes. Nothing was changed.");
+}
+
 function assignment(text: string): [string, string] {
   const equals = text.indexOf("=");
   if (equals < 1)
@@ -112,5 +161,11 @@ async function changeConfig(
 export default {
   name: "config",
   summary: "config vars: what an app finds in its environment",
-  commands: { config, "config:get": get, "config:set": set, "config:unset": unset },
+  commands: {
+    config,
+    "config:get": get,
+    "config:set": set,
+    "config:unset": unset,
+    "config:edit": edit,
+  },
 } satisfies Topic;

@@ -113,22 +113,24 @@ const remove = command({
   summary: "take a domain from an app",
   usage: "HOSTNAME",
   examples: ["stator domains:remove www.example.com"],
-  flags: appFlags,
+  flags,
   async run(context) {
-    const { api, args, paint, action } = context;
+    const { api, args, flags, paint, action, printJson } = context;
     const [hostname = ""] = args;
     const app = await context.app();
     const param = { app, domain: encodeURIComponent(hostname) };
-    await action(`Removing ${hostname} from ${paint.app(decodeURIComponent(app))}`, () =>
-      answerOf(api.apps[":app"].domains[":domain"].$delete({ param })),
+    const removed = await action(
+      `Removing ${hostname} from ${paint.app(decodeURIComponent(app))}`,
+      () => answerOf(api.apps[":app"].domains[":domain"].$delete({ param })),
     );
+    if (flags.json) printJson(removed);
   },
 });
 
 const clear = command({
   summary: "take all custom domains from an app",
   flags: {
-    ...appFlags,
+    ...flags,
     confirm: {
       type: "string",
       short: "c",
@@ -137,7 +139,7 @@ const clear = command({
     },
   },
   async run(context) {
-    const { api, flags, paint, action, world } = context;
+    const { api, flags, paint, action, printJson, world } = context;
     const app = await context.app();
     const custom = (await listDomains(context, app)).filter(({ kind }) => kind === "custom");
     const name = decodeURIComponent(app);
@@ -149,13 +151,14 @@ const clear = command({
       for (const { id } of custom)
         await answerOf(api.apps[":app"].domains[":domain"].$delete({ param: { app, domain: id } }));
     });
+    if (flags.json) printJson(custom);
   },
 });
 
 const wait = command({
   summary: "wait until a domain, or all of an app, are served with their certificates",
   usage: "[HOSTNAME]",
-  flags: appFlags,
+  flags,
   async run(context) {
     const app = await context.app();
     const [hostname] = context.args;
@@ -165,6 +168,7 @@ const wait = command({
         : [await findDomain(context, hostname)];
     for (const domain of all.filter(({ kind }) => kind === "custom"))
       await waitForDomain(context, app, domain);
+    if (context.flags.json) context.printJson(await listDomains(context, app));
   },
 });
 

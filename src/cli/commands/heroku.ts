@@ -1,7 +1,7 @@
 import { spawn } from "../../lib/exec.ts";
 import { pidExists } from "../../lib/process-table.ts";
 import { thisProgram } from "../../lib/this-program.ts";
-import type { CliSettings } from "../../settings.ts";
+import type { CliSettings } from "../../cli-settings.ts";
 import { startBridge } from "../bridge.ts";
 import { command, type Topic } from "../command.ts";
 import { readCredentials, readServer } from "../credentials.ts";
@@ -22,6 +22,10 @@ const heroku = command({
     if (program === null)
       throw new CommandFailure(
         "heroku, Heroku's own command line, is not installed here.\nInstall it, then try again: https://devcenter.heroku.com/articles/heroku-cli",
+      );
+    if (/^(?:auth:)?log(?:in|out)$/.test(args[0] ?? ""))
+      throw new CommandFailure(
+        `stator heroku has the login of stator itself. Log in and out with it: stator ${args[0]}`,
       );
     const credentials = readCredentials(settings);
     const bridge = startBridge(credentials.api);

@@ -15,14 +15,15 @@ const maintenance = command({
 const switchTo = (on: boolean) =>
   command({
     summary: on ? "show the maintenance page to all visitors" : "let visitors in again",
-    flags: appFlags,
+    flags: { ...appFlags, ...jsonFlag },
     async run(context) {
-      const { api, paint, action } = context;
+      const { api, flags, paint, action, printJson } = context;
       const app = await context.app();
-      await action(
+      const changed = await action(
         `${on ? "Enabling" : "Disabling"} maintenance mode for ${paint.app(decodeURIComponent(app))}`,
         () => answerOf(api.apps[":app"].$patch({ param: { app }, json: { maintenance: on } })),
       );
+      if (flags.json) printJson(changed);
     },
   });
 

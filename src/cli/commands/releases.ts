@@ -2,7 +2,7 @@ import { type Client, reach, type ReleaseAnswer } from "../../api/client.ts";
 import { appFlags, command, jsonFlag, type Topic } from "../command.ts";
 import { answerOf } from "../connect.ts";
 import { CommandFailure, UsageFailure } from "../failures.ts";
-import { keyValueLines, tableLines, timeAgo } from "../layout.ts";
+import { keyValueLines, shellQuoted, tableLines, timeAgo } from "../layout.ts";
 
 const list = command({
   summary: "list the releases of an app, newest first",
@@ -51,7 +51,11 @@ const info = command({
   summary: "show a release, the current one unless another is named",
   usage: "[RELEASE]",
   examples: ["stator releases:info v10"],
-  flags: { ...appFlags, ...jsonFlag },
+  flags: {
+    ...appFlags,
+    shell: { type: "boolean", short: "s", summary: "print its config vars as a shell reads them" },
+    ...jsonFlag,
+  },
   async run(context) {
     const { api, args, flags, paint, print, printJson } = context;
     const app = await context.app();
@@ -62,6 +66,10 @@ const info = command({
       api.apps[":app"].releases[":release"]["config-vars"].$get({ param }),
     );
     if (flags.json) return printJson({ ...release, config_vars: vars });
+    if (flags.shell) {
+      for (const [key, value] of Object.entries(vars)) print(`${key}=${shellQuoted(value)}`);
+      return;
+    }
     print(paint.header(`Release v${release.version}`));
     print();
     const lines = keyValueLines([

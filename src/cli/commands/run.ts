@@ -13,6 +13,10 @@ const sizeFlag = {
   size: { type: "string", short: "s", value: "SIZE", summary: "its size, as standard-2x" },
 } as const;
 
+const typeFlag = {
+  type: { type: "string", value: "WORD", summary: "its name: WORD.1234 instead of run.1234" },
+} as const;
+
 const run = command({
   summary: "run a command in a dyno of its own, and stay with it",
   usage: "COMMAND [ARGUMENTS…]",
@@ -28,6 +32,7 @@ const run = command({
     ...appFlags,
     ...environmentFlag,
     ...sizeFlag,
+    ...typeFlag,
     "no-tty": { type: "boolean", summary: "give it pipes instead of a terminal" },
     "exit-code": { type: "boolean", short: "x", summary: "pass on its exit status (always done)" },
   },
@@ -35,6 +40,7 @@ const run = command({
     startProgram(context, {
       line: remoteCommand(context.args),
       size: context.flags.size,
+      type: context.flags.type,
       environment: environmentOf(context.flags.env ?? ""),
     }),
 });
@@ -44,7 +50,7 @@ const detached = command({
   usage: "COMMAND [ARGUMENTS…]",
   runsProgram: true,
   examples: ["stator run:detached -- npm run import"],
-  flags: { ...appFlags, ...environmentFlag, ...sizeFlag, ...jsonFlag },
+  flags: { ...appFlags, ...environmentFlag, ...sizeFlag, ...typeFlag, ...jsonFlag },
   async run(context) {
     const { flags, paint, action, print, printJson } = context;
     const app = await context.app();
@@ -56,7 +62,7 @@ const detached = command({
           context.api.apps[":app"].dynos.$post({
             param: { app },
             json: {
-              ...{ command: line, attach: false, size: flags.size },
+              ...{ command: line, attach: false, size: flags.size, type: flags.type },
               env: environmentOf(flags.env ?? ""),
             },
           }),

@@ -1,0 +1,336 @@
+import { afterAll, expect, test } from "bun:test";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { exec } from "../../src/lib/exec.ts";
+import { herokuStory } from "../helpers/heroku-cli.ts";
+import { packageJson, probeFiles, until } from "../helpers/stator-server.ts";
+
+/**
+ * Heroku's own command line, as npm has it, against a real server: each command is held by what the
+ * API says afterwards. Apps named here have code; the other tests make empty ones of their own.
+ */
+const procfile = "web: node server.js 1\nworker: sleep 1000\n";
+const story = await herokuStory({
+  version: "11.10.0",
+  apps: {
+    shop: probeFiles("1", { Procfile: procfile }),
+    past: { "package.json": packageJson(), Procfile: "worker: sleep 1000\n" },
+  },
+});
+const { heroku, refused, api, person } = story;
+const started = performance.now();
+afterAll(() =>
+  process.stdout.write(
+    `${story.count()} lines of heroku in ${Math.round((performance.now() - started) / 1000)} s\n`,
+  ),
+);
+
+interface App {
+  id: string;
+  name: string;
+  maintenance: boolean;
+  owner: { email: string };
+}
+const owner = story.stator.credentials.email;
+const makeApp = (name: string) => api<App>("POST", "/apps", { name });
+const statusOf = (path: string) =>
+  api<unknown>("GET", path).then(
+    () => 200,
+    (error: Error) => Number(/: (\d{3}) /.exec(error.message)?.[1]),
+  );
+
+test.concurrent("account: whoami, token, teams, regions, the status of things", async () => {
+  expect(await heroku`whoami`).toBe(`${owner}\n`);
+  expect(await heroku`auth:token`).toContain(story.stator.credentials.token);
+  expect(await heroku`regions`).toContain("This machine");
+  expect(JSON.parse(await heroku`regions --json`)).toEqual(await api("GET", "/regions"));
+  expect(await heroku`teams`).toContain("Team   Role");
+  expect(await heroku`auth:2fa`).toContain("not enabled");
+});
+
+test.concurrent("apps: create, list, show, rename, join stacks, destroy", async () => {
+  expect(await heroku`create first-one`).toContain(
+    `https://git.${story.domain}:${story.httpsPort}/first-one.git`,
+  );
+  expect((await api<App>("GET", "/apps/first-one")).owner.email).toBe(owner);
+  const made = JSON.parse(await heroku`apps:create --json`) as App;
+  expect(await api("GET", `/apps/${made.name}`)).toMatchObject({ id: made.id });
+  expect(await refused`apps:create first-one`).toContain("Name first-one is already taken");
+  expect(await heroku`apps`).toContain("first-one");
+  const listed = JSON.parse(await heroku`apps --json`) as App[];
+  expect(listed.map(({ name }) => name)).toContain(made.name);
+  expect(await heroku`apps:info first-one`).toMatch(/=== first-one[^]*Owner: +.*@/);
+  expect(await heroku`apps:info first-one --shell`).toContain(`owner=${owner}\n`);
+  expect(JSON.parse(await heroku`apps:info first-one --json`)).toMatchObject({
+    app: { name: "first-one" },
+  });
+  await heroku`apps:rename second-one -a first-one`;
+  expect([await statusOf("/apps/first-one"), await statusOf("/apps/second-one")]).toEqual([
+    404, 200,
+  ]);
+  expect(await refused`apps:info nobody-has-it`).toContain("Couldn't find that app");
+  const { name: stack } = (await api<{ name: string }[]>("GET", "/stacks"))[0] ?? { name: "" };
+  expect(await heroku`apps:stacks -a second-one`).toContain(`* ${stack}`);
+  expect(await heroku`apps:stacks:set ${stack} -a second-one`).toBeString();
+  expect(await refused`apps:destroy second-one --confirm other`).toContain("did not match");
+  await heroku`apps:destroy second-one --confirm second-one`;
+  expect(await statusOf("/apps/second-one")).toBe(404);
+});
+
+test.concurrent("config: one release a change, whatever the value is", async () => {
+  await makeApp("vars");
+  const vars = () => api<Record<string, string>>("GET", "/apps/vars/config-vars");
+  const odd = "two words = $HOME 'q' \"d\" é\nsecond line";
+  await heroku`config:set A=1 B=2 ${`ODD=${odd}`} -a vars`;
+  expect(await vars()).toEqual({ A: "1", B: "2", ODD: odd });
+  expect(await heroku`config -a vars`).toContain("A:   1");
+  expect(JSON.parse(await heroku`config --json -a vars`)).toEqual(await vars());
+  expect(await heroku`config --shell -a vars`).toContain("B=2\n");
+  expect(await heroku`config:get B -a vars`).toBe("2\n");
+  await heroku`config:unset A B -a vars`;
+  expect(await vars()).toEqual({ ODD: odd });
+  const releases = await api<unknown[]>("GET", "/apps/vars/releases");
+  expect(releases).toHaveLength(4);
+  const editor = join(person.cwd, "editor");
+  writeFileSync(editor, "#!/bin/sh\nprintf 'EDITED=yes\\n' >\"$1\"\n", { mode: 0o700 });
+  const edited = await story.ended(
+    person.start(["heroku", "config:edit", "-a", "vars"], {
+      input: "y\n",
+      variables: { EDITOR: editor, VISUAL: editor },
+    }),
+  );
+  expect(edited.status).toBe(0);
+  expect(await vars()).toEqual({ EDITED: "yes" });
+});
+
+test.concurrent(
+  "access: collaborators come and go; a transfer is asked for and accepted",
+  async () => {
+    await makeApp("shared");
+    const people = async () =>
+      (await api<{ user: { email: string } }[]>("GET", "/apps/shared/collaborators")).map(
+        ({ user }) => user.email,
+      );
+    await heroku`access:add friend@example.com -a shared`;
+    expect((await people()).toSorted()).toEqual([owner, "friend@example.com"].toSorted());
+    expect(await heroku`access -a shared`).toMatch(/friend@example\.com +collaborator/);
+    expect(JSON.parse(await heroku`access --json -a shared`)).toHaveLength(2);
+    await heroku`apps:transfer friend@example.com -a shared`;
+    const transfers = await api<{ recipient: { email: string }; state: string }[]>(
+      "GET",
+      "/account/app-transfers",
+    );
+    expect(transfers).toMatchObject([
+      { recipient: { email: "friend@example.com" }, state: "pending" },
+    ]);
+    await heroku`access:remove friend@example.com -a shared`;
+    expect(await people()).toEqual([owner]);
+    expect(await refused`access:remove friend@example.com -a shared`).toContain("collaborator");
+  },
+);
+
+test.concurrent("keys: added from a file, listed, removed, cleared", async () => {
+  const makeKey = async (comment: string) => {
+    const path = join(person.cwd, comment);
+    await exec(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", path]);
+    return `${path}.pub`;
+  };
+  const keys = async () =>
+    (await api<{ comment: string }[]>("GET", "/account/keys")).map(({ comment }) => comment);
+  await heroku`keys:add ${await makeKey("one@machine")}`;
+  await heroku`keys:add ${await makeKey("two@machine")}`;
+  expect((await keys()).toSorted()).toEqual(["one@machine", "two@machine"]);
+  expect(await heroku`keys`).toContain("two@machine");
+  expect(JSON.parse(await heroku`keys --json`)).toHaveLength(2);
+  await heroku`keys:remove one@machine`;
+  expect(await keys()).toEqual(["two@machine"]);
+  await heroku`keys:clear`;
+  expect(await keys()).toEqual([]);
+});
+
+test.concurrent("authorizations: made, shown, changed, rotated, revoked", async () => {
+  interface Authorization {
+    id: string;
+    description: string;
+    access_token: { token: string };
+  }
+  const tokenOf = async (id: string) =>
+    (await api<Authorization>("GET", `/oauth/authorizations/${id}`)).description;
+  const made = JSON.parse(
+    await heroku`authorizations:create --json -d ${"for the tests"} -s read -e 3600`,
+  ) as Authorization;
+  expect(await tokenOf(made.id)).toBe("for the tests");
+  const asReader = (path: string, init?: RequestInit) =>
+    story.ask(made.access_token.token, path, init);
+  expect((await asReader("/apps")).status).toBe(200);
+  expect((await asReader("/apps", { method: "POST" })).status).toBe(403);
+  expect(await heroku`authorizations`).toContain("for the tests");
+  expect(await heroku`authorizations:info ${made.id}`).toMatch(/Scope: +read\n/);
+  await heroku`authorizations:update ${made.id} -d renamed`;
+  expect(await tokenOf(made.id)).toBe("renamed");
+  await heroku`authorizations:rotate ${made.id}`;
+  expect((await asReader("/apps")).status).toBe(401);
+  await heroku`authorizations:revoke ${made.id}`;
+  expect(await statusOf(`/oauth/authorizations/${made.id}`)).toBe(404);
+  expect(JSON.parse(await heroku`authorizations --json`)).toBeArray();
+});
+
+test.concurrent("clients: made, shown, changed, rotated, destroyed", async () => {
+  interface Client {
+    id: string;
+    name: string;
+    secret: string;
+    redirect_uri: string;
+  }
+  const made = JSON.parse(
+    await heroku`clients:create --json my-client https://client.example/callback`,
+  ) as Client;
+  const now = () => api<Client>("GET", `/oauth/clients/${made.id}`);
+  expect(await now()).toMatchObject({ name: "my-client" });
+  expect(await heroku`clients`).toContain("my-client");
+  expect(await heroku`clients:info ${made.id}`).toContain("https://client.example/callback");
+  await heroku`clients:update ${made.id} --name other-name`;
+  expect(await now()).toMatchObject({ name: "other-name" });
+  const rotated = JSON.parse(await heroku`clients:rotate --json ${made.id}`) as Client;
+  expect(rotated.secret).not.toBe(made.secret);
+  await heroku`clients:destroy ${made.id}`;
+  expect(await statusOf(`/oauth/clients/${made.id}`)).toBe(404);
+});
+
+test.concurrent("features and labs: shown, turned on and off", async () => {
+  await makeApp("odd");
+  const isOn = async (name: string) =>
+    (await api<{ enabled: boolean }>("GET", `/apps/odd/features/${name}`)).enabled;
+  expect(await heroku`features -a odd`).toContain("http-session-affinity");
+  await heroku`features:enable http-session-affinity -a odd`;
+  expect(await isOn("http-session-affinity")).toBe(true);
+  expect(await heroku`features:info http-session-affinity -a odd`).toContain("true");
+  await heroku`features:disable http-session-affinity -a odd`;
+  expect(await isOn("http-session-affinity")).toBe(false);
+  expect(await heroku`labs -a odd`).toContain("runtime-dyno-metadata");
+  await heroku`labs:enable runtime-dyno-metadata -a odd`;
+  expect(await isOn("runtime-dyno-metadata")).toBe(true);
+  expect(await heroku`labs:info runtime-dyno-metadata -a odd`).toContain("HEROKU_APP_NAME");
+  await heroku`labs:disable runtime-dyno-metadata -a odd`;
+  expect(await isOn("runtime-dyno-metadata")).toBe(false);
+  expect(await refused`features:enable nonsense -a odd`).toContain("nonsense");
+});
+
+test.concurrent("releases: listed, shown, rolled back", async () => {
+  const newest = async () =>
+    (
+      await api<{ version: number; description: string; slug: { id: string } | null }[]>(
+        "GET",
+        "/apps/past/releases",
+      )
+    ).reduce((one, other) => (one.version > other.version ? one : other));
+  await heroku`config:set WHEN=now -a past`;
+  expect(await heroku`releases -a past`).toMatch(/Current: v4[^]*v4 +Set WHEN config vars/);
+  expect(JSON.parse(await heroku`releases --json -n 2 -a past`)).toHaveLength(2);
+  expect(await heroku`releases:info -a past`).toContain("WHEN: now");
+  expect(await heroku`releases:info v3 --json -a past`).toContain('"version": 3');
+  await heroku`rollback v3 -a past`;
+  expect(await newest()).toMatchObject({ version: 5, description: "Rollback to v3" });
+  await heroku`releases:rollback -a past`;
+  expect((await newest()).version).toBe(6);
+  expect(await refused`rollback v1 -a past`).toContain("v1");
+});
+
+test.concurrent("ps and maintenance: scaled, sized, restarted, stopped, waited for", async () => {
+  type Dyno = { name: string; id: string; size: string; type: string };
+  const dynos = () => api<Dyno[]>("GET", "/apps/shop/dynos");
+  const names = async () => (await dynos()).map(({ name }) => name).toSorted();
+  const idOf = async (name: string) => (await dynos()).find((dyno) => dyno.name === name)?.id;
+  expect(await heroku`ps -a shop`).toMatch(/=== web \(Basic\): node server\.js 1 \(1\)/);
+  expect(JSON.parse(await heroku`ps --json -a shop`)).toMatchObject([{ name: "web.1" }]);
+  expect(await heroku`ps:scale -a shop`).toContain("web=1:Basic worker=0:Basic");
+  await heroku`ps:scale worker=1 -a shop`;
+  await heroku`ps:scale worker+1 -a shop`;
+  await until("two workers", async () => (await names()).length === 3);
+  expect(await heroku`ps worker -a shop`).toContain("worker.2: ");
+  expect(await heroku`ps:type worker=standard-2x -a shop`).toMatch(/worker +Standard-2X +2/);
+  expect(await api("GET", "/apps/shop/formation/worker")).toMatchObject({ size: "Standard-2X" });
+  expect(await heroku`ps:type -a shop`).toMatch(/Standard-2X +2/);
+  await heroku`ps:wait -a shop`;
+  const [before, other] = [await idOf("worker.1"), await idOf("worker.2")];
+  await heroku`ps:restart --dyno-name worker.1 -a shop`;
+  await until("worker.1 is another", async () => {
+    const now = await idOf("worker.1");
+    return now !== undefined && now !== before;
+  });
+  expect(await idOf("worker.2")).toBe(other);
+  await heroku`ps:stop --process-type worker -a shop`;
+  await heroku`ps:scale worker=0 -a shop`;
+  await until("only web.1 is there", async () => (await names()).join() === "web.1");
+  const first = await idOf("web.1");
+  await heroku`restart -a shop`;
+  await until("web.1 is another", async () => (await idOf("web.1")) !== first);
+
+  await heroku`maintenance:on -a shop`;
+  expect((await api<App>("GET", "/apps/shop")).maintenance).toBe(true);
+  expect(await heroku`maintenance -a shop`).toBe("on\n");
+  await heroku`maintenance:off -a shop`;
+  expect((await api<App>("GET", "/apps/shop")).maintenance).toBe(false);
+});
+
+test.concurrent("what is not here yet lists empty, or says so kindly", async () => {
+  expect(await heroku`addons -a past`).toContain("No add-ons");
+  expect(await heroku`drains -a past`).toBeString();
+  expect(await heroku`pipelines`).toBe("=== My Pipelines\n\n");
+  expect(await heroku`webhooks -a past`).toContain("no webhooks");
+  expect(await refused`drains:add syslog://logs.example:514 -a past`).toContain(
+    "This platform has no log drains",
+  );
+  expect(await refused`addons:create heroku-postgresql -a past`).toContain("add-on");
+});
+
+test.concurrent("git: the remote, a clone, and a push by its credential helper", async () => {
+  const folder = join(person.cwd, "cloned");
+  await heroku`git:clone ${folder} -a past`;
+  expect(readFileSync(join(folder, "Procfile"), "utf8")).toBe("worker: sleep 1000\n");
+  await person.git("init", "-q");
+  expect(await heroku`git:remote -a past -r other`).toContain("set git remote other");
+  expect(await person.git("remote", "get-url", "other")).toBe(
+    `https://git.${story.domain}:${story.httpsPort}/past.git\n`,
+  );
+  const before = (await api<unknown[]>("GET", "/apps/past/releases")).length;
+  const script = `
+set -eu
+eval "$(stator env)"
+cd "$1"
+git config --global --get-urlmatch credential.helper "https://$HEROKU_GIT_HOST"
+echo 2 >version
+git add version
+git commit -qm second
+git push heroku HEAD:refs/heads/side
+`;
+  const child = person.startOther(["bash", "-c", script, "bash", folder]);
+  const { out, err, status } = await story.ended(child);
+  expect(`${status} ${err}`).toStartWith("0 ");
+  expect(out).toContain("!heroku git:credentials");
+  expect(err).toContain("Pushed to branch other than [main, master], skipping build.");
+  expect((await api<unknown[]>("GET", "/apps/past/releases")).length).toBeGreaterThanOrEqual(
+    before,
+  );
+});
+
+test("over all of it Heroku's hosts heard nothing, and the person's login there stays as it was", async () => {
+  expect(story.count()).toBeGreaterThanOrEqual(80);
+  expect(story.heard).toEqual([]);
+  const { netrc, gitconfig, before } = story.logins();
+  expect(netrc).toBe(before.netrc);
+  expect(gitconfig).toStartWith(before.gitconfig);
+  expect(existsSync(join(person.home, ".config/stator/config.json"))).toBe(false);
+  // Those who would reach them are refused on this machine, and say so.
+  for (const line of ["notifications", "apps:favorites"])
+    expect((await story.run([line])).status).not.toBe(0);
+  expect(story.heard).toEqual([]);
+  // Without the guard one of them does: what is heard here is what is sent.
+  const open = person.startOther([
+    "bash",
+    "-c",
+    'eval "$(stator env)"; unset NODE_OPTIONS HTTP_PROXY HTTPS_PROXY; heroku notifications',
+  ]);
+  await story.ended(open);
+  expect(story.heard.length).toBeGreaterThan(0);
+});
