@@ -244,6 +244,12 @@ export function runtimeSuite<Opened extends OpenedRuntime>(kind: RuntimeUnderTes
     expect(status).toBe(4);
   });
 
+  test("what is typed before the program is there is echoed once, and its end is its end", async () => {
+    const { status, text } = await attached("cat; exit 5", "typed\n\u0004", true);
+    expect(text).toBe("typed\r\ntyped\r\n");
+    expect(status).toBe(5);
+  });
+
   test("a terminal's new size is told, and Ctrl-C is for what runs in it", async () => {
     let text = "";
     const run = runtime.attach(
