@@ -1,6 +1,7 @@
 import { afterAll } from "bun:test";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { type Argv, exec, execOk } from "../../src/lib/exec.ts";
+import { freeWire } from "./free-wire.ts";
 
 /**
  * Another machine for the file of tests that calls this (at its top): a network namespace with a
@@ -49,15 +50,4 @@ export async function anotherMachine() {
     /** The command that runs `argv` there. */
     there: (argv: Argv): Argv => ["ip", "netns", "exec", namespace, ...argv],
   };
-}
-
-/** Both ends of a wire that no other file of tests has at the same time (RFC 5737: for documents). */
-async function freeWire(): Promise<[here: string, there: string]> {
-  const taken = await execOk(["ip", "-oneline", "address"]);
-  const free = Array.from({ length: 62 }, (_, index) => 4 * (index + 1)).filter(
-    (base) => !taken.includes(` 198.51.100.${base + 1}/30 `),
-  );
-  const base = free[Math.floor(Math.random() * free.length)];
-  if (base === undefined) throw new Error("every wire to another machine is taken");
-  return [`198.51.100.${base + 1}`, `198.51.100.${base + 2}`];
 }

@@ -2,10 +2,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { exec, execOk, spawn } from "../../src/lib/exec.ts";
+import { freeWire } from "./free-wire.ts";
 import { until, userEnvironment } from "./stator-server.ts";
 
-/** Links of two addresses each: one of many, since several suites may run on a machine. Other tests have the first two. */
-const links = 62;
 const port = 8000;
 
 /**
@@ -15,8 +14,7 @@ const port = 8000;
  */
 export async function startOutsideServer() {
   const folder = mkdtempSync(join(tmpdir(), "stator-outside-"));
-  const first = (2 + Math.floor(Math.random() * links)) * 4;
-  const [host, outside] = [`203.0.113.${first + 1}`, `203.0.113.${first + 2}`];
+  const [host, outside] = await freeWire();
   const name = `web-${crypto.randomUUID().slice(0, 6)}`;
   const link = name.replace("-", "");
   await execOk(["ip", "netns", "add", name]);
