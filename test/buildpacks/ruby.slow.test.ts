@@ -74,7 +74,7 @@ for (const [what, files, said] of origins)
     expect(stdout).toContain(`-----> ${said}`);
     expect(stdout).toMatch(/Using Ruby 3\.1\.\d+ of the stack; only the app's gems/);
     const next = await build({
-      "app/Gemfile": "",
+      "app/Gemfile": 'source "http://127.0.0.1:9/"\n',
       "app/Gemfile.lock": lock(),
       "app/.ruby-version": "",
     });

@@ -1,12 +1,17 @@
+import { existsSync } from "node:fs";
 import { execOk, hostEnvironment } from "../../src/lib/exec.ts";
 
-/** Installs the Debian package of each program that is not there; `{ program: package }`. */
+/** Installs the Debian package of each program, or file by its path, that is not there; `{ program: package }`. */
 export async function ensurePrograms(packages: Record<string, string>): Promise<void> {
-  const missing = Object.entries(packages).filter(([program]) => Bun.which(program) === null);
+  const missing = Object.entries(packages).filter(([program]) => !isThere(program));
   if (missing.length === 0) return;
   const env = { ...hostEnvironment, DEBIAN_FRONTEND: "noninteractive" };
   const apt = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=300"] as const;
   const names = [...new Set(missing.map(([, name]) => name))];
   await execOk([...apt, "update"], { env });
   await execOk([...apt, "install", "-y", "--no-install-recommends", ...names], { env });
+}
+
+function isThere(program: string): boolean {
+  return program.startsWith("/") ? existsSync(program) : Bun.which(program) !== null;
 }

@@ -23,15 +23,14 @@ export async function ensurePhp(): Promise<void> {
     composer: "composer",
     apache2: "apache2-bin",
     nginx: "nginx-light",
+    "/usr/share/php/Monolog/Logger.php": "php-monolog",
+    "/usr/share/php/Psr/Log/LoggerInterface.php": "php-psr-log",
   });
-  if (!(await Bun.file("/usr/share/php/Monolog/Logger.php").exists()))
-    await ensurePrograms({ "a program that only stands for libraries": "php-monolog" });
-  const version = (
-    await execOk(["php", "-r", "echo PHP_MAJOR_VERSION . '.' . PHP_MINOR_VERSION;"])
-  ).trim();
+  const script = "echo PHP_MAJOR_VERSION, '.', PHP_MINOR_VERSION;";
+  const version = (await execOk(["php", "-r", script])).trim();
   await ensurePrograms({
     [`php-fpm${version}`]: "php-fpm",
-    [`a php of ${version} with mbstring`]: "php-mbstring",
+    [`/usr/share/php${version}-mbstring`]: "php-mbstring",
   });
 }
 

@@ -9,9 +9,11 @@ import { repositoryRoot } from "./stator-server.ts";
 export const rubyPrograms = {
   bundle: "bundler",
   puma: "puma",
-  rackup: "ruby-sinatra",
-  rails: "ruby-rails",
-  sprockets: "ruby-sprockets-rails",
+  ...Object.fromEntries(
+    ["ruby-sinatra", "ruby-rails", "ruby-sprockets-rails", "ruby-sqlite3", "ruby-rack-test"].map(
+      (name) => [`/usr/share/doc/${name}`, name],
+    ),
+  ),
 };
 
 const gems = ["sinatra", "puma", "rake", "rack-test", "rails", "sprockets-rails", "sqlite3"];
