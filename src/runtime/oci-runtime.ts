@@ -159,10 +159,14 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
   }
 
   const lastStats = new Map<string, ContainerStats>();
+  /** The attached ones, and whether they were killed: of one that is killed before it runs the runtime ends with 1. */
+  const wasKilled = new Map<string, boolean>();
   async function cleanedUp(exited: Promise<number>, id: string): Promise<number> {
     try {
-      return await exited;
+      const status = await exited;
+      return status === 1 && wasKilled.get(id) ? 137 : status;
     } finally {
+      wasKilled.delete(id);
       const stats = readStats(groupOf(id));
       if (stats) lastStats.set(id, stats);
       setTimeout(() => lastStats.delete(id), lastStatsMs).unref();
@@ -199,6 +203,7 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
     },
     attach(spec, options) {
       const bundle = writeBundle(spec);
+      wasKilled.set(spec.id, false);
       void openPort(spec);
       const pidFile = ["--pid-file", join(bundle, "pid")];
       const argv = runtimeArgv("run", ...runOptions, ...pidFile, "--bundle", bundle, spec.id);
@@ -231,6 +236,7 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
     wait: (id) => ends.wait(id),
     async signal(id, signal) {
       const ended = () => !existsSync(bundleOf(id)) || existsSync(join(exits, id));
+      if (signal === "KILL" && wasKilled.has(id)) wasKilled.set(id, true);
       // A container exists only some time after its runtime was started, its program later still;
       // a program that bears one of the other names has its signal after a second.
       for (let tries = 0; tries < 200 && !ended(); tries++) {

@@ -46,7 +46,8 @@ export interface StatorApp {
   /** Runs a command in the web dyno of a probe (see `probeFiles`). */
   shell(command: string): Promise<string>;
   api<T = unknown>(method: string, path?: string, body?: unknown): Promise<T>;
-  logs(): Promise<string>;
+  /** The last 1500 lines, perhaps only of a `source`. */
+  logs(filter?: { source: "app" | "heroku" }): Promise<string>;
 }
 
 export type StatorServer = Awaited<ReturnType<typeof startStator>>;
@@ -134,9 +135,9 @@ export async function startStator(options: StatorOptions = {}) {
         return response.text();
       },
       api: (method, path = "", body) => api(method, `/apps/${name}${path}`, body),
-      async logs() {
+      async logs(filter) {
         const session = await api<{ logplex_url: string }>("POST", `/apps/${name}/log-sessions`, {
-          lines: 1500,
+          ...{ lines: 1500, ...filter },
         });
         const url = new URL(session.logplex_url);
         return (await ask("api", `${url.pathname}${url.search}`)).text();
