@@ -127,7 +127,7 @@ test("a line of Java that the stack has is the stack's; what it does not have is
   hideStack();
   const sha256 = await mirror.offerJava("17.0.9", 9);
   const first = await bench.compile();
-  expect(first.stderr).toContain(`Downloading Java 17.0.9+9\n       SHA-256 ${sha256} verified\n`);
+  expect(first.stderr).toContain(`       SHA-256 ${sha256} verified.\n`);
   expect(first.stdout).toContain("this is Java 17.0.9\n");
   expect(first.status).toBe(0);
   expect(await bench.read("app/.profile.d/jvm.sh")).toContain('JAVA_HOME="$HOME/.jdk"');
@@ -155,7 +155,7 @@ test("without a wish it is the default, and .jdk-overlay is laid over a JDK of t
   await bench.write("app/.jdk-overlay/lib/security/own.policy", "ours");
   const { stdout, stderr } = await bench.compile();
   expect(stdout).toContain("No Java version was specified: using the default, 25\n");
-  expect(stderr).toContain("Downloading Java 25.0.1+8\n");
+  expect(stderr).toMatch(/Downloading http:.*\n {7}SHA-256 /);
   expect(await bench.read("app/.jdk/lib/security/own.policy")).toBe("ours");
 });
 

@@ -79,12 +79,12 @@ test("a Java that the stack does not have is downloaded, builds the app, and run
   app.write({ "system.properties": "java.runtime.version=18\n" });
   await app.commit("Another Java");
   const { text } = await app.push();
-  expect(text).toContain("Downloading Java 18.0.2+9\n       SHA-256 ");
+  expect(text).toMatch(/Downloading http:.*jdk\.tar\.gz\n {7}SHA-256 /);
   expect(text).toContain("Verifying deploy... done.");
   expect(await (await app.get("/")).json()).toMatchObject({ JAVA_HOME: "/app/.jdk" });
   await app.commit("Again");
   expect((await app.push()).text).toContain(
-    "Using Java 18.0.2+9 from the cache (SHA-256 verified)\n",
+    "Using Java 18.0.2+9 from the cache (SHA-256 verified).\n",
   );
 });
 
