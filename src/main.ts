@@ -21,7 +21,6 @@ const processes: Record<string, () => Promise<number>> = {
             domain: flag,
             http: flag,
             https: flag,
-            rendezvous: flag,
             host: flag,
             runtime: flag,
           },

@@ -179,6 +179,8 @@ export interface PlatformSurroundings {
   httpsPort: number | null;
   /** Unix socket of API and git. */
   platformSocket: string;
+  /** Where the router brings clients of attached dynos. */
+  rendezvousSocket: string;
   /** How this program is started again: its path, and its script while it is not compiled. */
   program: [string, ...string[]];
 }
@@ -194,7 +196,7 @@ export async function createPlatform(
   surroundings: PlatformSurroundings,
 ): Promise<Platform> {
   const { dataDir, domain } = settings;
-  const { router, platformSocket } = surroundings;
+  const { router, platformSocket, rendezvousSocket } = surroundings;
   const { program } = surroundings;
   const host = await openRuntime(settings.runtime, {
     dataDir,
@@ -249,7 +251,7 @@ export async function createPlatform(
     router,
     () =>
       routeTable({
-        ...{ database, vault, domain, platformSocket, challenges },
+        ...{ database, vault, domain, platformSocket, rendezvousSocket, challenges },
         certificates: [...certificatesOfOurMaking, ...signedCertificates()],
         liveDynos: supervisor.liveDynos(),
       }),

@@ -11,7 +11,7 @@ import { hostname, userInfo } from "node:os";
 import { join } from "node:path";
 import { type Api, createApi } from "./api/api.ts";
 import { type AttachSession, websocket } from "./api/attach-socket.ts";
-import { createRendezvous } from "./api/rendezvous.ts";
+import { type Rendezvous, rendezvousBehindRouter, rendezvousOnLoopback } from "./api/rendezvous.ts";
 import { waitingDynos } from "./api/resources/dynos.ts";
 import { createGitDoor } from "./git/git-door.ts";
 import { createRequestLimit } from "./git/request-limit.ts";
@@ -24,6 +24,7 @@ import { createToken, openToken } from "./model/token.ts";
 import { createPlatform, type Platform } from "./platform.ts";
 import { ensureRouter } from "./router-process.ts";
 import {
+  isLocalDomain,
   readServerSettings,
   type ServerFlags,
   type ServerSettings,
@@ -131,11 +132,13 @@ async function open(settings: ServerSettings, program: [string, ...string[]]) {
   const router = await ensureRouter(settings, program);
   const platformSocket = join(dataDir, "platform.sock");
   const hookSocket = join(dataDir, "hook.sock");
+  const rendezvousSocket = join(dataDir, "rendezvous.sock");
   const platform = await createPlatform(settings, {
     router: router.client,
     httpPort: router.httpPort,
     httpsPort: router.httpsPort,
     platformSocket,
+    rendezvousSocket,
     program,
   });
   writeCredentials(platform, dataDir);
@@ -151,7 +154,10 @@ async function open(settings: ServerSettings, program: [string, ...string[]]) {
     limit: createRequestLimit(settings.gitRequestsPerHour),
   });
   const waiting = waitingDynos(platform);
-  const rendezvous = openRendezvous(settings, platform, waiting);
+  const rendezvous = openRendezvous(platform, {
+    ...{ domain: settings.domain, httpsPort: router.httpsPort, rendezvousSocket },
+    take: (secret) => waiting.take(secret),
+  });
   const { requestsPerHour, domain } = settings;
   const places = { waiting, rendezvousOf: rendezvous.addressOf };
   const api = createApi(platform, { places, requestsPerHour });
@@ -219,30 +225,39 @@ function openDoor(options: {
 }
 
 /**
- * Heroku's command line comes here for attached dynos. Without its port the server goes on: it is
- * tried again with each reconciliation, and who asks for an attached dyno is told.
+ * Heroku's command line comes here for attached dynos: through the router's HTTPS; on a laptop
+ * without it, by TLS of our own. When that fails the server goes on: it is tried again with each
+ * reconciliation, and who asks for an attached dyno is told.
  */
 function openRendezvous(
-  { rendezvousPort, host, domain }: ServerSettings,
   platform: Platform,
-  waiting: ReturnType<typeof waitingDynos>,
-) {
-  if (rendezvousPort === null)
-    return { ensure: () => Promise.resolve(), addressOf: () => undefined, close: () => {} };
+  options: {
+    domain: string;
+    httpsPort: number | null;
+    rendezvousSocket: string;
+    take: Parameters<typeof rendezvousBehindRouter>[0]["take"];
+  },
+): Rendezvous {
+  const { domain, httpsPort, rendezvousSocket, take } = options;
+  // Few resolvers know names below `localhost` (RFC 6761), and this one needs no name for a router.
+  const hostname = domain === "localhost" ? domain : `api.${domain}`;
   let told = "";
-  const rendezvous = createRendezvous({
-    ...{ host, port: rendezvousPort },
-    // Few resolvers know names below `localhost` (RFC 6761), and this one needs no name for a router.
-    hostname: domain === "localhost" ? domain : `api.${domain}`,
-    certificate: () => platform.ownCertificate(),
-    take: (secret) => waiting.take(secret),
-  });
+  const open = (): Rendezvous => {
+    if (httpsPort !== null)
+      return rendezvousBehindRouter({
+        ...{ socketPath: rendezvousSocket, hostname, port: httpsPort, take },
+      });
+    if (isLocalDomain(domain))
+      return rendezvousOnLoopback({
+        ...{ hostname, take, certificate: () => platform.ownCertificate() },
+      });
+    return { ensure: () => Promise.resolve(), addressOf: () => undefined, close: () => {} };
+  };
+  const rendezvous = open();
   const ensure = () =>
     rendezvous.ensure().catch((error: Error) => {
       if (error.message !== told)
-        process.stderr.write(
-          ` ▸    Nobody can attach with heroku run: port ${rendezvousPort} (--rendezvous): ${error.message}\n`,
-        );
+        process.stderr.write(` ▸    Nobody can attach with heroku run: ${error.message}\n`);
       told = error.message;
     });
   return { ...rendezvous, ensure };

@@ -12,8 +12,6 @@ export interface ServerSettings {
   domain: string;
   httpPort: number | null;
   httpsPort: number | null;
-  /** Where Heroku's command line comes for attached dynos; 0: any free port, `null`: nowhere. */
-  rendezvousPort: number | null;
   host: string;
   stopDynos: boolean;
   runtime: RuntimeKind;
@@ -71,7 +69,6 @@ export const serverHelp = `Run the platform: the API, git, builds and dynos, unt
   --domain NAME      STATOR_DOMAIN      apps at APP.NAME, API at api.NAME, git at git.NAME [localhost]
   --http PORT        STATOR_HTTP_PORT   [80; 8080 when the domain is localhost; 0: any free one]
   --https PORT       STATOR_HTTPS_PORT  [443; none when the domain is localhost; 0: none]
-  --rendezvous PORT  STATOR_RENDEZVOUS_PORT  where heroku run attaches, or none [5000; any free one when the domain is localhost]
   --host ADDRESS     STATOR_HOST        address to listen on [0.0.0.0; 127.0.0.1 when the domain is localhost]
   --runtime KIND     STATOR_RUNTIME     oci: containers; process: no isolation, for a laptop without Linux or root [oci]
   --stop-dynos                          on SIGTERM stop the dynos and the router too, and leave nothing behind
@@ -188,10 +185,15 @@ function isAccessible(path: string, mode: number): boolean {
 
 type Variables = Record<string, string | undefined>;
 export type ServerFlags = Partial<
-  Record<"data" | "domain" | "http" | "https" | "rendezvous" | "host" | "runtime", string> & {
+  Record<"data" | "domain" | "http" | "https" | "host" | "runtime", string> & {
     "stop-dynos": boolean;
   }
 >;
+
+/** Whether its names are those of the machine that asks for them (RFC 6761). */
+export function isLocalDomain(domain: string): boolean {
+  return domain === "localhost" || domain.endsWith(".localhost");
+}
 
 /** Reads the settings of the server; throws a SettingsError that names the wrong value. */
 export function readServerSettings(
@@ -218,7 +220,7 @@ export function readServerSettings(
   for (const name of Object.keys(variables).filter((one) => mirrorName.test(one)))
     read(null, name, webAddress, "an address that begins with http:// or https://", "");
   const domain = read("domain", "STATOR_DOMAIN", hostname, "a lower-case domain name", "localhost");
-  const local = domain === "localhost" || domain.endsWith(".localhost");
+  const local = isLocalDomain(domain);
   const absolute = z
     .string()
     .min(1)
@@ -264,13 +266,6 @@ export function readServerSettings(
     domain,
     httpPort: read("http", "STATOR_HTTP_PORT", port, "a port from 0 to 65535", local ? 8080 : 80),
     httpsPort: https === 0 ? null : https,
-    rendezvousPort: read(
-      "rendezvous",
-      "STATOR_RENDEZVOUS_PORT",
-      z.union([port, z.literal("none").transform(() => null)]),
-      "a port from 0 (any free one) to 65535, or none",
-      local ? 0 : 5000,
-    ),
     host: read("host", "STATOR_HOST", ipAddress, "an IP address", local ? "127.0.0.1" : "0.0.0.0"),
     stopDynos: flags["stop-dynos"] ?? false,
     runtime: read("runtime", "STATOR_RUNTIME", z.enum(["oci", "process"]), "oci or process", "oci"),

@@ -42,15 +42,6 @@ test("logs are kept for a week or up to 64 MB, or as it is set", () => {
   });
 });
 
-test("clients of attached dynos come to 5000, to any free port on a laptop, or nowhere", () => {
-  const portOf = (flags: Parameters<typeof readServerSettings>[0]) =>
-    readServerSettings(flags, {}).rendezvousPort;
-  expect(portOf({})).toBe(0);
-  expect(portOf({ domain: "a.example" })).toBe(5000);
-  expect(portOf({ rendezvous: "6000" })).toBe(6000);
-  expect(portOf({ domain: "a.example", rendezvous: "none" })).toBeNull();
-});
-
 test("an account may ask 4500 times an hour, or as often as it is set", () => {
   expect(readServerSettings({}, {}).requestsPerHour).toBe(4500);
   const variables = { STATOR_API_REQUESTS_PER_HOUR: "100000" };
@@ -121,7 +112,6 @@ test("certificates come from Let's Encrypt for a public domain, and from nobody 
 for (const [variable, flag, values] of [
   ["STATOR_HTTP_PORT", "http", ["", "x", "65536", "-1", "1.5", " 80", "0x50"]],
   ["STATOR_HTTPS_PORT", "https", ["", "none", "99999"]],
-  ["STATOR_RENDEZVOUS_PORT", "rendezvous", ["", "no", "99999", "-1"]],
   [
     "STATOR_DOMAIN",
     "domain",

@@ -1,12 +1,13 @@
-import { createServer, type Server, type TLSSocket } from "node:tls";
-import { readFileSync } from "node:fs";
+import { chmodSync, readFileSync, rmSync } from "node:fs";
+import { createServer, type Server, type Socket } from "node:net";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
 import type { AttachedProgram } from "../dyno/attached-dyno.ts";
+import { readSecretLine, secretWord } from "../lib/secret-line.ts";
 
 /** One hour without a byte in either direction ends a session (contract §2.2). */
 const idleLimitMs = 60 * 60_000;
 /** Who has connected has so long to say what for. */
 const secretLimitMs = 10_000;
-const longestSecretLine = 200;
 /** Clients throw away the first piece that they read, so nothing else may be in it. */
 const greeting = "rendezvous\r\n";
 const afterGreetingMs = 300;
@@ -15,61 +16,93 @@ const endOfInput = 0x04;
 const silenceAfterEndMs = 150;
 const mostConnections = 1000;
 
-export interface RendezvousOptions {
-  host: string;
-  /** 0: any free one. */
+/** The program that waits for a secret, once. */
+type Take = (secret: string) => { attached: AttachedProgram; hasTerminal: boolean } | undefined;
+
+/**
+ * Where Heroku's command line goes for an attached dyno: TLS, a line with the secret, then raw bytes
+ * both ways (`rendezvous://HOST:PORT/SECRET`).
+ */
+export interface Rendezvous {
+  /** Listens, with the certificate of now. Throws when that cannot be done. */
+  ensure(): Promise<void>;
+  /** Where a client goes for a secret; nothing while nobody listens. */
+  addressOf(this: void, secret: string): string | undefined;
+  close(): void;
+}
+
+/** Behind the router, which takes the TLS off (router/rendezvous.ts) and comes to a unix socket. */
+export function rendezvousBehindRouter(options: {
+  socketPath: string;
+  /** What clients are told to go to: the router's port for HTTPS. */
+  hostname: string;
   port: number;
+  take: Take;
+}): Rendezvous {
+  const { socketPath, hostname, port, take } = options;
+  let server: Server | undefined;
+  return {
+    async ensure() {
+      if (server) return;
+      // Left by one that was killed.
+      rmSync(socketPath, { force: true });
+      server = await listening(createServer(meetingOf(take)), { path: socketPath });
+      chmodSync(socketPath, 0o600);
+    },
+    addressOf: (secret) => (server ? addressAt(hostname, port, secret) : undefined),
+    close: () => void server?.close(),
+  };
+}
+
+/** Without a router that speaks TLS: for clients on this machine alone, at any free port. */
+export function rendezvousOnLoopback(options: {
   /** What clients are told to go to. */
   hostname: string;
   /** The certificate of that name; asked for again and again, for it is renewed. */
   certificate(): Promise<{ certificatePath: string; privateKeyPath: string }>;
-  /** The program that waits for this secret, once. */
-  take: (secret: string) => { attached: AttachedProgram; hasTerminal: boolean } | undefined;
-}
-
-export type Rendezvous = ReturnType<typeof createRendezvous>;
-
-/**
- * Where Heroku's command line goes for an attached dyno: TLS, a line with the secret, then raw bytes
- * both ways (`rendezvous://HOST:PORT/SECRET`). Nothing listens before `ensure`.
- */
-export function createRendezvous(options: RendezvousOptions) {
-  let server: Server | undefined;
+  take: Take;
+}): Rendezvous {
+  const { hostname, take } = options;
+  let server: TlsServer | undefined;
   let certificate = "";
-
-  async function ensure(): Promise<void> {
-    const { certificatePath, privateKeyPath } = await options.certificate();
-    const [cert, key] = [readFileSync(certificatePath, "utf8"), readFileSync(privateKeyPath)];
-    if (server && cert === certificate) return;
-    if (server) server.setSecureContext({ cert, key });
-    else server = await listen({ ...options, cert, key });
-    certificate = cert;
-  }
-
   return {
-    /** Listens, with the certificate of now. Throws when the port cannot be had. */
-    ensure,
-    /** Where a client goes for a secret; nothing while nobody listens. */
-    addressOf: (secret: string): string | undefined => {
+    async ensure() {
+      const { certificatePath, privateKeyPath } = await options.certificate();
+      const [cert, key] = [readFileSync(certificatePath, "utf8"), readFileSync(privateKeyPath)];
+      if (server && cert === certificate) return;
+      if (server) server.setSecureContext({ cert, key });
+      else {
+        const tls = { cert, key, handshakeTimeout: secretLimitMs };
+        server = await listening(createTlsServer(tls, meetingOf(take)), {
+          host: "127.0.0.1",
+          port: 0,
+        });
+        // A handshake that fails is its client's matter.
+        server.on("tlsClientError", () => {});
+      }
+      certificate = cert;
+    },
+    addressOf(secret) {
       const address = server?.address();
       if (!address || typeof address === "string") return undefined;
-      return `rendezvous://${options.hostname}:${address.port}/${secret}`;
+      return addressAt(hostname, address.port, secret);
     },
     close: () => void server?.close(),
   };
 }
 
-function listen(options: RendezvousOptions & { cert: string; key: Buffer }): Promise<Server> {
-  const { cert, key, host, port, take } = options;
-  const server = createServer({ cert, key, handshakeTimeout: secretLimitMs }, (socket) =>
-    meet(socket, take),
-  );
+function addressAt(hostname: string, port: number, secret: string): string {
+  return `rendezvous://${hostname}:${port}/${secretWord(secret)}`;
+}
+
+function listening<One extends Server>(
+  server: One,
+  place: { path: string } | { host: string; port: number },
+): Promise<One> {
   server.maxConnections = mostConnections;
-  // A handshake that fails is its client's matter.
-  server.on("tlsClientError", () => {});
   return new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.listen(port, host, () => {
+    server.listen(place, () => {
       server.off("error", reject);
       server.on("error", () => {});
       resolve(server);
@@ -78,24 +111,25 @@ function listen(options: RendezvousOptions & { cert: string; key: Buffer }): Pro
 }
 
 /** Reads the secret and joins the client with what waits for it. */
-function meet(socket: TLSSocket, take: RendezvousOptions["take"]): void {
-  let head = Buffer.alloc(0);
-  socket.on("error", () => socket.destroy());
-  socket.setTimeout(secretLimitMs, () => socket.destroy());
-  socket.on("data", function read(bytes: Buffer) {
-    head = Buffer.concat([head, bytes]);
-    const end = head.indexOf("\n");
-    if (end < 0 && head.length <= longestSecretLine) return;
-    socket.off("data", read);
-    const secret = head.subarray(0, Math.max(0, end)).toString("utf8").trim();
-    const found = end < 0 || end > longestSecretLine ? undefined : take(secret);
-    if (!found) return void socket.destroy();
-    serveProgram(socket, { ...found, early: head.subarray(end + 1) });
-  });
+function meetingOf(take: Take): (socket: Socket) => void {
+  return (socket) => {
+    let head = Buffer.alloc(0);
+    socket.on("error", () => socket.destroy());
+    socket.setTimeout(secretLimitMs, () => socket.destroy());
+    socket.on("data", function read(bytes: Buffer) {
+      head = Buffer.concat([head, bytes]);
+      const line = readSecretLine(head);
+      if (line.kind === "incomplete") return;
+      socket.off("data", read);
+      const found = line.kind === "secret" ? take(line.secret) : undefined;
+      if (line.kind !== "secret" || !found) return void socket.destroy();
+      serveProgram(socket, { ...found, early: line.rest });
+    });
+  };
 }
 
 function serveProgram(
-  socket: TLSSocket,
+  socket: Socket,
   {
     attached,
     hasTerminal,

@@ -69,6 +69,7 @@ export function routeTable(options: {
   liveDynos: LiveDyno[];
   /** Unix socket of the API and of git. */
   platformSocket: string;
+  rendezvousSocket: string;
   certificates: RouteTable["certificates"];
   /** What the router answers to a certificate authority. */
   challenges: Record<string, string>;
@@ -88,6 +89,7 @@ export function routeTable(options: {
     apps: Object.fromEntries(apps.map((app) => [app.id, routedApp(context, app)])),
     certificates,
     challenges: { ...challenges },
+    rendezvous: { host: `api.${domain}`, socket: options.rendezvousSocket },
   };
 }
 

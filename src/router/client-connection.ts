@@ -3,6 +3,7 @@ import { HeadBuffer } from "./head-buffer.ts";
 import { parseRequestHead, type RequestHead } from "./http-head.ts";
 import { BodyReader } from "./http-body.ts";
 import { serveRequest } from "./proxy.ts";
+import { serveRendezvous } from "./rendezvous.ts";
 import { createHttp1Writer } from "./response-writer.ts";
 import type { Wire } from "./wire.ts";
 
@@ -10,6 +11,8 @@ import type { Wire } from "./wire.ts";
 export async function serveConnection(client: Client, door: Door): Promise<void> {
   const { wire } = client;
   const { lingerMs } = door.limits;
+  if (client.namesNoServer === true && (await serveRendezvous(client, door)) === "gone")
+    return wire.close(lingerMs);
   for (;;) {
     const head = await receiveHead(wire, door);
     if (head === "gone") return wire.close(lingerMs);

@@ -43,6 +43,8 @@ export interface Client {
   address: string;
   /** `tls1.3`; nothing for plain HTTP. */
   tlsVersion?: string | undefined;
+  /** It came by TLS and said for no host: it may be one that wants no HTTP (rendezvous.ts). */
+  namesNoServer?: boolean;
   /** A request or a tunnel is under way. */
   isAsking?: boolean;
   /** Told once, when the router stops. */

@@ -75,6 +75,13 @@ const certificateSchema = z.object({
   privateKeyPath: z.string().min(1),
 });
 
+const rendezvousSchema = z.strictObject({
+  /** Its certificate is shown to clients that name no server. */
+  host: z.string().min(1),
+  /** The path of a unix socket of the platform. */
+  socket: z.string().startsWith("/"),
+});
+
 const outlineSchema = z.object({
   version: z.number(),
   domain: z.string(),
@@ -82,6 +89,7 @@ const outlineSchema = z.object({
   apps: z.record(z.string(), z.unknown()),
   certificates: z.array(z.unknown()),
   challenges: z.record(z.string(), z.string()).optional(),
+  rendezvous: z.unknown().optional(),
 });
 
 export type RouteDyno = z.infer<typeof dynoSchema>;
@@ -90,6 +98,7 @@ export type RouteAppRecord = z.input<typeof appSchema>;
 export type RouteApp = z.output<typeof appSchema>;
 export type RouteUpstream = z.infer<typeof upstreamSchema>;
 export type RouteCertificate = z.infer<typeof certificateSchema>;
+export type RouteRendezvous = z.infer<typeof rendezvousSchema>;
 
 /** All that the router knows; the server puts a new one whenever something changes. */
 export interface RouteTable {
@@ -101,6 +110,8 @@ export interface RouteTable {
   certificates: RouteCertificate[];
   /** What the router answers to a CA that asks for a token (ACME HTTP-01), whatever the host. */
   challenges?: Record<string, string>;
+  /** Where clients go that come by TLS, name no server, and begin with a secret (rendezvous.ts). */
+  rendezvous?: RouteRendezvous;
 }
 
 /** A table made for looking up: maps, since a host may be called `__proto__`. */
@@ -111,6 +122,7 @@ export interface Routes {
   apps: ReadonlyMap<string, RouteApp>;
   certificates: readonly RouteCertificate[];
   challenges: ReadonlyMap<string, string>;
+  rendezvous: RouteRendezvous | undefined;
   /** Whether some host begins with `*.`; most tables have none, and need no search. */
   hasWildcards: boolean;
 }
@@ -122,6 +134,7 @@ export const noRoutes: Routes = {
   apps: new Map(),
   certificates: [],
   challenges: new Map(),
+  rendezvous: undefined,
   hasWildcards: false,
 };
 
@@ -178,6 +191,10 @@ export function readRoutes(value: unknown): { routes: Routes; setAside: string[]
       apps,
       certificates,
       challenges: new Map(Object.entries(outline.challenges ?? {})),
+      rendezvous:
+        outline.rendezvous === undefined
+          ? undefined
+          : keep("rendezvous", rendezvousSchema, outline.rendezvous),
       hasWildcards: [...hosts.keys()].some((host) => host.startsWith("*.")),
     },
     setAside,

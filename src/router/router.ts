@@ -1,6 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { createServer, type Server, type TLSSocket } from "node:tls";
+import { createSecureContext, createServer, type Server, type TLSSocket } from "node:tls";
 import { createActivity } from "./activity.ts";
 import { createQuarantine } from "./balancer.ts";
 import { createCertificates, tlsOptions, type Certificates } from "./certificates.ts";
@@ -54,7 +54,7 @@ export async function startRouter(
 ): Promise<Router> {
   await mkdir(settings.dir, { recursive: true, mode: 0o700 });
   const certificates = createCertificates();
-  const routes = createRouteStore(settings.dir, (table) => certificates.load(table.certificates));
+  const routes = createRouteStore(settings.dir, (table) => certificates.load(table));
   await routes.load();
   const door = createDoor(settings, { ...herokuLimits, ...limits }, routes);
   const connections = createConnections(door);
@@ -233,6 +233,9 @@ function listenPlain(settings: RouterSettings, connections: Connections) {
   return Bun.listen<Held>(options);
 }
 
+/** A handshake with it ends with an alert. */
+const noCertificate = createSecureContext(tlsOptions);
+
 async function listenTls(
   settings: RouterSettings,
   certificates: Certificates,
@@ -243,21 +246,28 @@ async function listenTls(
       ...tlsOptions,
       ALPNProtocols: ["h2", "http/1.1"],
       handshakeTimeout: 10_000,
-      SNICallback: (serverName, callback) => callback(null, certificates.find(serverName)),
+      // As over plain HTTP: the end of a tunnel at one side leaves the other its last words.
+      allowHalfOpen: true,
+      // Called only when there is a name; with nothing at all, the nameless one would be shown.
+      SNICallback: (serverName, callback) =>
+        callback(null, certificates.find(serverName) ?? noCertificate),
     },
     (socket) => {
       const isHttp2 = socket.alpnProtocol === "h2";
+      const serverName = serverNameOf(socket);
       const client: Client = {
         // The responses of many streams go out together.
         wire: tlsWire(socket),
         address: plainAddress(socket.remoteAddress ?? ""),
         tlsVersion: (socket.getProtocol() ?? "unknown").toLowerCase().replace("tlsv", "tls"),
+        namesNoServer: serverName === "",
       };
-      if (isHttp2) client.isMisdirected = misdirection(certificates, serverNameOf(socket));
+      if (isHttp2) client.isMisdirected = misdirection(certificates, serverName);
       connections.serve(client, isHttp2 ? "h2" : "http/1.1");
     },
   );
   server.on("tlsClientError", (_error, socket) => socket.destroy());
+  certificates.onNameless((options) => server.setSecureContext(options));
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen({ port: settings.https ?? 0, host: settings.host, reusePort: true }, resolve);

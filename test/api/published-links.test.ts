@@ -10,7 +10,7 @@ beforeAll(async () => {
   served = serveLocalPlatform({}, (platform) => ({
     places: {
       waiting: waitingDynos(platform),
-      rendezvousOf: (secret) => `rendezvous://api.localhost:5000/${secret}`,
+      rendezvousOf: (secret) => `rendezvous://api.localhost:8443/${secret}`,
     },
   }));
   const app = await served.platform.createApp({ name: "shop", user: served.account });

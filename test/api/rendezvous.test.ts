@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect, type TLSSocket } from "node:tls";
-import { createRendezvous, type Rendezvous } from "../../src/api/rendezvous.ts";
+import { type Rendezvous, rendezvousOnLoopback } from "../../src/api/rendezvous.ts";
 import { waitingDynos } from "../../src/api/resources/dynos.ts";
 import { selfSignedCertificate } from "../../src/certs/self-signed.ts";
 import type { App } from "../../src/model/app.ts";
@@ -18,8 +18,8 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "stator-rendezvous-"));
   served = serveLocalPlatform({}, (platform) => {
     const waiting = waitingDynos(platform);
-    rendezvous = createRendezvous({
-      ...{ host: "127.0.0.1", port: 0, hostname: "api.localhost" },
+    rendezvous = rendezvousOnLoopback({
+      hostname: "api.localhost",
       certificate: () => selfSignedCertificate(folder, "localhost"),
       take: (secret) => waiting.take(secret),
     });
@@ -71,7 +71,7 @@ function attach(url: URL | null, input: (string | Uint8Array)[] = []) {
 test("before anybody listens, an attached dyno is refused with the way out", async () => {
   const refused = (await order("true")) as unknown as { status: number; message: string };
   expect(refused.status).toBe(503);
-  expect(refused.message).toContain("--rendezvous");
+  expect(refused.message).toContain("--https PORT");
   expect(served.platform.listDynos(app)).toEqual([]);
 });
 
@@ -81,7 +81,7 @@ test("the address is TLS with the certificate of its name, and the greeting come
   ca = readFileSync(join(folder, "localhost.pem"), "utf8");
   const { status, attach_url: address, url } = await order("echo hello; exit 3");
   expect(status).toBe(201);
-  expect(address).toMatch(/^rendezvous:\/\/api\.localhost:\d+\/[\w-]{43}$/);
+  expect(address).toMatch(/^rendezvous:\/\/api\.localhost:\d+\/attach:[\w-]{43}$/);
   const client = attach(url);
   expect(await client.first()).toBe("rendezvous\r\n");
   expect(client.socket.authorized).toBe(true);

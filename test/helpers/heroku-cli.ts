@@ -45,7 +45,7 @@ export async function herokuStory(options: {
   const domain = "stator.example";
   const packages = await npmPackages(`heroku@${options.version}`);
   const other = await anotherMachine();
-  const [httpsPort = 0, rendezvousPort = 0] = freePorts(2);
+  const [httpsPort = 0] = freePorts(1);
   const stator = await startStator();
   afterAll(() => stator.stop());
   await Promise.all(
@@ -56,7 +56,7 @@ export async function herokuStory(options: {
   );
   const flags = [
     ...["--stop-dynos", "--host", "0.0.0.0", "--domain", domain],
-    ...["--https", String(httpsPort), "--rendezvous", String(rendezvousPort)],
+    ...["--https", String(httpsPort)],
   ];
   await stator.kill("SIGTERM");
   await stator.restart({ flags });

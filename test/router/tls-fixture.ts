@@ -29,3 +29,23 @@ export function openTls(port: number, options: ConnectionOptions = {}): Promise<
     socket.once("error", reject);
   });
 }
+
+/** A TLS connection that names no server, as Heroku's command line makes it. */
+export function openNameless(port: number, options: ConnectionOptions = {}): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const usual = { port, host: "127.0.0.1", rejectUnauthorized: false };
+    const socket = connect({ ...usual, ...options }, () => resolve(socket));
+    socket.once("error", reject);
+  });
+}
+
+/** All that comes until the other side ends or breaks off. */
+export function textToEnd(socket: TLSSocket): Promise<string> {
+  return new Promise((resolve) => {
+    let text = "";
+    socket.on("data", (bytes: Buffer) => (text += bytes.toString("latin1")));
+    socket.on("error", () => {});
+    socket.on("close", () => resolve(text));
+    socket.on("end", () => socket.destroy());
+  });
+}

@@ -101,7 +101,7 @@ export const dynosApi = (platform: Platform, { waiting, rendezvousOf }: MeetingP
     if (variantOf(c) !== ownVariant && rendezvousOf("") === undefined)
       throw new PlatformError(
         "unavailable",
-        "Nobody listens for attached dynos: start the server with --rendezvous PORT, or use stator run.",
+        "Heroku's command line attaches by HTTPS, and this server has none: start it with --https PORT, or use stator run.",
       );
   };
   const attachUrlOf = (c: Context, one: WaitingDyno): string => {

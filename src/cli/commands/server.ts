@@ -7,17 +7,13 @@ const text = (value: string, summary: string) => ({ type: "string", value, summa
 const server = command({
   summary: "run the platform on this machine",
   details:
-    "SIGTERM stops the server in order; dynos and the router go on. Variables instead of flags: STATOR_DATA,\nSTATOR_DOMAIN, STATOR_HTTP_PORT, STATOR_HTTPS_PORT, STATOR_RENDEZVOUS_PORT, STATOR_HOST. Flags win.",
+    "SIGTERM stops the server in order; dynos and the router go on. Variables instead of flags: STATOR_DATA,\nSTATOR_DOMAIN, STATOR_HTTP_PORT, STATOR_HTTPS_PORT, STATOR_HOST. Flags win.",
   examples: ["stator server --domain example.com", "stator server --data ./.stator --http 8080"],
   flags: {
     data: text("FOLDER", "where everything is kept (root: /var/lib/stator)"),
     domain: text("DOMAIN", "apps are at APP.DOMAIN, the API at api.DOMAIN (localhost)"),
     http: text("PORT", "for HTTP (80; with localhost 8080)"),
     https: text("PORT", "for HTTPS, 0 for none (443; with localhost none)"),
-    rendezvous: text(
-      "PORT",
-      "where heroku run attaches, or none (5000; with localhost any free one)",
-    ),
     host: text("ADDRESS", "to listen on (0.0.0.0; with localhost 127.0.0.1)"),
     "stop-dynos": { type: "boolean", summary: "stop all dynos when the server is stopped" },
   },
