@@ -41,7 +41,7 @@ export class AttachSession {
   receive(message: string | Uint8Array): void {
     this.#idleTimer?.refresh();
     if (this.#ended) return;
-    if (typeof message !== "string") return this.#attached.write(message);
+    if (typeof message !== "string") return void this.#attached.write(message);
     const control = parseControl(message);
     if (control?.resize) this.#attached.resize(control.resize);
     if (control?.eof) this.#attached.endInput();

@@ -15,6 +15,11 @@ const afterGreetingMs = 300;
 const endOfInput = 0x04;
 const silenceAfterEndMs = 150;
 const mostConnections = 1000;
+/**
+ * So much of its input a program may leave waiting, then its client waits. Not less: that a client has
+ * gone is seen only behind what it has sent.
+ */
+const mostWaitingBytes = 4 * 1024 * 1024;
 
 /** The program that waits for a secret, once. */
 type Take = (secret: string) => { attached: AttachedProgram; hasTerminal: boolean } | undefined;
@@ -138,7 +143,18 @@ function serveProgram(
 ): void {
   let ended = false;
   let room: PromiseWithResolvers<void> | undefined;
-  const input = inputOf(attached, hasTerminal);
+  const take = inputOf(attached, hasTerminal);
+  let waitingBytes = 0;
+  const input = (bytes: Buffer) => {
+    const taken = take(bytes);
+    if (!taken) return;
+    waitingBytes += bytes.length;
+    if (waitingBytes > mostWaitingBytes) socket.pause();
+    void taken.finally(() => {
+      waitingBytes -= bytes.length;
+      if (socket.isPaused() && waitingBytes <= mostWaitingBytes) socket.resume();
+    });
+  };
   socket.setTimeout(idleLimitMs, () => socket.destroy());
   socket.setNoDelay(true);
   socket.on("drain", () => room?.resolve());
@@ -173,18 +189,21 @@ function serveProgram(
  * Input for a program: as it is for a terminal, which knows the byte of its end by itself. Else that
  * byte is the end only when nothing follows it: it may be one of a file's.
  */
-function inputOf(attached: AttachedProgram, hasTerminal: boolean): (bytes: Buffer) => void {
+function inputOf(
+  attached: AttachedProgram,
+  hasTerminal: boolean,
+): (bytes: Buffer) => Promise<void> | void {
   if (hasTerminal) return (bytes) => attached.write(bytes);
   let held: Timer | undefined;
   return (bytes) => {
     if (held) {
       clearTimeout(held);
       held = undefined;
-      attached.write(Buffer.of(endOfInput));
+      void attached.write(Buffer.of(endOfInput));
     }
     const mayBeEnd = bytes.at(-1) === endOfInput;
-    const rest = mayBeEnd ? bytes.subarray(0, -1) : bytes;
-    if (rest.length > 0) attached.write(rest);
     if (mayBeEnd) held = setTimeout(() => attached.endInput(), silenceAfterEndMs);
+    const rest = mayBeEnd ? bytes.subarray(0, -1) : bytes;
+    return rest.length > 0 ? attached.write(rest) : undefined;
   };
 }

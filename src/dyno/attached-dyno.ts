@@ -14,7 +14,8 @@ export interface AttachedClient {
 export interface AttachedProgram {
   /** Called once by the door that serves the client; output waits for it. */
   attach(client: AttachedClient): void;
-  write(bytes: Uint8Array): void;
+  /** Resolves when it has taken them, if that is known. */
+  write(bytes: Uint8Array): Promise<void> | void;
   /** Ends standard input (Ctrl-D or the end of a pipe). */
   endInput(): void;
   resize(size: TerminalSize): void;
@@ -133,7 +134,7 @@ function attachClient(start: (output: AttachedClient["output"]) => AttachedConta
   return {
     exited,
     attach: client.resolve,
-    write: (bytes: Uint8Array) => void attached.write(bytes),
+    write: (bytes: Uint8Array) => attached.write(bytes),
     endInput: () => attached.endInput(),
     resize: (size: TerminalSize) => attached.resize(size),
     hangUp: () => attached.hangUp(),

@@ -268,11 +268,11 @@ function attachedProcess(
       for (const bytes of waiting.splice(0)) void client.output(bytes);
       void read();
     },
-    write(bytes) {
+    async write(bytes) {
       if (child.terminal) child.terminal.write(bytes);
       else {
-        void stdin?.write(bytes.slice());
-        void stdin?.flush();
+        await stdin?.write(bytes.slice());
+        await stdin?.flush();
       }
     },
     endInput() {

@@ -1,11 +1,14 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { secretWord } from "../../src/lib/secret-line.ts";
 import { addActivity, findWorkers } from "../../src/router/crew.ts";
 import { createRouterClient } from "../../src/router/router-client.ts";
 import { demoTable, dynoAt, get, openClient, startRouterProcess } from "./router-fixture.ts";
+import { certificateIn, openNameless } from "./tls-fixture.ts";
 
 setDefaultTimeout(30_000);
 
@@ -237,6 +240,53 @@ test("while the workers are replaced kept connections lose no request, and a tun
   await Promise.all(loops);
   expect(count).toBeGreaterThan(loops.length);
   tunnel.leave();
+  await until("the old ones are gone", () => before.every((pid) => !existsSync(`/proc/${pid}`)));
+});
+
+test("while the workers are replaced an attached session lives on, and new ones come to the new", async () => {
+  const dir = await mkdtemp(join(tmpdir(), "stator-router-"));
+  const socketPath = join(dir, "rendezvous.sock");
+  using platform = Bun.listen({
+    unix: socketPath,
+    socket: { data: (socket, bytes) => void socket.write(bytes) },
+  });
+  expect(platform.unix).toBe(socketPath);
+  await using cleanup = new AsyncDisposableStack();
+  const options = { workers: 2, dir, https: true };
+  const first = cleanup.use(await startRouterProcess(options));
+  await first.client.putTable({
+    ...{ ...demoTable([]), certificates: [certificateIn(dir)] },
+    rendezvous: { host: "demo.test", socket: socketPath },
+  });
+  const httpsPort = first.httpsPort!;
+  const attach = async () => {
+    const socket = await openNameless(httpsPort);
+    let heard = "";
+    socket.on("data", (bytes: Buffer) => (heard += bytes.toString()));
+    socket.write(`${secretWord(randomBytes(32).toString("base64url"))}\r\n`);
+    await until("it is attached", () => heard.includes("\n"));
+    return {
+      socket,
+      async says(word: string) {
+        socket.write(word);
+        await until(`${word} comes back`, () => heard.includes(word));
+      },
+    };
+  };
+  const sessions = await Promise.all(Array.from({ length: 8 }, attach));
+  const before = (await first.client.status()).workers;
+  const second = cleanup.use(await startRouterProcess({ ...options, port: first.port, httpsPort }));
+  await until("the new workers alone listen", async () => {
+    const { workers } = await second.client.status();
+    return workers.length === 2 && workers.every((pid) => !before.includes(pid));
+  });
+  sessions.push(await attach());
+  await Bun.sleep(2_000);
+  expect(before.some((pid) => existsSync(`/proc/${pid}`))).toBe(true);
+  for (const [index, session] of sessions.entries()) {
+    await session.says(`still here ${index}`);
+    session.socket.destroy();
+  }
   await until("the old ones are gone", () => before.every((pid) => !existsSync(`/proc/${pid}`)));
 });
 
