@@ -6,8 +6,9 @@ import type { World } from "./world.ts";
 export function readSecret(world: World, question: string): Promise<string> {
   const { stdin } = process;
   if (!stdin.isTTY) return readLine();
-  world.err(question);
+  // Silent before it asks: who types at once would see the secret.
   stdin.setRawMode(true);
+  world.err(question);
   stdin.setEncoding("utf8");
   return new Promise((resolve, reject) => {
     let typed = "";
