@@ -83,7 +83,7 @@ if [ -n "$tests" ]; then
   status=0
   # Most of a test's time is waiting: one file more at a time than there are processors. None may be
   # failed by a limit of time that only a machine with nothing else to do keeps.
-  bun test --parallel="$(($(nproc) + 1))" --timeout=60000 ${quick:+--path-ignore-patterns='**/*.slow.test.ts'} \
+  bun test --parallel="$(($(nproc) + 1))" --no-isolate --timeout=60000 ${quick:+--path-ignore-patterns='**/*.slow.test.ts'} \
     --path-ignore-patterns='test/fixtures/**' \
     --reporter=junit --reporter-outfile="$work/report.xml" "$@" || status=$?
   of_tests=0
