@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { LogSegments } from "../../src/logs/log-segments.ts";
 import { killedReader } from "../helpers/killed-reader.ts";
 
-setDefaultTimeout(30_000);
+setDefaultTimeout(180_000);
 let folder = "";
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "stator-crash-"));

@@ -7,7 +7,7 @@ import { addActivity, findWorkers } from "../../src/router/crew.ts";
 import { createRouterClient } from "../../src/router/router-client.ts";
 import { demoTable, dynoAt, get, openClient, startRouterProcess } from "./router-fixture.ts";
 
-setDefaultTimeout(30_000);
+setDefaultTimeout(180_000);
 
 const startApp = () =>
   Bun.serve({
@@ -20,7 +20,7 @@ const startApp = () =>
   });
 
 async function until(what: string, condition: () => Promise<boolean> | boolean): Promise<void> {
-  const untilMs = performance.now() + 10_000;
+  const untilMs = performance.now() + 30_000;
   while (!(await condition())) {
     if (performance.now() > untilMs) throw new Error(`Waited in vain until ${what}`);
     await Bun.sleep(10);
