@@ -84,7 +84,7 @@ export async function runServer(
     say(` ▸    Dynos may fill the disk, for there is no quota: ${platform.noDiskQuota}`);
   say(`Stator serves ${platform.urls.api}, apps at ${platform.urls.web({ name: "APP" })}`);
   await asked;
-  doors.close();
+  await doors.close();
   if (settings.stopDynos) {
     say("Stopping all dynos...");
     await platform.tearDown();
@@ -167,35 +167,36 @@ async function open(settings: ServerSettings, program: [string, ...string[]]) {
   const requests = tailFile(join(dataDir, "router", "router.log"), (rows) =>
     takeRouterLines(platform, rows),
   );
-  const loop = setInterval(() => void reconcile(), reconcileEveryMs);
+  const loop = setInterval(() => reconcile(), reconcileEveryMs);
   const watch = setInterval(() => {
-    if (!router.isAlive()) void reconcile();
+    if (!router.isAlive()) reconcile();
   }, lookAtRouterEveryMs);
-  let reconciling = false;
-  async function reconcile() {
-    if (reconciling) return;
-    reconciling = true;
+  let reconciling: Promise<void> | undefined;
+  function reconcile(): void {
+    reconciling ??= putRight().finally(() => (reconciling = undefined));
+  }
+  async function putRight(): Promise<void> {
     try {
       const routerIsNew = await router.ensure();
       await platform.reconcile({ routerIsNew });
       await rendezvous.ensure();
     } catch (error) {
       process.stderr.write(`reconcile: ${(error as Error).stack}\n`);
-    } finally {
-      reconciling = false;
     }
   }
   return {
     platform,
     router,
     doors: {
-      close(): void {
+      /** What is being put right must be whole before it is torn down. */
+      async close(): Promise<void> {
         clearInterval(loop);
         clearInterval(watch);
         requests.close();
         rendezvous.close();
         void door.stop(true);
         void hooks.close();
+        await reconciling;
       },
     },
   };

@@ -38,8 +38,24 @@ case $bundle in
   /*) [ ! -f "$bundle" ] || [ ! -r "$bundle" ] || export STATOR_BUILD_CA_BUNDLE="$bundle" ;;
 esac
 
+# All temporary files of the tests are in here; some belong to other users.
 work=$(mktemp -d "${TMPDIR:-/tmp}/stator-test.XXXXXX")
-trap 'rm -rf -- "$work"' EXIT
+chmod 1777 "$work"
+TMPDIR=$work
+export TMPDIR
+
+# A test that was interrupted, or has crashed, could not stop its servers.
+finish() {
+  trap '' INT TERM HUP
+  for folder in "$work"/stator-flow-*; do
+    if [ -e "$folder" ]; then
+      bun test/helpers/sweep-servers.ts "$work"
+      break
+    fi
+  done
+  rm -rf -- "$work"
+}
+trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 trap 'exit 129' HUP
@@ -58,24 +74,57 @@ for check in $checks; do
   fi
 done
 
-# Sums the attributes of the report's outermost element.
-reported() {
-  sed -n "s/.*<testsuites [^>]*[[:space:]]$1=\"\([0-9]*\)\".*/\1/p" "$work/report.xml" | head -n 1
+# The lines with one of the words.
+having() {
+  for word; do
+    set -- "$@" -e "$word"
+    shift
+  done
+  grep -F "$@" || :
 }
 
-if [ -n "$tests" ]; then
+# Runs files of tests: `run_tests REPORT OPTION… FILE…`.
+run_tests() {
+  report=$work/$1
+  shift
   status=0
-  bun test ${quick:+--path-ignore-patterns='**/*.slow.test.ts'} \
-    --path-ignore-patterns='test/fixtures/**' \
-    --reporter=junit --reporter-outfile="$work/report.xml" "$@" || status=$?
+  # None may be failed by a limit of time that only a machine with nothing else to do keeps.
+  bun test --timeout=60000 --reporter=junit --reporter-outfile="$report" "$@" || status=$?
   of_tests=0
-  if [ -s "$work/report.xml" ]; then
+  if [ -s "$report" ]; then
     of_tests=$(reported failures)
     passed=$((passed + $(reported tests) - of_tests - $(reported skipped)))
   fi
   # A run that crashed, or failed outside of its tests, is one failure more.
   if [ "$status" -ne 0 ] && [ "$of_tests" -eq 0 ]; then of_tests=1; fi
   failed=$((failed + of_tests))
+}
+
+# An attribute of the report's outermost element.
+reported() {
+  sed -n "s/.*<testsuites [^>]*[[:space:]]$1=\"\([0-9]*\)\".*/\1/p" "$report" | head -n 1
+}
+
+# These take the whole machine, or change it for everybody: they wait until the others have ended.
+alone='flows/bad-neighbours flows/limits flows/log-flood logs/crash.slow
+  router/crowds router/http2.slow runtime/flood runtime/network-walls'
+
+if [ -n "$tests" ]; then
+  files=$(find test -path test/fixtures -prune -o -name '*.test.ts' -print | sort)
+  [ -z "$quick" ] || files=$(printf '%s\n' "$files" | grep -v '\.slow\.test\.ts$')
+  [ $# -eq 0 ] || files=$(printf '%s\n' "$files" | having "$@")
+  # shellcheck disable=SC2086 # words, and paths that have no blanks
+  lonely=$(printf '%s\n' "$files" | having $alone)
+  others=$(printf '%s\n' "$files" | grep -vxF -e "$lonely" || :)
+  if [ -z "$files" ]; then
+    printf ' ▸    no file of tests has %s in its path\n' "$*" >&2
+    failed=$((failed + 1))
+  fi
+  # Most of a test's time is waiting: one file more at a time than there are processors.
+  # shellcheck disable=SC2086
+  [ -z "$others" ] || run_tests others.xml --parallel="$(($(nproc) + 1))" --no-isolate $others
+  # shellcheck disable=SC2086
+  [ -z "$lonely" ] || run_tests lonely.xml $lonely
 fi
 
 printf '%s passed, %s failed\n' "$passed" "$failed"

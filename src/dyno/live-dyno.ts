@@ -45,6 +45,8 @@ export class LiveDyno {
   readonly #end: () => void;
   /** Told when the dyno goes up or ends. */
   readonly #changed: (dyno: LiveDyno) => void;
+  /** Its container is there, or will never be: before that nothing takes a signal. */
+  readonly #begun = Promise.withResolvers<void>();
   #pid = 0;
   #tail: ReturnType<typeof tailOutput> | undefined;
   #intake: OutputIntake | undefined;
@@ -108,6 +110,8 @@ export class LiveDyno {
       );
       await this.#finish(1, message);
       return;
+    } finally {
+      this.#begun.resolve();
     }
     this.#startedAt = Date.now();
     this.#follow();
@@ -117,6 +121,7 @@ export class LiveDyno {
   /** Takes over a container that an earlier server has started (same pid, same address), or its end. */
   recover(pid: number | null): void {
     this.#pid = pid ?? 0;
+    this.#begun.resolve();
     this.address = this.#context.runtime.addressOf(this.dyno.id)?.containerAddress ?? "";
     this.#startedAt = this.dyno.createdAt.getTime();
     this.#upAt = this.dyno.updatedAt.getTime();
@@ -150,6 +155,7 @@ export class LiveDyno {
 
   async #endProcesses(): Promise<void> {
     const { runtime, stopTimeoutMs } = this.#context;
+    await this.#begun.promise;
     await endProcesses({
       ...{ runtime, stopTimeoutMs, id: this.dyno.id, ended: this.ended },
       log: (message) => this.log(message),

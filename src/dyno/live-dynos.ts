@@ -37,6 +37,7 @@ export class LiveDynos {
   readonly #places = createPlaces(startsAtOnce);
   /** Told when a dyno went up or ended. */
   readonly #changed: (live: LiveDyno) => void;
+  #closed = false;
 
   constructor(context: LiveDynosContext, changed: (live: LiveDyno) => void) {
     this.#context = context;
@@ -80,22 +81,30 @@ export class LiveDynos {
     wanted: Wanted[],
     options: { waiting?: boolean; before?: Map<string, DynoState> } = {},
   ): Promise<LiveDyno[]> {
+    if (this.#closed) return [];
     const { database } = this.#context;
     const slug = release.slugId ? findSlug(database, release.slugId) : undefined;
     if (!slug || wanted.length === 0) return [];
     const image = openImage(this.#context, app, { release, slug });
     image.catch(() => {});
-    return Promise.all(
+    const started = await Promise.all(
       wanted.map((one) =>
         this.#places(async () => {
+          if (this.#closed) return [];
           const before = options.before?.get(dynoName(one)) ?? this.#holderOf(app, one)?.state;
           const live = this.#create(app, { release, slug, wanted: one });
           live.waiting = options.waiting ?? false;
           await live.start(image, before);
-          return live;
+          return [live];
         }),
       ),
     );
+    return started.flat();
+  }
+
+  /** No dyno is started any more, whatever is under way. */
+  close(): void {
+    this.#closed = true;
   }
 
   #holderOf(app: App, wanted: Wanted): LiveDyno | undefined {

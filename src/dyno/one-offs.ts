@@ -47,6 +47,9 @@ export class OneOffs {
   readonly #context: DynoContext & ImageContext;
   readonly #attached = new Map<string, AttachedDyno>();
   readonly #detached = new Map<string, LiveDyno>();
+  /** Attached ones whose containers are being prepared. */
+  readonly #coming = new Set<Promise<unknown>>();
+  #closed = false;
 
   constructor(context: DynoContext & ImageContext) {
     this.#context = context;
@@ -136,6 +139,8 @@ export class OneOffs {
 
   /** Attached ones hang on this server and end with it; the others go on. */
   async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.allSettled(this.#coming);
     for (const live of this.#detached.values()) live.detach();
     const { runtime } = this.#context;
     await Promise.all(
@@ -168,7 +173,7 @@ export class OneOffs {
     for (const one of this.#all()) one.watchMemory();
   }
 
-  async #attach(
+  #attach(
     app: App,
     options: {
       dyno: Dyno;
@@ -179,12 +184,18 @@ export class OneOffs {
   ): Promise<AttachedDyno> {
     const { dyno, release, slug, order } = options;
     const { terminal, environment: added } = order;
-    const image = await openImage(this.#context, app, { release, slug, added });
-    const spec = await prepareContainer(this.#context, app, { dyno, image, terminal });
-    const gone = () => void this.#attached.delete(dyno.id);
-    const attached = startAttachedDyno(this.#context, app, { dyno, spec, gone });
-    this.#attached.set(dyno.id, attached);
-    return attached;
+    const come = async () => {
+      if (this.#closed) throw new Error(`${dynoName(dyno)} cannot start: the server ends`);
+      const image = await openImage(this.#context, app, { release, slug, added });
+      const spec = await prepareContainer(this.#context, app, { dyno, image, terminal });
+      const gone = () => void this.#attached.delete(dyno.id);
+      const attached = startAttachedDyno(this.#context, app, { dyno, spec, gone });
+      this.#attached.set(dyno.id, attached);
+      return attached;
+    };
+    const coming = come().finally(() => this.#coming.delete(coming));
+    this.#coming.add(coming);
+    return coming;
   }
 
   #all(): (AttachedDyno | LiveDyno)[] {

@@ -227,6 +227,7 @@ export class Supervisor {
   /** Stops all dynos of all apps. */
   async stopAll(): Promise<void> {
     this.#closed = true;
+    this.#dynos.close();
     await Promise.all([
       this.oneOffs.stopAll(),
       ...this.liveDynos().map((live) => {

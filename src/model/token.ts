@@ -166,11 +166,12 @@ export function openToken(
   if (account.closedAt || (token.expiresAt && token.expiresAt.getTime() <= now)) return undefined;
   if (now - (token.lastUsedAt?.getTime() ?? 0) > noteUseEveryMs) {
     token.lastUsedAt = new Date(now);
-    database
-      .update(tokens)
-      .set({ lastUsedAt: token.lastUsedAt })
-      .where(eq(tokens.id, token.id))
-      .run();
+    const note = database.update(tokens).set({ lastUsedAt: token.lastUsedAt });
+    try {
+      note.where(eq(tokens.id, token.id)).run();
+    } catch {
+      // On a full disk the door is open all the same: what lies behind it says what cannot be done.
+    }
   }
   return found;
 }

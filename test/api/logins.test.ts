@@ -5,7 +5,7 @@ import { createToken } from "../../src/model/token.ts";
 import { serveLocalPlatform } from "../helpers/local-platform.ts";
 
 // Passwords are slow to check, and are meant to be.
-setDefaultTimeout(60_000);
+setDefaultTimeout(180_000);
 let served: ReturnType<typeof serveLocalPlatform>;
 beforeEach(() => {
   served = serveLocalPlatform();

@@ -3,7 +3,7 @@ import { openBench, type Bench } from "../helpers/buildpack-bench.ts";
 import { ensurePhp } from "../helpers/php-fixture.ts";
 import { run } from "../helpers/run.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(180_000);
 let bench: Bench;
 beforeAll(ensurePhp);
 beforeEach(async () => {

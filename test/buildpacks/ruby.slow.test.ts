@@ -3,7 +3,7 @@ import { openBench, type Bench } from "../helpers/buildpack-bench.ts";
 import { ensurePrograms } from "../helpers/debian-programs.ts";
 import { rubyPrograms } from "../helpers/ruby-fixture.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(180_000);
 let bench: Bench;
 beforeAll(() => ensurePrograms(rubyPrograms));
 beforeEach(async () => {

@@ -24,7 +24,7 @@ import {
 } from "../router/router-fixture.ts";
 import { type Pebble, startPebble } from "./pebble.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(180_000);
 const hourMs = 3_600_000;
 
 interface MemoryStore extends CertificateStore {

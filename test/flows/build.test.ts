@@ -9,7 +9,7 @@ import {
   type StatorServer,
 } from "../helpers/stator-server.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(180_000);
 let stator: StatorServer;
 let app: StatorApp;
 let first: Awaited<ReturnType<StatorApp["push"]>>;

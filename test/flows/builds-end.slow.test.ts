@@ -9,7 +9,7 @@ import {
   until,
 } from "../helpers/stator-server.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(180_000);
 
 for (const signal of ["SIGTERM", "SIGKILL"] as const)
   test(`a build from an archive has failed after its server's ${signal}, and leaves nothing`, async () => {

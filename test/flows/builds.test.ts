@@ -14,7 +14,7 @@ import {
   until,
 } from "../helpers/stator-server.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(180_000);
 let stator: StatorServer;
 beforeAll(async () => {
   stator = await startStator({

@@ -291,3 +291,11 @@ test("clause 37, 38: the release command runs with the new slug and config befor
   expect(log).toMatch(/app\[release\.\d{4}\]: broken/);
   expect(log).toMatch(/heroku\[release\.\d{4}\]: Process exited with status 9/);
 });
+
+test("dynos that are being started when the server ends have their signal, too", async () => {
+  await app.api("PATCH", "/config-vars", { WORD: "another" });
+  expect(await stator.kill("SIGTERM")).toBe(0);
+  await stator.restart();
+  const lines = (await app.logs()).split("\n");
+  expect(lines.filter((line) => line.includes("Error R12"))).toEqual([]);
+});

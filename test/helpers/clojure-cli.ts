@@ -1,6 +1,7 @@
 import { cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execOk } from "../../src/lib/exec.ts";
+import { oneAtATime } from "./one-at-a-time.ts";
 
 /**
  * Packs an archive of the shape in which the Clojure CLI is published. Its program stands for the real one,
@@ -16,7 +17,7 @@ export async function packClojureCli(folder: string): Promise<string> {
   );
   const copy = "org.apache.maven.plugins:maven-dependency-plugin:3.9.0:copy-dependencies";
   const into = join(folder, "libraries");
-  await execOk(["mvn", "-q", "-B", copy, `-DoutputDirectory=${into}`], { cwd: folder });
+  await execOk(oneAtATime("mvn", "-q", "-B", copy, `-DoutputDirectory=${into}`), { cwd: folder });
   cpSync(join(into), join(tools, "libraries"), { recursive: true });
   // One archive of all libraries.
   const merge = `import glob,sys,zipfile

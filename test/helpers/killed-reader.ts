@@ -8,14 +8,14 @@ const program = join(import.meta.dir, "keep-output.ts");
 
 /**
  * A dyno says numbered lines while the process that keeps them is killed and started again, every
- * 150 ms at most. Its files of 4 MB are full every two seconds: changes of files are hit, too.
+ * 150 ms at most. Its files of 2 MB are full every two seconds: changes of files are hit, too.
  */
 export async function killedReader(folder: string, { count }: { count: number }) {
   const dir = join(folder, "logs");
   const monitored = await runMonitored(
     join(folder, "dyno"),
-    speaker({ count, perSecond: 20_000 }),
-    { maxLogBytes: 4_000_000 },
+    speaker({ count, perSecond: 10_000 }),
+    { maxLogBytes: 2_000_000 },
   );
   let kills = 0;
   for (let over = false; !over; kills++) {

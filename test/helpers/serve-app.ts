@@ -19,7 +19,7 @@ export async function serveApp(
   files: Record<string, string>,
   options: StatorOptions & { config?: Record<string, string> } = {},
 ) {
-  setDefaultTimeout(90_000);
+  setDefaultTimeout(180_000);
   const { config, ...serverOptions } = options;
   const stator = await startStator(serverOptions);
   afterAll(() => stator.stop());

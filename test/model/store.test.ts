@@ -87,6 +87,14 @@ test("a release is found by id, v2 and 2, and not in another app", () => {
   expect(() => findRelease(world.database, other, release.id)).toThrow("Couldn't find release");
 });
 
+test("a token lets in although the database cannot be written, as on a full disk", () => {
+  using world = store();
+  const token = createToken(world.database, { account: world.owner, description: "test" });
+  world.database.run("PRAGMA query_only = ON");
+  expect(() => createToken(world.database, { account: world.owner, description: "no" })).toThrow();
+  expect(openToken(world.database, token)?.account.id).toBe(world.owner.id);
+});
+
 test("a token is known by its text alone, and only its hash is stored", () => {
   using world = store();
   const token = createToken(world.database, { account: world.owner, description: "x" });

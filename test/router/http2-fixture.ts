@@ -176,7 +176,7 @@ export async function openHttp2(
       return answer;
     },
     async until(what, condition) {
-      const untilMs = performance.now() + 5_000;
+      const untilMs = performance.now() + 30_000;
       while (!condition()) {
         if (performance.now() > untilMs)
           throw new Error(`Waited in vain until ${what}; frames: ${describeFrames(frames)}`);

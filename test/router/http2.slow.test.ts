@@ -12,7 +12,7 @@ import { fieldsOf, openHttp2, type Http2Client } from "./http2-fixture.ts";
 import { demoTable, dynoAt, startRouterProcess, type RouterProcess } from "./router-fixture.ts";
 import { certificateIn } from "./tls-fixture.ts";
 
-setDefaultTimeout(90_000);
+setDefaultTimeout(180_000);
 
 const megabyte = 1_024 * 1_024;
 

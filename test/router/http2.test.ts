@@ -17,7 +17,7 @@ import { openTls, startTlsRouter } from "./tls-fixture.ts";
 
 /** What a dyno received, once it matches. */
 async function heard(dyno: FakeDyno, pattern: RegExp): Promise<DynoConnection> {
-  const untilMs = performance.now() + 4_000;
+  const untilMs = performance.now() + 15_000;
   for (;;) {
     const connection = dyno.connections.find(({ received }) => pattern.test(received));
     if (connection !== undefined) return connection;

@@ -10,7 +10,7 @@ import { createRouterClient } from "../../src/router/router-client.ts";
 import { demoTable, dynoAt, get, openClient, startRouterProcess } from "./router-fixture.ts";
 import { certificateIn, openNameless } from "./tls-fixture.ts";
 
-setDefaultTimeout(30_000);
+setDefaultTimeout(180_000);
 
 const startApp = () =>
   Bun.serve({
@@ -23,7 +23,7 @@ const startApp = () =>
   });
 
 async function until(what: string, condition: () => Promise<boolean> | boolean): Promise<void> {
-  const untilMs = performance.now() + 10_000;
+  const untilMs = performance.now() + 30_000;
   while (!(await condition())) {
     if (performance.now() > untilMs) throw new Error(`Waited in vain until ${what}`);
     await Bun.sleep(10);

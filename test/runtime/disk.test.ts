@@ -15,7 +15,7 @@ import { createDynoDisks, type DiskFolders, type DynoDisks } from "../../src/run
 import type { ContainerMount } from "../../src/runtime/runtime.ts";
 import { type ContainerBench, mebibyte, openContainerBench } from "../helpers/container-bench.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(180_000);
 let bench: ContainerBench;
 let disks: DynoDisks;
 let dir = "";

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type ContainerBench, openContainerBench } from "../helpers/container-bench.ts";
 
-setDefaultTimeout(20_000);
+setDefaultTimeout(180_000);
 let bench: ContainerBench;
 let id = "";
 

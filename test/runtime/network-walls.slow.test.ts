@@ -4,7 +4,7 @@ import { exec, execOk } from "../../src/lib/exec.ts";
 import type { NetworkAddress } from "../../src/runtime/runtime.ts";
 import { type ContainerBench, openContainerBench } from "../helpers/container-bench.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(180_000);
 const openPort = 5000;
 const closedPort = 5001;
 let bench: ContainerBench;

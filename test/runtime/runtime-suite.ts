@@ -19,7 +19,7 @@ export interface RuntimeUnderTest<Opened extends OpenedRuntime> {
 
 /** What every runtime must do, proven by running real programs in it. */
 export function runtimeSuite<Opened extends OpenedRuntime>(kind: RuntimeUnderTest<Opened>) {
-  setDefaultTimeout(30_000);
+  setDefaultTimeout(180_000);
   let folder = "";
   let runtime: Opened;
 

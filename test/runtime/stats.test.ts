@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { type ContainerBench, mebibyte, openContainerBench } from "../helpers/container-bench.ts";
 
-setDefaultTimeout(30_000);
+setDefaultTimeout(180_000);
 let bench: ContainerBench;
 beforeAll(async () => {
   bench = await openContainerBench();

@@ -5,7 +5,7 @@ import { execOk } from "../../src/lib/exec.ts";
 import type { ContainerMount } from "../../src/runtime/runtime.ts";
 import { type ContainerBench, mebibyte, openContainerBench } from "../helpers/container-bench.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(180_000);
 let bench: ContainerBench;
 /** The attacker's container, and one whose things it is after. */
 let attacker = "";
