@@ -37,6 +37,10 @@ const open = [
   "POST /oauth/authorize",
   "POST /password-resets/:secret/actions/finalize",
   "POST /oauth/tokens",
+  // What is built in, as at Heroku's registry, is no secret.
+  ...["", "/:buildpack", "/:buildpack/revisions", "/:buildpack/readme"].map(
+    (path) => `GET /buildpacks${path}`,
+  ),
   "GET /openapi.json",
 ];
 const routes = () => listRoutes(served.api.routes);
