@@ -69,7 +69,7 @@ function compare(a: Key, b: Key): number {
   return a < String(b) ? -1 : a === b ? 0 : 1;
 }
 
-const form = /^\s*([a-z_]+)\s*(?:(\]|\[)?([^\s;]*?)\.\.([^\s;[\]]*)[[\]]?)?\s*(?:;(.*))?$/;
+const form = /^\s*([a-z_]+)?\s*(?:(\]|\[)?([^\s;]*?)\.\.([^\s;[\]]*)[[\]]?)?\s*(?:;(.*))?$/;
 
 function parseRange(header: string, fields: string[]): Range {
   const first = fields[0] as string;
