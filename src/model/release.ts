@@ -1,10 +1,10 @@
-import { and, asc, desc, eq, gt, gte, inArray, lt, lte } from "drizzle-orm";
+import { and, asc, desc, eq, gt, gte, inArray, lt, lte, sql } from "drizzle-orm";
 import { blob, integer, sqliteTable, text, unique } from "drizzle-orm/sqlite-core";
 import { PlatformError } from "../lib/platform-error.ts";
 import { type Account, accounts } from "./account.ts";
 import { type App, apps } from "./app.ts";
 import type { ConfigVars } from "./config-vars.ts";
-import type { Database } from "./database.ts";
+import { type Database, prepared } from "./database.ts";
 import { isFeatureEnabled } from "./feature.ts";
 import { releaseType } from "./formation.ts";
 import { findSlug, slugs } from "./slug.ts";
@@ -129,14 +129,18 @@ export function findReleases(database: Database, app: App, range: ReleaseRange):
 
 /** The release that ought to run: the newest one that succeeded. */
 export function currentRelease(database: Database, app: App): Release | undefined {
-  return database
+  return findCurrent(database).get({ appId: app.id });
+}
+
+const findCurrent = prepared((database) =>
+  database
     .select()
     .from(releases)
-    .where(and(eq(releases.appId, app.id), eq(releases.status, "succeeded")))
+    .where(and(eq(releases.appId, sql.placeholder("appId")), eq(releases.status, "succeeded")))
     .orderBy(desc(releases.version))
     .limit(1)
-    .get();
-}
+    .prepare(),
+);
 
 /** Finds a release by its id, `v12` or `12`. */
 export function findRelease(database: Database, app: App, idOrVersion: string): Release {
