@@ -6,8 +6,9 @@ import type { World } from "./world.ts";
 export function readSecret(world: World, question: string): Promise<string> {
   const { stdin } = process;
   if (!stdin.isTTY) return readLine();
-  world.err(question);
+  // Before anybody is asked: who is quick would see what he types.
   stdin.setRawMode(true);
+  world.err(question);
   stdin.setEncoding("utf8");
   return new Promise((resolve, reject) => {
     let typed = "";

@@ -1,4 +1,12 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
+import {
+  setDefaultTimeout,
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  expect,
+  test,
+} from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { differenceOf } from "../../src/cli/connect.ts";
@@ -8,6 +16,9 @@ import { createAccount } from "../../src/model/account.ts";
 import { createToken } from "../../src/model/token.ts";
 import { commandLine } from "../helpers/command-line.ts";
 import { serveLocalPlatform } from "../helpers/local-platform.ts";
+
+// Passwords are slow to check, and meant to be.
+setDefaultTimeout(60_000);
 
 let served: ReturnType<typeof serveLocalPlatform>;
 let person: ReturnType<typeof commandLine>;
