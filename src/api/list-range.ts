@@ -89,7 +89,7 @@ function parseRange(header: string, fields: string[]): Range {
 
 function invalid(header: string, fields: string[]): never {
   throw new PlatformError(
-    "bad_request",
+    "requested_range_not_satisfiable",
     `Range: ${JSON.stringify(header.slice(0, 100))} cannot be used; write it as in Range: ${fields[0]} ..; max=10, order=desc (this list goes by ${fields.join(", ")}).`,
   );
 }

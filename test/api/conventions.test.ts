@@ -197,6 +197,11 @@ test("clause 84: lists go by their fields, both ways, from and up to a bound, an
     expect(await versions("version 9..10")).toEqual({ status: 200, next: null, list: [9, 10] });
     expect(await versions("version 10..9; order=desc")).toMatchObject({ list: [10, 9] });
     expect((await versions("version ]x..")).list).toEqual([]);
+    const wrong = await world.ask("/apps/many/releases", { headers: { Range: "nonsense .." } });
+    expect([wrong.status, ((await wrong.json()) as { id: string }).id]).toEqual([
+      416,
+      "requested_range_not_satisfiable",
+    ]);
     // Go's client leaves out the field when it is told none.
     expect(await versions("..; max=2,order=desc")).toMatchObject({ list: [30, 29] });
     const ids: number[] = [];

@@ -218,14 +218,22 @@ test("a server of another version is told of, once, and asked all the same", asy
   const newer = Bun.serve({
     port: 0,
     hostname: "127.0.0.1",
-    fetch: (request) =>
-      Response.json(answers[new URL(request.url).pathname as keyof typeof answers], {
-        headers: { "Stator-Version": "3.2.1" },
-      }),
+    fetch(request) {
+      const { pathname } = new URL(request.url);
+      const message = `The API has no ${request.method} ${pathname}.`;
+      const headers = { "Stator-Version": "3.2.1" };
+      return pathname in answers
+        ? Response.json(answers[pathname as keyof typeof answers], { headers })
+        : Response.json({ id: "not_found", message }, { status: 404, headers });
+    },
   });
   person.environment.STATOR_API = `http://127.0.0.1:${newer.port}`;
   const { status, out, err } = await person.stator("whoami");
+  const gone = await person.stator("keys");
   await newer.stop(true);
+  // What it does not have any more is told, after the reason.
+  expect(gone.status).toBe(1);
+  expect(gone.err).toMatch(/the server is 3\.2\.1[^]*The API has no GET \/account\/keys\./);
   expect([status, out]).toEqual([0, "owner@example.com\n"]);
   expect(err).toStartWith(" ▸    Warning: this is stator 0.1.0, and the server is 3.2.1");
   expect(err.match(/Warning/g)).toHaveLength(1);
