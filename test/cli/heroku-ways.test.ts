@@ -106,3 +106,25 @@ test("logs --force-colors: into a pipe too", async () => {
   expect(await ok("logs", "-a", name, "--force-colors")).toContain(colour);
   expect(await ok("logs", "-a", name)).not.toContain(colour);
 });
+
+test("tables have colours in a terminal, and none in a pipe or with NO_COLOR", async () => {
+  const { name } = await deployed();
+  const shown = async () => {
+    let seen = "";
+    const onOutput = (text: string) => (seen += text);
+    const size = { columns: 80, lines: 24 };
+    const { child } = person.startInTerminal(["releases", "-a", name], { ...size, onOutput });
+    expect(await child.exited).toBe(0);
+    await until("all is there", () => seen.includes("Initial release"));
+    return seen;
+  };
+  const colour = "\u001b[";
+  expect(await shown()).toContain(colour);
+  person.environment.NO_COLOR = "1";
+  expect(await shown()).not.toContain(colour);
+  delete person.environment.NO_COLOR;
+  const piped = person.start(["releases", "-a", name]);
+  const text = await new Response(piped.stdout).text();
+  expect(text).toContain("Initial release");
+  expect(text).not.toContain(colour);
+});
