@@ -33,6 +33,7 @@ import {
 
 const reconcileEveryMs = 5000;
 const lookAtRouterEveryMs = 200;
+const lastAnswersMs = 500;
 
 /** `stator server`: the control plane until SIGTERM. Returns the exit status. */
 export async function runServer(
@@ -160,7 +161,8 @@ async function open(settings: ServerSettings, program: [string, ...string[]]) {
   });
   const { requestsPerHour, domain } = settings;
   const places = { waiting, rendezvousOf: rendezvous.addressOf };
-  const api = createApi(platform, { places, requestsPerHour });
+  const stopping = new AbortController();
+  const api = createApi(platform, { places, requestsPerHour, stopping: stopping.signal });
   const door = openDoor({ api, platformSocket, git, domain });
   await rendezvous.ensure();
   for (const socket of [platformSocket, hookSocket]) chmodSync(socket, 0o600);
@@ -194,12 +196,20 @@ async function open(settings: ServerSettings, program: [string, ...string[]]) {
         clearInterval(watch);
         requests.close();
         rendezvous.close();
+        stopping.abort();
+        await answersAreOut(door);
         void door.stop(true);
         void hooks.close();
         await reconciling;
       },
     },
   };
+}
+
+/** Gives the last answers, and the ends of logs that are followed, a moment to leave. */
+async function answersAreOut(door: { pendingRequests: number }): Promise<void> {
+  const deadline = Date.now() + lastAnswersMs;
+  while (door.pendingRequests > 0 && Date.now() < deadline) await Bun.sleep(10);
 }
 
 /** API and git share a socket that only the router comes in by; the host name tells them apart. */

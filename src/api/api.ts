@@ -5,6 +5,7 @@ import { version } from "../lib/version.ts";
 import type { Platform } from "../platform.ts";
 import { conditional } from "./conditional.ts";
 import { door } from "./door.ts";
+import { logAddresses } from "./log-addresses.ts";
 import { createLogins } from "./logins.ts";
 import { openApiApi } from "./openapi.ts";
 import type { ApiEnvironment } from "./policy.ts";
@@ -17,6 +18,7 @@ import { appTransfersApi } from "./resources/app-transfers.ts";
 import { appsApi } from "./resources/apps.ts";
 import { buildOutputsApi, buildsApi } from "./resources/builds.ts";
 import { buildpackInstallationsApi } from "./resources/buildpack-installations.ts";
+import { buildpackRegistryApi } from "./resources/buildpack-registry.ts";
 import { collaboratorsApi } from "./resources/collaborators.ts";
 import { configVarsApi } from "./resources/config-vars.ts";
 import { domainsApi } from "./resources/domains.ts";
@@ -25,7 +27,7 @@ import { dynoSizesApi } from "./resources/dyno-sizes.ts";
 import { featuresApi } from "./resources/features.ts";
 import { formationApi } from "./resources/formation.ts";
 import { keysApi } from "./resources/keys.ts";
-import { logSessionsApi, logStreamsApi, openLogSessions } from "./resources/log-sessions.ts";
+import { logSessionsApi, logStreamsApi } from "./resources/log-sessions.ts";
 import { loginApi } from "./resources/login.ts";
 import { oauthAuthorizationsApi } from "./resources/oauth-authorizations.ts";
 import { oauthClientsApi } from "./resources/oauth-clients.ts";
@@ -53,6 +55,8 @@ export interface ApiOptions {
   attachLimitMs?: number;
   /** What each account may ask in an hour; Heroku's 4500 when left out. */
   requestsPerHour?: number | undefined;
+  /** Aborted when the server stops: logs that are followed end in order. */
+  stopping?: AbortSignal | undefined;
 }
 
 /**
@@ -60,7 +64,8 @@ export interface ApiOptions {
  * `Bun.serve({ fetch: (request, server) => api.fetch(request, { server }), websocket })`.
  */
 export function createApi(platform: Platform, options: ApiOptions = {}) {
-  const sessions = openLogSessions();
+  const addresses = logAddresses(platform.vault);
+  const { stopping } = options;
   const places = options.places ?? {
     waiting: waitingDynos(platform, options.attachLimitMs),
     rendezvousOf: () => undefined,
@@ -82,7 +87,7 @@ export function createApi(platform: Platform, options: ApiOptions = {}) {
     })
     // Nothing below has a way around the door: what may be asked by whom stands at each route.
     .use(door(platform, { budgets, logins }))
-    .route("/log-streams", logStreamsApi(platform, sessions))
+    .route("/log-streams", logStreamsApi(platform, { addresses, stopping }))
     .route("/release-outputs", releaseOutputsApi(platform))
     .route("/build-outputs", buildOutputsApi(platform))
     .route("/source-blobs", sourceBlobsApi(platform))
@@ -93,6 +98,7 @@ export function createApi(platform: Platform, options: ApiOptions = {}) {
     .use(conditional(again))
     .route("/", accountApi(platform, { logins }))
     .route("/", accountFeaturesApi())
+    .route("/", buildpackRegistryApi())
     .route("/", secondFactorApi(platform, { logins }))
     .route("/", keysApi(platform))
     .route("/", rateLimitsApi(budgets))
@@ -114,7 +120,7 @@ export function createApi(platform: Platform, options: ApiOptions = {}) {
     .route("/apps", dynosApi(platform, places))
     .route("/apps", featuresApi(platform))
     .route("/apps", formationApi(platform))
-    .route("/apps", logSessionsApi(platform, sessions))
+    .route("/apps", logSessionsApi(platform, addresses))
     .route("/apps", releasesApi(platform))
     .route("/apps", slugsApi(platform))
     .route("/apps", sniEndpointsApi(platform))

@@ -3,7 +3,7 @@ import { createMiddleware } from "hono/factory";
 import { PlatformError } from "../lib/platform-error.ts";
 
 /**
- * `ETag` on what is read, 304 for who has it already, 412 for who wants to change what is no longer
+ * `ETag` and `Last-Modified` on what is read, 304 for who has it already, 412 for who wants to change what is no longer
  * as he knows it (contract §9.1, clause 85). `read` asks this API for a thing as it is now.
  */
 export function conditional(
@@ -28,7 +28,17 @@ export function conditional(
     c.res = undefined;
     c.res = new Response(isKnown ? null : text, { status: isKnown ? 304 : status, headers });
     c.res.headers.set("ETag", tag);
+    const changed = lastModified(text);
+    if (changed) c.res.headers.set("Last-Modified", changed);
   });
+}
+
+/** When the newest of what is answered was changed; it is to be read, the tag alone decides. */
+function lastModified(text: string): string | undefined {
+  let newest = "";
+  for (const [, time = ""] of text.matchAll(/"updated_at":"([^"]+)"/g))
+    if (time > newest) newest = time;
+  return newest === "" ? undefined : new Date(newest).toUTCString();
 }
 
 function checkMatch(expected: string, tag: string | null): void {

@@ -69,7 +69,7 @@ function compare(a: Key, b: Key): number {
   return a < String(b) ? -1 : a === b ? 0 : 1;
 }
 
-const form = /^\s*([a-z_]+)\s*(?:(\]|\[)?([^\s;]*?)\.\.([^\s;[\]]*)[[\]]?)?\s*(?:;(.*))?$/;
+const form = /^\s*([a-z_]+)?\s*(?:(\]|\[)?([^\s;]*?)\.\.([^\s;[\]]*)[[\]]?)?\s*(?:;(.*))?$/;
 
 function parseRange(header: string, fields: string[]): Range {
   const first = fields[0] as string;
@@ -89,7 +89,7 @@ function parseRange(header: string, fields: string[]): Range {
 
 function invalid(header: string, fields: string[]): never {
   throw new PlatformError(
-    "bad_request",
+    "requested_range_not_satisfiable",
     `Range: ${JSON.stringify(header.slice(0, 100))} cannot be used; write it as in Range: ${fields[0]} ..; max=10, order=desc (this list goes by ${fields.join(", ")}).`,
   );
 }

@@ -11,17 +11,22 @@ export interface LogSession {
 }
 
 export interface LogReader {
-  /** Server-sent events, whose ids are places in the log, or plain lines. */
-  events: boolean;
-  /** The id of the last event that the reader has: it goes on there. */
-  lastEventId?: string | undefined;
+  /** Server-sent events, whose id this makes of a place in the log; plain lines without it. */
+  eventId?: ((place: string) => string) | undefined;
+  /** The place of the last line that the reader has: it goes on there. */
+  after?: string | undefined;
+  /** Aborted when the reader has left. */
   signal: AbortSignal;
+  /** Aborted when the server stops. */
+  stopping?: AbortSignal | undefined;
 }
 
 const heartbeatMs = 25_000;
 const maxWaitingBytes = 1024 * 1024;
 /** New lines that wait until the old ones have been found. */
 const maxWaitingLines = 10_000;
+/** When a reader of events comes back to a server that stops: it is there again then. */
+const comeBackAfterMs = 10_000;
 /** What a reader who comes back has missed, at most; it is told of more. */
 const maxMissedLines = 10_000;
 
@@ -32,15 +37,15 @@ const maxMissedLines = 10_000;
 export function logStream(
   logs: Logs,
   session: LogSession,
-  { events, lastEventId, signal }: LogReader,
+  { eventId, after, signal, stopping }: LogReader,
 ): ReadableStream<Uint8Array> {
   let outlet: Outlet | undefined;
   let stop = () => {};
   return new ReadableStream<Uint8Array>(
     {
       async start(controller) {
-        const old = oldLines(logs, session, lastEventId);
-        const out = createOutlet(controller, frameOf(session, events));
+        const old = oldLines(logs, session, after);
+        const out = createOutlet(controller, frameOf(session, eventId));
         if (!session.tail) {
           out.sendAll(await old);
           return out.end();
@@ -52,13 +57,21 @@ export function logStream(
         };
         const unfollow = logs.follow(session.appId, session.filter, (line) => take(line));
         const heartbeat = setInterval(() => {
-          if (events) out.heartbeat();
+          if (eventId) out.heartbeat();
         }, heartbeatMs);
+        // A stream that ends in order is asked for again; one that breaks is an error to Heroku's client.
+        const endInOrder = () => {
+          stop();
+          if (eventId) out.comeBack();
+          out.end();
+        };
         stop = () => {
           unfollow();
           clearInterval(heartbeat);
+          stopping?.removeEventListener("abort", endInOrder);
         };
         signal.addEventListener("abort", stop);
+        stopping?.addEventListener("abort", endInOrder);
         if (signal.aborted) stop();
         out.sendAll(await old);
         for (const line of waiting) out.send(line);
@@ -75,22 +88,22 @@ export function logStream(
 async function oldLines(
   logs: Logs,
   { appId, lines, filter }: LogSession,
-  lastEventId: string | undefined,
+  after: string | undefined,
 ): Promise<{ lines: KeptLine[]; skipped: number }> {
   const missed =
-    lastEventId === undefined
+    after === undefined
       ? undefined
-      : logs.readAfter(appId, lastEventId, { lines: maxMissedLines, ...filter });
+      : logs.readAfter(appId, after, { lines: maxMissedLines, ...filter });
   return (await missed) ?? { lines: await logs.read(appId, { lines, ...filter }), skipped: 0 };
 }
 
 type Frame = (line: LogLine & { place?: string }) => Uint8Array;
 
-function frameOf({ format }: LogSession, events: boolean): Frame {
+function frameOf({ format }: LogSession, eventId: LogReader["eventId"]): Frame {
   return ({ place, ...line }) => {
     const text = format === "json" ? JSON.stringify(line) : formatLogLine(line);
-    if (!events) return Buffer.from(`${text}\n`);
-    const id = place === undefined ? "" : `id: ${place}\n`;
+    if (!eventId) return Buffer.from(`${text}\n`);
+    const id = place === undefined ? "" : `id: ${eventId(place)}\n`;
     return Buffer.from(`${id}data: ${text.replaceAll("\r", "")}\n\n`);
   };
 }
@@ -132,6 +145,7 @@ function createOutlet(controller: ReadableStreamDefaultController<Uint8Array>, f
       enqueue(frame({ at: logTime(), source: "heroku", dyno: "logplex", message }));
     },
     heartbeat: () => enqueue(Buffer.from(":\n\n")),
+    comeBack: () => enqueue(Buffer.from(`retry: ${comeBackAfterMs}\n\n`)),
     end(): void {
       try {
         controller.close();

@@ -1,16 +1,21 @@
 import { Hono } from "hono";
 import { z } from "zod";
 import type { Platform } from "../platform.ts";
+import { hyperSchema } from "./hyper-schema.ts";
 import { anyone, type ApiEnvironment } from "./policy.ts";
 import { listRoutes, type RegisteredHandler, type Route } from "./route-facts.ts";
 
-/** The document of this API, made from what its routes say of themselves. */
+/** The documents of this API, made from what its routes say of themselves. */
 export const openApiApi = ({ urls }: Platform, routes: () => RegisteredHandler[]) => {
-  let text: string | undefined;
-  return new Hono<ApiEnvironment>().get("/openapi.json", anyone(), (c) => {
-    text ??= JSON.stringify(openApiDocument(listRoutes(routes()), urls.api));
-    return c.body(text, 200, { "Content-Type": "application/json" });
-  });
+  const texts = new Map<object, string>();
+  const textOf = (document: (routes: Route[], server: string) => object) =>
+    texts.get(document) ??
+    texts.set(document, JSON.stringify(document(listRoutes(routes()), urls.api))).get(document) ??
+    "";
+  const json = { "Content-Type": "application/json" };
+  return new Hono<ApiEnvironment>()
+    .get("/openapi.json", anyone(), (c) => c.body(textOf(openApiDocument), 200, json))
+    .get("/schema", anyone(), (c) => c.body(textOf(hyperSchema), 200, json));
 };
 
 const errorSchema = {

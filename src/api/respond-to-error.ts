@@ -13,6 +13,7 @@ const statusOf = {
   conflict: 409,
   gone: 410,
   precondition_failed: 412,
+  requested_range_not_satisfiable: 416,
   invalid_params: 422,
   rate_limit: 429,
   not_implemented: 501,
@@ -20,7 +21,10 @@ const statusOf = {
 } as const satisfies Record<ErrorId, number>;
 
 /** What is refused because of how it was asked: the document tells how to ask. */
-const documented = new Set<ErrorId>(["bad_request", "not_acceptable", "not_implemented"]);
+const documented = new Set<ErrorId>([
+  ...(["bad_request", "not_acceptable", "not_implemented"] as const),
+  "requested_range_not_satisfiable",
+]);
 
 /** Everything that goes wrong, in Heroku's form `{id, message, url?, resource?}`. */
 export function respondToError(apiUrl: string): ErrorHandler {

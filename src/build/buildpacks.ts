@@ -11,9 +11,10 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { embeddedFolder } from "../lib/embedded.ts";
+import { builtInBuildpackSubjects } from "../model/built-in-buildpack.ts";
 
-/** Built-in buildpacks in the order in which they are asked (contract §5). */
-const detectionOrder = "ruby php nodejs clojure python java scala go static".split(" ");
+/** In the order in which they are asked. */
+const detectionOrder = Object.keys(builtInBuildpackSubjects);
 
 /** Files inside the binary cannot be run, nor be seen by other processes: they are written out at start. */
 export function installBuildpacks(target: string): void {

@@ -83,7 +83,7 @@ export const appFlags = {
 } as const satisfies Flags;
 
 export const jsonFlag = {
-  json: { type: "boolean", summary: "print JSON" },
+  json: { type: "boolean", short: "j", summary: "print JSON" },
 } as const satisfies Flags;
 
 function contextOf<F extends Flags>(

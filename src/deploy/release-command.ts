@@ -3,7 +3,7 @@ import { logTime } from "../logs/log-line.ts";
 import type { Account } from "../model/account.ts";
 import type { App } from "../model/app.ts";
 import { dynoName } from "../model/dyno.ts";
-import { noteReleaseOutput, type Release } from "../model/release.ts";
+import type { Release } from "../model/release.ts";
 import type { Slug } from "../model/slug.ts";
 import { type ReleaseContext, tell } from "./release-context.ts";
 
@@ -23,7 +23,6 @@ export async function runReleaseCommand(
 ): Promise<number> {
   const { release, slug, user } = options;
   tell(context, app, `Running release v${release.version} commands by user ${user.email}`);
-  noteReleaseOutput(context.database, release);
   const file = context.outputs.write(release);
   try {
     const dyno = await context.supervisor.oneOffs.runRelease(app, {

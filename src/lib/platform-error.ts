@@ -26,5 +26,6 @@ export type ErrorId =
   | "precondition_failed"
   | "rate_limit"
   | "not_implemented"
+  | "requested_range_not_satisfiable"
   | "invalid_params"
   | "unavailable";

@@ -1,7 +1,7 @@
 import { and, eq, isNull, or, sql } from "drizzle-orm";
 import { blob, integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { PlatformError } from "../lib/platform-error.ts";
-import type { Database } from "./database.ts";
+import { type Database, prepared } from "./database.ts";
 
 export const accounts = sqliteTable("accounts", {
   id: text().primaryKey(),
@@ -35,8 +35,16 @@ export function firstAccount(database: Database): Account | undefined {
 }
 
 export function findAccount(database: Database, id: string): Account | undefined {
-  return database.select().from(accounts).where(eq(accounts.id, id)).get();
+  return byId(database).get({ id });
 }
+
+const byId = prepared((database) =>
+  database
+    .select()
+    .from(accounts)
+    .where(eq(accounts.id, sql.placeholder("id")))
+    .prepare(),
+);
 
 /** An open account by its id or its email address, whose case does not matter. */
 export function lookUpAccount(database: Database, idOrEmail: string): Account | undefined {

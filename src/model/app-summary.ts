@@ -1,7 +1,7 @@
-import { eq, inArray, sql } from "drizzle-orm";
+import { eq, sql } from "drizzle-orm";
 import { accounts } from "./account.ts";
 import { type App, apps } from "./app.ts";
-import type { Database } from "./database.ts";
+import { type Database, prepared } from "./database.ts";
 import { releases } from "./release.ts";
 import { slugs } from "./slug.ts";
 
@@ -13,11 +13,10 @@ export interface AppSummary {
   buildpackDescription: string | null;
 }
 
-/** Those of many apps in one query, by the apps' ids: there may be a thousand in a list. */
-export function summariesOf(database: Database, of: App[]): Map<string, AppSummary> {
+const findSummaries = prepared((database) => {
   // The current release, as `currentRelease` has it.
   const current = sql`(select ${releases.id} from ${releases} where ${releases.appId} = ${apps.id} and ${releases.status} = 'succeeded' order by ${releases.version} desc limit 1)`;
-  const rows = database
+  return database
     .select({
       appId: apps.id,
       ownerEmail: accounts.email,
@@ -29,12 +28,12 @@ export function summariesOf(database: Database, of: App[]): Map<string, AppSumma
     .innerJoin(accounts, eq(accounts.id, apps.ownerId))
     .leftJoin(releases, eq(releases.id, current))
     .leftJoin(slugs, eq(slugs.id, releases.slugId))
-    .where(
-      inArray(
-        apps.id,
-        of.map(({ id }) => id),
-      ),
-    )
-    .all();
+    .where(sql`${apps.id} in (select value from json_each(${sql.placeholder("ids")}))`)
+    .prepare();
+});
+
+/** Those of many apps in one query, by the apps' ids: there may be a thousand in a list. */
+export function summariesOf(database: Database, of: App[]): Map<string, AppSummary> {
+  const rows = findSummaries(database).all({ ids: JSON.stringify(of.map(({ id }) => id)) });
   return new Map(rows.map(({ appId, ...summary }) => [appId, summary]));
 }

@@ -1,9 +1,9 @@
 import { randomInt } from "node:crypto";
-import { eq, or } from "drizzle-orm";
+import { eq, or, sql } from "drizzle-orm";
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { PlatformError } from "../lib/platform-error.ts";
 import { type Account, accounts } from "./account.ts";
-import type { Database } from "./database.ts";
+import { type Database, prepared } from "./database.ts";
 
 export const apps = sqliteTable("apps", {
   id: text().primaryKey(),
@@ -58,12 +58,17 @@ export function noSuchApp(idOrName: string): PlatformError {
 }
 
 export function lookUpApp(database: Database, idOrName: string): App | undefined {
+  return byIdOrName(database).get({ idOrName });
+}
+
+const byIdOrName = prepared((database) => {
+  const idOrName = sql.placeholder("idOrName");
   return database
     .select()
     .from(apps)
     .where(or(eq(apps.id, idOrName), eq(apps.name, idOrName)))
-    .get();
-}
+    .prepare();
+});
 
 /** Creates an app; without a name it gets one like Heroku's, `adjective-noun-12345`. */
 export function createApp(

@@ -27,6 +27,21 @@ export function openDatabase(path: string, migrationsFolder = embeddedFolder("mi
   return database;
 }
 
+/**
+ * A query that is made once for each database, for those of every request: making one costs more than
+ * running it. What differs is an `sql.placeholder`.
+ */
+export function prepared<Query>(
+  make: (database: Database) => Query,
+): (database: Database) => Query {
+  const made = new WeakMap<Database, Query>();
+  return (database) => {
+    const query = made.get(database) ?? make(database);
+    made.set(database, query);
+    return query;
+  };
+}
+
 function appliedMigrations(sqlite: Sqlite): number {
   const table = sqlite
     .query("SELECT 1 FROM sqlite_master WHERE name = '__drizzle_migrations'")

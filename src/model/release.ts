@@ -1,12 +1,13 @@
-import { and, asc, desc, eq, gt, gte, inArray, lt, lte } from "drizzle-orm";
+import { and, asc, desc, eq, gt, gte, inArray, lt, lte, sql } from "drizzle-orm";
 import { blob, integer, sqliteTable, text, unique } from "drizzle-orm/sqlite-core";
 import { PlatformError } from "../lib/platform-error.ts";
 import { type Account, accounts } from "./account.ts";
 import { type App, apps } from "./app.ts";
 import type { ConfigVars } from "./config-vars.ts";
-import type { Database } from "./database.ts";
+import { type Database, prepared } from "./database.ts";
 import { isFeatureEnabled } from "./feature.ts";
-import { slugs } from "./slug.ts";
+import { releaseType } from "./formation.ts";
+import { findSlug, slugs } from "./slug.ts";
 import type { Vault } from "./vault.ts";
 
 /** A release is code and config: what runs, and what can be gone back to. */
@@ -24,7 +25,7 @@ export const releases = sqliteTable(
     ofPush: integer({ mode: "boolean" }).notNull(),
     /** Whether its dynos are told of it in variables: the app's lab `runtime-dyno-metadata`. */
     withMetadata: integer({ mode: "boolean" }).notNull().default(false),
-    /** Whether a release command was begun for it, so that there is an output to read. */
+    /** Whether it has a release command, so that there is, or will be, an output to read. */
     hasOutput: integer({ mode: "boolean" }).notNull().default(false),
     slugId: text().references(() => slugs.id, { onDelete: "set null" }),
     sealedConfig: blob({ mode: "buffer" }).notNull(),
@@ -71,6 +72,7 @@ export function createRelease(database: Database, vault: Vault, release: NewRele
         description,
         ofPush: release.ofPush ?? false,
         withMetadata: isFeatureEnabled(app, "runtime-dyno-metadata"),
+        hasOutput: status === "pending" && hasReleaseCommand(database, slugId),
         slugId,
         sealedConfig: Buffer.from(vault.seal(config)),
         userId: user.id,
@@ -127,14 +129,18 @@ export function findReleases(database: Database, app: App, range: ReleaseRange):
 
 /** The release that ought to run: the newest one that succeeded. */
 export function currentRelease(database: Database, app: App): Release | undefined {
-  return database
+  return findCurrent(database).get({ appId: app.id });
+}
+
+const findCurrent = prepared((database) =>
+  database
     .select()
     .from(releases)
-    .where(and(eq(releases.appId, app.id), eq(releases.status, "succeeded")))
+    .where(and(eq(releases.appId, sql.placeholder("appId")), eq(releases.status, "succeeded")))
     .orderBy(desc(releases.version))
     .limit(1)
-    .get();
-}
+    .prepare(),
+);
 
 /** Finds a release by its id, `v12` or `12`. */
 export function findRelease(database: Database, app: App, idOrVersion: string): Release {
@@ -170,8 +176,9 @@ export function setReleaseStatus(
     .get();
 }
 
-export function noteReleaseOutput(database: Database, release: Release): void {
-  database.update(releases).set({ hasOutput: true }).where(eq(releases.id, release.id)).run();
+function hasReleaseCommand(database: Database, slugId: string | null): boolean {
+  const slug = slugId === null ? undefined : findSlug(database, slugId);
+  return slug !== undefined && Object.hasOwn(slug.processTypes, releaseType);
 }
 
 /** Those of the ids that no release has. */

@@ -1,8 +1,8 @@
-import { and, eq, lt, ne, or } from "drizzle-orm";
+import { and, eq, lt, ne, or, sql } from "drizzle-orm";
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { isSameSecret, randomSecret, secretHash } from "../lib/secret.ts";
 import { type Account, accounts } from "./account.ts";
-import type { Database } from "./database.ts";
+import { type Database, prepared } from "./database.ts";
 import { oauthClients } from "./oauth-client.ts";
 
 /** What a token may do (contract §9.6). `protected` is what tells secrets: config vars, releases. */
@@ -148,18 +148,22 @@ function findBy(database: Database, condition: ReturnType<typeof eq>): Token | u
 /** How often the time of a token's last use is written down. */
 const noteUseEveryMs = 60_000;
 
+const findByHash = prepared((database) =>
+  database
+    .select({ account: accounts, token: tokens })
+    .from(tokens)
+    .innerJoin(accounts, eq(tokens.accountId, accounts.id))
+    .where(eq(tokens.sha256, sql.placeholder("hash")))
+    .prepare(),
+);
+
 /** Whose token this is, and what it may do; nothing for one that we did not make, or that has expired. */
 export function openToken(
   database: Database,
   secret: string,
 ): { account: Account; token: Token } | undefined {
   const hash = secretHash(secret);
-  const found = database
-    .select({ account: accounts, token: tokens })
-    .from(tokens)
-    .innerJoin(accounts, eq(tokens.accountId, accounts.id))
-    .where(eq(tokens.sha256, hash))
-    .get();
+  const found = findByHash(database).get({ hash });
   if (!found || !isSameSecret(found.token.sha256, hash)) return undefined;
   const { token, account } = found;
   const now = Date.now();

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { listRoutes } from "../../src/api/route-facts.ts";
 import { createRequestBudgets } from "../../src/api/request-budgets.ts";
 import { serveLocalPlatform } from "../helpers/local-platform.ts";
 
@@ -71,6 +72,36 @@ test("errors have Heroku's form, and say what kind of thing is not there", async
       url: `${served.apiUrl}/openapi.json`,
     },
   ]);
+});
+
+test("/schema is a document from which a client can be made: each link leads where it says", async () => {
+  const document = (await (await fetch(`${served.url}/schema`)).json()) as {
+    definitions: Record<string, { links: { href: string; method: string; schema?: object }[] }>;
+  };
+  const links = Object.values(document.definitions).flatMap(({ links: all }) => all);
+  expect(links).toHaveLength(listRoutes(served.api.routes).length);
+  const identity = /\{\(%23%2Fdefinitions%2F(\w+)%2Fdefinitions%2Fidentity\)\}/g;
+  for (const { href } of links) {
+    for (const [, noun = ""] of href.matchAll(identity))
+      expect(Object.keys(document.definitions)).toContain(noun);
+    expect(href.replaceAll(identity, "x")).toMatch(/^\/[\w/.-]*$/);
+  }
+  const [one] =
+    document.definitions["config-var"]?.links.filter((link) => link.method === "GET") ?? [];
+  const path = (one?.href ?? "").replace(identity, "shop");
+  expect(await (await ask(path)).json()).toEqual({});
+  const scaling = document.definitions["formation"]?.links.find(({ method }) => method === "PATCH");
+  expect(scaling?.schema).toMatchObject({ type: "object", required: ["updates"] });
+});
+
+test("Last-Modified is when the newest of what is answered was changed", async () => {
+  const app = await ask("/apps/shop");
+  const { updated_at: time } = (await app.json()) as { updated_at: string };
+  const seconds = Math.floor(Date.parse(time) / 1000) * 1000;
+  expect(app.headers.get("Last-Modified")).toBe(new Date(seconds).toUTCString());
+  const apps = await ask("/apps");
+  expect(apps.headers.get("Last-Modified")).toMatch(/^\w{3}, \d\d \w{3} 20\d\d .* GMT$/);
+  expect((await ask("/apps/shop/config-vars")).headers.get("Last-Modified")).toBeNull();
 });
 
 test("clause 86: each answer tells how many requests are left, and at the end 429", async () => {
@@ -166,6 +197,13 @@ test("clause 84: lists go by their fields, both ways, from and up to a bound, an
     expect(await versions("version 9..10")).toEqual({ status: 200, next: null, list: [9, 10] });
     expect(await versions("version 10..9; order=desc")).toMatchObject({ list: [10, 9] });
     expect((await versions("version ]x..")).list).toEqual([]);
+    const wrong = await world.ask("/apps/many/releases", { headers: { Range: "nonsense .." } });
+    expect([wrong.status, ((await wrong.json()) as { id: string }).id]).toEqual([
+      416,
+      "requested_range_not_satisfiable",
+    ]);
+    // Go's client leaves out the field when it is told none.
+    expect(await versions("..; max=2,order=desc")).toMatchObject({ list: [30, 29] });
     const ids: number[] = [];
     let range: string | null = "id ..; max=7";
     while (range) {

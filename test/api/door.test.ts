@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { Hono } from "hono";
 import { door } from "../../src/api/door.ts";
 import { createLogins } from "../../src/api/logins.ts";
@@ -12,6 +12,8 @@ import { addCollaborator } from "../../src/model/collaborator.ts";
 import { createToken, isAllowed, scopes } from "../../src/model/token.ts";
 import { serveLocalPlatform } from "../helpers/local-platform.ts";
 
+// Hundreds of requests each.
+setDefaultTimeout(60_000);
 let served: ReturnType<typeof serveLocalPlatform>;
 beforeAll(() => {
   served = serveLocalPlatform();
@@ -37,7 +39,12 @@ const open = [
   "POST /oauth/authorize",
   "POST /password-resets/:secret/actions/finalize",
   "POST /oauth/tokens",
+  // What is built in, as at Heroku's registry, is no secret.
+  ...["", "/:buildpack", "/:buildpack/revisions", "/:buildpack/readme"].map(
+    (path) => `GET /buildpacks${path}`,
+  ),
   "GET /openapi.json",
+  "GET /schema",
 ];
 const routes = () => listRoutes(served.api.routes);
 const pathOf = (path: string, app = "x") =>

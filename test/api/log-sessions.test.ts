@@ -126,7 +126,7 @@ test("an EventSource gets events", async () => {
   });
   expect(response.headers.get("Content-Type")).toBe("text/event-stream");
   expect(await response.text()).toMatch(
-    /^id: \d+\.\d+\ndata: \S+ heroku\[worker\.1\]: Starting process\n\n$/,
+    /^id: \d+\.\d+~[\w-]{43}\ndata: \S+ heroku\[worker\.1\]: Starting process\n\n$/,
   );
 });
 

@@ -1,4 +1,12 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
+import {
+  setDefaultTimeout,
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  expect,
+  test,
+} from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { differenceOf } from "../../src/cli/connect.ts";
@@ -8,6 +16,9 @@ import { createAccount } from "../../src/model/account.ts";
 import { createToken } from "../../src/model/token.ts";
 import { commandLine } from "../helpers/command-line.ts";
 import { serveLocalPlatform } from "../helpers/local-platform.ts";
+
+// Passwords are slow to check, and meant to be.
+setDefaultTimeout(60_000);
 
 let served: ReturnType<typeof serveLocalPlatform>;
 let person: ReturnType<typeof commandLine>;
@@ -207,14 +218,22 @@ test("a server of another version is told of, once, and asked all the same", asy
   const newer = Bun.serve({
     port: 0,
     hostname: "127.0.0.1",
-    fetch: (request) =>
-      Response.json(answers[new URL(request.url).pathname as keyof typeof answers], {
-        headers: { "Stator-Version": "3.2.1" },
-      }),
+    fetch(request) {
+      const { pathname } = new URL(request.url);
+      const message = `The API has no ${request.method} ${pathname}.`;
+      const headers = { "Stator-Version": "3.2.1" };
+      return pathname in answers
+        ? Response.json(answers[pathname as keyof typeof answers], { headers })
+        : Response.json({ id: "not_found", message }, { status: 404, headers });
+    },
   });
   person.environment.STATOR_API = `http://127.0.0.1:${newer.port}`;
   const { status, out, err } = await person.stator("whoami");
+  const gone = await person.stator("keys");
   await newer.stop(true);
+  // What it does not have any more is told, after the reason.
+  expect(gone.status).toBe(1);
+  expect(gone.err).toMatch(/the server is 3\.2\.1[^]*The API has no GET \/account\/keys\./);
   expect([status, out]).toEqual([0, "owner@example.com\n"]);
   expect(err).toStartWith(" ▸    Warning: this is stator 0.1.0, and the server is 3.2.1");
   expect(err.match(/Warning/g)).toHaveLength(1);

@@ -119,8 +119,9 @@ test.concurrent("clause 95: login -i and with a browser, second factor, logout",
   await alone.end();
 });
 
-test("logs --tail goes on over a restart of the server", async () => {
-  const child = person.start(["logs", "--tail", "-n", "1", "-a", "shop"]);
+/** A log that is followed by a command line, and a word in the app's log, said until it is heard. */
+function follow(argv: string[]) {
+  const child = person.start(argv);
   let seen = "";
   void (async () => {
     for await (const bytes of child.stdout) seen += Buffer.from(bytes).toString();
@@ -129,22 +130,44 @@ test("logs --tail goes on over a restart of the server", async () => {
     fetch(`http://127.0.0.1:${story.stator.port}/log/${word}`, {
       headers: { Host: `shop.${story.domain}` },
     });
-  const sayUntilSeen = (word: string) =>
-    until(
-      `${word} is in the log`,
-      async () => {
-        await say(word);
-        return seen.includes(`app[web.1]: ${word}`);
-      },
-      60_000,
-    );
-  await sayUntilSeen("before");
+  return {
+    child,
+    say,
+    seen: () => seen,
+    isHeard: (word: string) => seen.includes(`app[web.1]: ${word}`),
+    sayUntilHeard: (word: string) =>
+      until(
+        `${word} is in the log`,
+        async () => {
+          await say(word);
+          return seen.includes(`app[web.1]: ${word}`);
+        },
+        60_000,
+      ),
+  };
+}
+
+test("logs --tail goes on over a restart of the server, and over its death", async () => {
+  await story.stator.kill("SIGKILL");
+  await story.restartAsService();
+  const own = follow(["logs", "--tail", "-n", "1", "-a", "shop"]);
+  const heroku = follow(["heroku", "logs", "--tail", "-n", "1", "-a", "shop"]);
+  await own.sayUntilHeard("before");
+  await heroku.sayUntilHeard("before");
+
+  await story.stator.kill("SIGTERM");
+  await own.say("meanwhile");
+  await story.restartAsService();
+  await heroku.sayUntilHeard("again");
+  await own.sayUntilHeard("again");
+  for (const { seen } of [own, heroku])
+    expect(seen().match(/app\[web\.1\]: meanwhile/g)).toHaveLength(1);
+
+  // With a server that dies Heroku's own tail breaks off, as at Heroku, and says so; ours goes on.
   await story.stator.kill("SIGKILL");
   await story.restart();
-  await sayUntilSeen("after");
-  child.kill("SIGINT");
-  await child.exited;
-
-  // Heroku's own tail ends with its connection, as at Heroku; it is asked for again.
-  expect(await heroku`logs -n 5 -a shop`).toContain("app[web.1]: after");
+  await own.sayUntilHeard("after");
+  expect(await heroku.child.exited).not.toBe(0);
+  own.child.kill("SIGINT");
+  await own.child.exited;
 });

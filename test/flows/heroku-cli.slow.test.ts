@@ -2,6 +2,7 @@ import { afterAll, expect, test } from "bun:test";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { exec } from "../../src/lib/exec.ts";
+import { makeCertificate } from "../certs/make-certificate.ts";
 import { herokuStory } from "../helpers/heroku-cli.ts";
 import { packageJson, probeFiles, until } from "../helpers/stator-server.ts";
 
@@ -15,7 +16,10 @@ const story = await herokuStory({
   apps: {
     shop: probeFiles("1", { Procfile: procfile }),
     past: { "package.json": packageJson(), Procfile: "worker: sleep 1000\n" },
+    phased: { "package.json": packageJson(), Procfile: "release: echo prepared\n" },
   },
+  // Nobody is there: what is asked of it stays to be done.
+  variables: { STATOR_ACME_DIRECTORY: "https://127.0.0.1:9/directory" },
 });
 const { heroku, refused, api, person } = story;
 const started = performance.now();
@@ -273,6 +277,145 @@ test.concurrent("ps and maintenance: scaled, sized, restarted, stopped, waited f
   expect((await api<App>("GET", "/apps/shop")).maintenance).toBe(false);
 });
 
+test.concurrent("releases:retry runs the release command of the newest release again", async () => {
+  const said = await heroku`releases:retry -a phased`;
+  expect(said).toContain("Running release command...");
+  expect(said).toContain("prepared");
+  const newest = await api<{ description: string; status: string }>(
+    "GET",
+    "/apps/phased/releases/4",
+  );
+  expect(newest.description).toMatch(/^Retry of v3: Deploy [0-9a-f]{8}$/);
+  await until(
+    "it has succeeded",
+    async () =>
+      (await api<{ status: string }>("GET", "/apps/phased/releases/4")).status === "succeeded",
+  );
+  expect(await heroku`releases:output v4 -a phased`).toContain("prepared");
+  const ours = await story.ended(person.start(["releases:retry", "-a", "phased"]));
+  expect(ours).toMatchObject({ status: 0, out: "Running release command...\nprepared\n" });
+  expect(await api("GET", "/apps/phased/releases/5")).toMatchObject({ status: "succeeded" });
+  expect(await refused`releases:retry -a past`).toContain("must have a release-phase command");
+});
+
+test.concurrent(
+  "buildpacks: set, added, searched, removed, cleared, by name and by address",
+  async () => {
+    await makeApp("packed");
+    const names = async () =>
+      (
+        await api<{ buildpack: { name: string } }[]>("GET", "/apps/packed/buildpack-installations")
+      ).map(({ buildpack }) => buildpack.name);
+    const [address, other] = ["https://github.com/someone/one", "https://github.com/someone/other"];
+    expect(await heroku`buildpacks -a packed`).toContain("has no Buildpacks");
+    expect(await heroku`buildpacks:set heroku/nodejs -a packed`).toContain("heroku/nodejs");
+    expect(await names()).toEqual(["heroku/nodejs"]);
+    await heroku`buildpacks:add ${address} -a packed`;
+    await heroku`buildpacks:add -i 1 heroku/python -a packed`;
+    expect(await names()).toEqual(["heroku/python", "heroku/nodejs", address]);
+    expect(await heroku`buildpacks -a packed`).toMatch(/1\. heroku\/python[^]*3\. https/);
+    await heroku`buildpacks:set -i 3 ${other} -a packed`;
+    expect(await names()).toEqual(["heroku/python", "heroku/nodejs", other]);
+    expect(await refused`buildpacks:add heroku/python -a packed`).toContain("already set");
+    await heroku`buildpacks:remove heroku/python -a packed`;
+    await heroku`buildpacks:remove -i 2 -a packed`;
+    expect(await names()).toEqual(["heroku/nodejs"]);
+    await heroku`buildpacks:clear -a packed`;
+    expect(await names()).toEqual([]);
+    expect(await heroku`buildpacks:search python`).toMatch(/heroku\/python[^]*1 buildpack found/);
+    expect(await heroku`buildpacks:search`).toMatch(/heroku\/static[^]*9 buildpacks found/);
+    expect(await heroku`buildpacks:info heroku/go`).toContain("Go: ");
+    expect(await heroku`buildpacks:versions heroku/go`).toContain("published");
+    expect(await refused`buildpacks:versions nobody/nothing`).toContain("Could not find");
+  },
+);
+
+test.concurrent("domains: added, shown, waited for, removed, cleared", async () => {
+  await makeApp("named");
+  const hostnames = async () =>
+    (await api<{ hostname: string }[]>("GET", "/apps/named/domains")).map((one) => one.hostname);
+  const own = `named.${story.domain}`;
+  const [first, second] = ["www.named.example", "shop.named.example"];
+  expect(await heroku`domains:add ${first} -a named`).toContain(own);
+  await heroku`domains:add ${second} --wait -a named`;
+  expect((await hostnames()).toSorted()).toEqual([own, first, second].toSorted());
+  expect(await heroku`domains -a named`).toContain(first);
+  expect(JSON.parse(await heroku`domains --json -a named`)).toHaveLength(3);
+  expect(await heroku`domains:info ${first} -a named`).toContain("succeeded");
+  await heroku`domains:wait ${first} -a named`;
+  expect(await refused`domains:add ${first} -a named`).toContain(first);
+  await heroku`domains:remove ${first} -a named`;
+  expect(await hostnames()).not.toContain(first);
+  expect(await refused`domains:info ${first} -a named`).toContain("Couldn't find that domain");
+  await heroku`domains:clear -a named`;
+  expect(await hostnames()).toEqual([own]);
+});
+
+test.concurrent(
+  "certs: made, added, shown, given to a domain, replaced, removed, automatic",
+  async () => {
+    await makeApp("secured");
+    const host = "www.secured.example";
+    interface Endpoint {
+      name: string;
+      ssl_cert: { expires_at: string; cert_domains: string[] };
+    }
+    const endpoints = () => api<Endpoint[]>("GET", "/apps/secured/sni-endpoints");
+    const domain = () =>
+      api<{ sni_endpoint: { name: string } | null }>("GET", `/apps/secured/domains/${host}`);
+    const isAutomatic = async () => (await api<{ acm: boolean }>("GET", "/apps/secured")).acm;
+
+    await heroku`certs:generate request.example --now --keysize 2048 -a secured`;
+    const request = readFileSync(join(person.cwd, "request.example.csr"), "utf8");
+    expect(request).toStartWith("-----BEGIN CERTIFICATE REQUEST-----");
+
+    const write = async (file: string, days: number) => {
+      const made = await makeCertificate([host], { days });
+      const paths = [join(person.cwd, `${file}.crt`), join(person.cwd, `${file}.key`)] as const;
+      writeFileSync(paths[0], made.certificate);
+      writeFileSync(paths[1], made.privateKey);
+      return paths;
+    };
+    const [certificate, key] = await write("one", 30);
+    expect(await heroku`certs:add ${certificate} ${key} -a secured`).toContain(host);
+    const [added] = await endpoints();
+    const name = added?.name ?? "";
+    expect(added?.ssl_cert.cert_domains).toEqual([host]);
+    await heroku`domains:add ${host} --cert ${name} -a secured`;
+    expect((await domain()).sni_endpoint?.name).toBe(name);
+    expect(await heroku`certs -a secured`).toContain(host);
+    expect(await heroku`certs:info -a secured`).toContain(`Common Name(s): ${host}`);
+    expect(await heroku`certs:info --name ${name} --show-domains -a secured`).toContain(host);
+    const [newer, newerKey] = await write("two", 60);
+    await heroku`certs:update ${newer} ${newerKey} --confirm secured -a secured`;
+    const [updated] = await endpoints();
+    expect(updated?.name).toBe(name);
+    expect(Date.parse(updated?.ssl_cert.expires_at ?? "")).toBeGreaterThan(
+      Date.parse(added?.ssl_cert.expires_at ?? "") + 29 * 86_400_000,
+    );
+    expect(await refused`certs:add ${certificate} ${newerKey} -a secured`).toContain("key");
+
+    const [third, thirdKey] = await write("three", 30);
+    await api("POST", "/apps/secured/sni-endpoints", {
+      certificate_chain: readFileSync(third, "utf8"),
+      private_key: readFileSync(thirdKey, "utf8"),
+    });
+    const other = (await endpoints()).find((one) => one.name !== name)?.name ?? "";
+    await heroku`domains:update ${host} --cert ${other} -a secured`;
+    expect((await domain()).sni_endpoint?.name).toBe(other);
+    await heroku`certs:remove --name ${name} --confirm secured -a secured`;
+    expect((await endpoints()).map((one) => one.name)).toEqual([other]);
+
+    expect(await heroku`certs:auto -a secured`).toContain("enabled");
+    await heroku`certs:auto:disable --confirm secured -a secured`;
+    expect(await isAutomatic()).toBe(false);
+    expect(await heroku`certs:auto -a secured`).toContain("disabled");
+    await heroku`certs:auto:enable -a secured`;
+    expect(await isAutomatic()).toBe(true);
+    await heroku`certs:auto:refresh -a secured`;
+  },
+);
+
 test.concurrent("what is not here yet lists empty, or says so kindly", async () => {
   expect(await heroku`addons -a past`).toContain("No add-ons");
   expect(await heroku`drains -a past`).toBeString();
@@ -282,6 +425,15 @@ test.concurrent("what is not here yet lists empty, or says so kindly", async () 
     "This platform has no log drains",
   );
   expect(await refused`addons:create heroku-postgresql -a past`).toContain("add-on");
+  expect(await heroku`orgs`).toBeString();
+  expect(await refused`spaces`).toContain("You do not have access to any spaces");
+  expect(await heroku`redis -a past`).toBeString();
+  expect(await heroku`pg -a past`).toContain("no heroku-postgresql databases");
+  expect(await heroku`sessions`).toBeString();
+  expect(await refused`pipelines:create mine -s production -a past`).toContain("pipeline");
+  expect(
+    await refused`webhooks:add -i api:release -l notify -u https://x.example -a past`,
+  ).toContain("webhook");
 });
 
 test.concurrent("git: the remote, a clone, and a push by its credential helper", async () => {
@@ -315,7 +467,7 @@ git push heroku HEAD:refs/heads/side
 });
 
 test("over all of it Heroku's hosts heard nothing, and the person's login there stays as it was", async () => {
-  expect(story.count()).toBeGreaterThanOrEqual(80);
+  expect(story.count()).toBeGreaterThanOrEqual(140);
   expect(story.heard).toEqual([]);
   const { netrc, gitconfig, before } = story.logins();
   expect(netrc).toBe(before.netrc);

@@ -40,6 +40,8 @@ export async function herokuStory(options: {
   version: string;
   /** Apps that are pushed before it begins: their files by their names. */
   apps?: Record<string, Record<string, string>>;
+  /** Variables of the server's environment. */
+  variables?: Record<string, string>;
 }) {
   setDefaultTimeout(600_000);
   const domain = "stator.example";
@@ -59,7 +61,8 @@ export async function herokuStory(options: {
     ...["--https", String(httpsPort)],
   ];
   await stator.kill("SIGTERM");
-  await stator.restart({ flags });
+  const settings = { flags, variables: options.variables ?? {} };
+  await stator.restart(settings);
   const certificate = join(stator.dataDir, "certificates", `${domain}.pem`);
   other.name(domain, `api.${domain}`, `git.${domain}`);
 
@@ -131,7 +134,10 @@ export async function herokuStory(options: {
 
   return {
     ...{ stator, person, other, domain, apiUrl, httpsPort, run, ended, ask, api, heard },
-    restart: () => stator.restart({ flags }),
+    restart: () => stator.restart(settings),
+    /** The same as one that leaves dynos and router alone when it stops, as a service does. */
+    restartAsService: () =>
+      stator.restart({ ...settings, flags: flags.filter((flag) => flag !== "--stop-dynos") }),
     /** How many command lines were run. */
     count: () => lines,
     /**

@@ -25,7 +25,7 @@ export async function npmPackages(...packages: string[]): Promise<string> {
 }
 
 /** How npm reaches its registry from this machine. */
-function npmSettings(): Record<string, string> {
+export function npmSettings(): Record<string, string> {
   const names =
     /^(HOME|NODE_EXTRA_CA_CERTS|SSL_CERT_FILE|https?_proxy|no_proxy|npm_config_(registry|cafile))$/i;
   return Object.fromEntries(

@@ -2,16 +2,16 @@ import { Hono } from "hono";
 import { z } from "zod";
 import { PlatformError } from "../../lib/platform-error.ts";
 import { logTime } from "../../logs/log-line.ts";
+import { lookUpApp } from "../../model/app.ts";
 import type { Platform } from "../../platform.ts";
 import { answers, born } from "../answers.ts";
 import { body } from "../body.ts";
-import { ExpiringKeys } from "../expiring-keys.ts";
-import { type LogSession, logStream } from "../log-stream.ts";
+import { type LogAddresses, placeOf } from "../log-addresses.ts";
+import { logStream } from "../log-stream.ts";
 import { anyone, type ApiEnvironment, member } from "../policy.ts";
 
 const defaultLines = 100;
 const mostLines = 1500;
-const sessionLimitMs = 5 * 60_000;
 
 const sinceRule = "must be a time as 10m, 2h, 3d or 2026-05-01T12:00:00Z";
 const unitMs: Record<string, number> = {
@@ -60,12 +60,7 @@ const newSession = z.object({
   format: z.enum(["text", "json"], "must be text or json").nullish(),
 });
 
-/** Log sessions that can be opened. */
-export function openLogSessions(): ExpiringKeys<LogSession> {
-  return new ExpiringKeys<LogSession>(sessionLimitMs);
-}
-
-export const logSessionsApi = (platform: Platform, sessions: ExpiringKeys<LogSession>) =>
+export const logSessionsApi = (platform: Platform, addresses: LogAddresses) =>
   new Hono<ApiEnvironment>().post(
     "/:app/log-sessions",
     member("read"),
@@ -75,7 +70,7 @@ export const logSessionsApi = (platform: Platform, sessions: ExpiringKeys<LogSes
       const { app } = c.var;
       const wanted = c.req.valid("json");
       const since = wanted.since ? timeOf(wanted.since, Date.now()) : undefined;
-      const key = sessions.add({
+      const key = addresses.keyOf({
         appId: app.id,
         // Who names a time wants all from there.
         lines: Math.min(wanted.lines ?? (wanted.since ? mostLines : defaultLines), mostLines),
@@ -103,10 +98,15 @@ export const logSessionsApi = (platform: Platform, sessions: ExpiringKeys<LogSes
   );
 
 /** The other end of `logplex_url`: the key in the address is the permission (contract §7.1). */
-export const logStreamsApi = ({ logs }: Platform, sessions: ExpiringKeys<LogSession>) =>
+export const logStreamsApi = (
+  { database, logs }: Platform,
+  { addresses, stopping }: { addresses: LogAddresses; stopping: AbortSignal | undefined },
+) =>
   new Hono<ApiEnvironment>().get("/:key", anyone(), (c) => {
-    const session = sessions.find(c.req.param("key"));
-    if (!session)
+    const key = c.req.param("key");
+    const lastEventId = c.req.header("Last-Event-ID");
+    const session = addresses.find(key, lastEventId);
+    if (!session || !lookUpApp(database, session.appId))
       throw new PlatformError(
         "not_found",
         "No such log session: its address is valid for 5 minutes. Ask for a new one.",
@@ -114,9 +114,13 @@ export const logStreamsApi = ({ logs }: Platform, sessions: ExpiringKeys<LogSess
     // Bun ends a connection that is silent for 10 s; a log may be silent for days.
     c.env?.server?.timeout(c.req.raw, 0);
     const events = (c.req.header("Accept") ?? "").includes("text/event-stream");
-    const lastEventId = c.req.header("Last-Event-ID");
-    const reader = { events, lastEventId, signal: c.req.raw.signal };
-    return c.body(logStream(logs, session, reader), 200, {
+    const stream = logStream(logs, session, {
+      eventId: events ? addresses.eventIds(key) : undefined,
+      after: lastEventId === undefined ? undefined : placeOf(lastEventId),
+      signal: c.req.raw.signal,
+      stopping,
+    });
+    return c.body(stream, 200, {
       "Content-Type": events ? "text/event-stream" : "text/plain; charset=utf-8",
       "Cache-Control": "no-store",
     });

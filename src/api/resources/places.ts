@@ -13,9 +13,13 @@ import { stableId } from "../stable-id.ts";
 export const generation = { id: stableId("generation", "cedar"), name: "cedar" };
 export const region = { id: stableId("region", "local"), name: "local" };
 
+/** Of the few that there are, each once: it is in every app's answer. */
 export function stackOf(name: string): { id: string; name: string } {
-  return { id: stableId("stack", name), name };
+  const known = knownStacks.get(name) ?? { id: stableId("stack", name), name };
+  knownStacks.set(name, known);
+  return known;
 }
+const knownStacks = new Map<string, { id: string; name: string }>();
 
 /** Since these have no date of their own. */
 const always = { created_at: "2026-01-01T00:00:00.000Z", updated_at: "2026-01-01T00:00:00.000Z" };

@@ -1,5 +1,6 @@
 import { appFlags, command, jsonFlag, type Topic } from "../command.ts";
 import { answerOf } from "../connect.ts";
+import { UsageFailure } from "../failures.ts";
 import { tableLines } from "../layout.ts";
 
 const access = command({
@@ -18,6 +19,33 @@ const access = command({
   },
 });
 
+const given = ["deploy", "operate", "view"];
+const permissionsFlag = {
+  permissions: {
+    type: "string",
+    short: "p",
+    value: "WORDS",
+    summary: `split at commas; here always ${given.join(",")}`,
+  },
+} as const;
+
+/** Heroku's scripts name permissions; less than all would be a promise that is not kept here. */
+function refuseOtherPermissions(permissions: string | undefined): void {
+  if (permissions === undefined) return;
+  const words = new Set(permissions.split(",").map((word) => word.trim()));
+  if (words.has("manage"))
+    throw new UsageFailure(
+      "--permissions has manage, which only the owner of an app may.\nHand the app over: stator apps:transfer EMAIL -a APP",
+    );
+  const unknown = [...words].find((word) => !given.includes(word));
+  if (unknown !== undefined)
+    throw new UsageFailure(`--permissions has ${unknown}, but there is: ${given.join(", ")}.`);
+  if (!words.has("deploy") || !words.has("operate"))
+    throw new UsageFailure(
+      `--permissions is ${permissions}, but who works on an app here may ${given.join(", ")}, not less.\nAdd them with all of these: -p ${given.join(",")}`,
+    );
+}
+
 const add = command({
   summary: "let someone work on an app: all but destroying, sharing and transferring it",
   usage: "EMAIL",
@@ -25,10 +53,11 @@ const add = command({
   details:
     "Who has no account yet gets one; the link to choose a password is printed, to be passed on.",
   examples: ["stator access:add friend@example.com -a my-shop"],
-  flags: { ...appFlags, ...jsonFlag },
+  flags: { ...appFlags, ...permissionsFlag, ...jsonFlag },
   async run(context) {
     const { api, args, flags, paint, action, printJson } = context;
     const [user = ""] = args;
+    refuseOtherPermissions(flags.permissions);
     const app = await context.app();
     const someone = await action(
       `Adding ${paint.key(user)} access to the app ${paint.app(decodeURIComponent(app))}`,

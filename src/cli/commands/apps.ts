@@ -1,9 +1,9 @@
-import type { AppAnswer } from "../../api/client.ts";
+import type { AppAnswer, Client } from "../../api/client.ts";
 import { appFlags, command, type Context, jsonFlag, type Topic } from "../command.ts";
 import { confirm } from "../confirm.ts";
 import { answerOf } from "../connect.ts";
 import { git, insideRepository, listRemotes, setRemote } from "../git-remotes.ts";
-import { bytesText, keyValueLines } from "../layout.ts";
+import { bytesText, keyValueLines, shellQuoted } from "../layout.ts";
 import { openBrowser } from "../open-browser.ts";
 import type { World } from "../world.ts";
 
@@ -19,20 +19,27 @@ const create = command({
       value: "REMOTE",
       summary: "name of the git remote that is made (stator)",
     },
-    "no-remote": { type: "boolean", summary: "make no git remote" },
+    "no-remote": { type: "boolean", short: "n", summary: "make no git remote" },
+    buildpack: { type: "string", short: "b", value: "BUILDPACK", summary: "what builds its code" },
     ...jsonFlag,
   },
   async run({ api, args: [name], flags, paint, action, print, printJson, world }) {
     const app = await action(
       name === undefined ? "Creating app" : `Creating ${paint.app(name)}`,
-      () => answerOf(api.apps.$post({ json: name === undefined ? {} : { name } })),
+      () => answerOf(api.apps.$post({ json: { name } })),
       (app) => (name === undefined ? paint.app(app.name) : ""),
     );
+    if (flags.buildpack !== undefined) await setBuildpack(api, app.name, flags.buildpack);
     if (!flags["no-remote"]) await addRemote(world, { name: flags.remote ?? "stator", app });
     if (flags.json) printJson(app);
     else print(`${app.web_url} | ${app.git_url}`);
   },
 });
+
+async function setBuildpack(api: Client, app: string, buildpack: string): Promise<void> {
+  const json = { updates: [{ buildpack }] };
+  await answerOf(api.apps[":app"]["buildpack-installations"].$put({ param: { app }, json }));
+}
 
 /** A remote of this name that already leads somewhere stays: it may be another app's. */
 async function addRemote(
@@ -49,6 +56,7 @@ async function addRemote(
 
 const list = command({
   summary: "list your apps, and those that you may work on",
+  aliases: ["list", "apps:list"],
   flags: {
     personal: { type: "boolean", short: "p", summary: "only those that are yours" },
     all: { type: "boolean", short: "A", summary: "all of them (always done)" },
@@ -71,7 +79,11 @@ const info = command({
   summary: "show what there is to know of an app",
   usage: "[APP]",
   aliases: ["apps:info"],
-  flags: { ...appFlags, ...jsonFlag },
+  flags: {
+    ...appFlags,
+    shell: { type: "boolean", short: "s", summary: "print it as a shell reads it" },
+    ...jsonFlag,
+  },
   async run(context) {
     const { api, flags, paint, print, printJson } = context;
     const param = { app: await appOf(context) };
@@ -79,6 +91,10 @@ const info = command({
     const formation = await answerOf(api.apps[":app"].formation.$get({ param }));
     if (flags.json) return printJson({ app, formation });
     const dynos = formation.filter(({ quantity }) => quantity > 0);
+    if (flags.shell) {
+      for (const [key, value] of shellVariables(app, dynos)) print(`${key}=${shellQuoted(value)}`);
+      return;
+    }
     print(paint.header(paint.app(app.name)));
     print();
     const lines = keyValueLines([
@@ -94,6 +110,26 @@ const info = command({
     for (const line of lines) print(line);
   },
 });
+
+/** Heroku's names, in their order. */
+function shellVariables(
+  app: AppAnswer,
+  dynos: { type: string; quantity: number }[],
+): [string, string][] {
+  return [
+    ["auto_cert_mgmt", String(app.acm)],
+    ["created_at", app.created_at],
+    ["dynos", JSON.stringify(Object.fromEntries(dynos.map((one) => [one.type, one.quantity])))],
+    ["git_url", app.git_url],
+    ["maintenance", String(app.maintenance)],
+    ["owner", app.owner.email],
+    ["region", app.region.name],
+    ["repo_size", String(app.repo_size ?? "")],
+    ["slug_size", String(app.slug_size ?? "")],
+    ["stack", app.stack.name],
+    ["web_url", app.web_url],
+  ];
+}
 
 const destroy = command({
   summary: "delete an app with all that belongs to it",

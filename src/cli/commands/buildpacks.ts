@@ -1,6 +1,7 @@
 import { appFlags, command, type Context, jsonFlag, type Topic } from "../command.ts";
 import { answerOf } from "../connect.ts";
 import { CommandFailure, UsageFailure } from "../failures.ts";
+import { tableLines } from "../layout.ts";
 
 const indexFlag = {
   index: { type: "string", short: "i", value: "N", summary: "place in the list, from 1" },
@@ -106,6 +107,22 @@ const clear = command({
   },
 });
 
+const search = command({
+  summary: "list the buildpacks that are built in, perhaps only those with a word",
+  usage: "[WORD]",
+  flags: jsonFlag,
+  async run({ api, args, flags, print, printJson }) {
+    const word = (args[0] ?? "").toLowerCase();
+    const all = await answerOf(api.buildpacks.$get());
+    const found = all.filter(({ blob_url: name, description }) =>
+      `${name} ${description}`.toLowerCase().includes(word),
+    );
+    if (flags.json) return printJson(found);
+    if (found.length === 0) return print("No buildpacks found");
+    for (const line of tableLines(found.map((one) => [one.blob_url, one.description]))) print(line);
+  },
+});
+
 type AppContext = Pick<
   Context<typeof appFlags>,
   "api" | "app" | "args" | "paint" | "print" | "world"
@@ -183,6 +200,7 @@ export default {
     "buildpacks:add": add,
     "buildpacks:clear": clear,
     "buildpacks:remove": remove,
+    "buildpacks:search": search,
     "buildpacks:set": set,
   },
 } satisfies Topic;

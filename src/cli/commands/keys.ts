@@ -27,7 +27,10 @@ const add = command({
   usage: "[FILE]",
   details: `Without a file it is the first of ${usualNames.map((name) => `~/.ssh/${name}`).join(", ")}.`,
   examples: ["stator keys:add", "stator keys:add ~/.ssh/work.pub"],
-  flags: jsonFlag,
+  flags: {
+    yes: { type: "boolean", short: "y", summary: "ask nothing (always done)" },
+    ...jsonFlag,
+  },
   async run({ api, args, flags, action, printJson, world }) {
     const path = args[0] ?? usualKey(world);
     const text = readKey(path);

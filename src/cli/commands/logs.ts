@@ -3,7 +3,7 @@ import { appFlags, command, type Context, type Topic } from "../command.ts";
 import { answerOf } from "../connect.ts";
 import { serverSentEvents } from "../event-stream.ts";
 import { CommandFailure, UsageFailure } from "../failures.ts";
-import type { Paint } from "../layout.ts";
+import { paint as paintOf, type Paint } from "../layout.ts";
 import type { World } from "../world.ts";
 
 const flags = {
@@ -37,13 +37,15 @@ const flags = {
   "ignore-case": { type: "boolean", short: "i", summary: "--grep takes a for A" },
   "dyno-name": { type: "string", value: "DYNO", summary: "the same as --dyno" },
   "process-type": { type: "string", value: "TYPE", summary: "the same as --ps" },
+  "force-colors": { type: "boolean", summary: "in colours, into a pipe too" },
+  "no-color": { type: "boolean", summary: "without colours" },
   json: { type: "boolean", summary: "print each line as a JSON object, with its stream" },
 } as const;
 
 const retryDelayMs = 500;
 const reconnectLimitMs = 60_000;
 
-const logs = command({
+export const logs = command({
   summary: "print the log of an app",
   details: `Lines are kept for a week or up to 64 MB an app, whichever is less, unless the server is told otherwise.
 With --tail, a connection that breaks (the server is restarted, say) is made again, and no line is missed.`,
@@ -88,14 +90,15 @@ type LogsContext = Context<typeof flags>;
 
 /** Prints until the stream ends; returns whether it was the server that ended it. */
 async function printEvents(
-  { flags, paint, print, world }: LogsContext,
+  { flags, print, world }: LogsContext,
   stream: ReadableStream<Uint8Array>,
   seen: Seen,
 ): Promise<boolean> {
-  const { colour } = world.settings.terminal;
+  const colour = flags["force-colors"] || (world.settings.terminal.colour && !flags["no-color"]);
+  const paint = paintOf(colour && !flags.json);
   try {
     for await (const { id, data } of serverSentEvents(stream)) {
-      for (const line of data) print(!flags.json && colour ? coloured(line, paint) : line);
+      for (const line of data) print(coloured(line, paint));
       seen.lastId = id;
     }
     return true;

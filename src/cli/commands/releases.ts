@@ -3,12 +3,14 @@ import { appFlags, command, jsonFlag, type Topic } from "../command.ts";
 import { answerOf } from "../connect.ts";
 import { CommandFailure, UsageFailure } from "../failures.ts";
 import { keyValueLines, shellQuoted, tableLines, timeAgo } from "../layout.ts";
+import type { World } from "../world.ts";
 
 const list = command({
   summary: "list the releases of an app, newest first",
   flags: {
     ...appFlags,
     num: { type: "string", short: "n", value: "NUMBER", summary: "how many (15)" },
+    extended: { type: "boolean", short: "x", summary: "with ids, slugs and times" },
     ...jsonFlag,
   },
   async run(context) {
@@ -18,6 +20,15 @@ const list = command({
       api.apps[":app"].releases.$get({ param }, newestFirst(countOf(flags.num ?? "15"))),
     );
     if (flags.json) return printJson(releases);
+    if (flags.extended) {
+      const rows = releases.map((one) => [
+        ...[`v${one.version}`, one.description, one.user.email, one.created_at, one.status],
+        ...[one.id, one.slug?.id ?? ""],
+      ]);
+      const head = ["v", "description", "by", "created_at", "status", "id", "slug"];
+      for (const line of tableLines([head, ...rows])) print(line);
+      return;
+    }
     const name = releases[0]?.app.name ?? "";
     const current = releases.find((release) => release.current);
     print(
@@ -140,14 +151,51 @@ const output = command({
       throw new CommandFailure(
         `Release v${release.version} has no release command, so there is no output.`,
       );
-    const { url, headers } = reach(release.output_stream_url);
-    const response = await fetch(url, { headers, timeout: false } as RequestInit);
-    if (!response.ok || !response.body)
+    await printOutput(world, release.output_stream_url);
+  },
+});
+
+/** Prints what a release command says until it has ended. */
+async function printOutput(world: World, address: string): Promise<void> {
+  const { url, headers } = reach(address);
+  const response = await fetch(url, { headers, timeout: false } as RequestInit);
+  if (!response.ok || !response.body)
+    throw new CommandFailure(`The output cannot be read: the server answered ${response.status}.`);
+  const decoder = new TextDecoder();
+  for await (const bytes of response.body) world.out(decoder.decode(bytes, { stream: true }));
+}
+
+const retry = command({
+  summary: "run the release command of the newest release again, in a release of its own",
+  flags: { ...appFlags, ...jsonFlag },
+  async run(context) {
+    const { api, flags, paint, action, print, printJson, world } = context;
+    const app = await context.app();
+    const [last] = (await newestReleases(context, app)).all;
+    const formation = await answerOf(api.apps[":app"].formation.$get({ param: { app } }));
+    if (!last?.slug || !formation.some(({ type }) => type === "release"))
       throw new CommandFailure(
-        `The output cannot be read: the server answered ${response.status}.`,
+        "App must have a release-phase command to use this command: a line release: COMMAND in its Procfile.",
       );
-    const decoder = new TextDecoder();
-    for await (const bytes of response.body) world.out(decoder.decode(bytes, { stream: true }));
+    const json = {
+      slug: last.slug.id,
+      description: `Retry of v${last.version}: ${last.description}`,
+    };
+    const release = await action(
+      `Retrying v${last.version} on ${paint.app(last.app.name)}`,
+      () => answerOf(api.apps[":app"].releases.$post({ param: { app }, json })),
+      ({ version }) => `v${version}`,
+    );
+    if (flags.json) return printJson(release);
+    if (release.output_stream_url === null) return;
+    print("Running release command...");
+    await printOutput(world, release.output_stream_url);
+    const param = { app, release: release.id };
+    const { status } = await answerOf(api.apps[":app"].releases[":release"].$get({ param }));
+    if (status === "failed")
+      throw new CommandFailure(
+        `Release v${release.version} failed. The one before goes on serving.`,
+      );
   },
 });
 
@@ -180,5 +228,11 @@ function countOf(text: string): number {
 export default {
   name: "releases",
   summary: "what ran, what runs, and the way back",
-  commands: { releases: list, "releases:info": info, "releases:output": output, rollback },
+  commands: {
+    releases: list,
+    "releases:info": info,
+    "releases:output": output,
+    "releases:retry": retry,
+    rollback,
+  },
 } satisfies Topic;

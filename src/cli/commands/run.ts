@@ -1,7 +1,8 @@
 import { startProgram } from "../attached-program.ts";
-import { appFlags, command, jsonFlag, type Topic } from "../command.ts";
+import { appFlags, command, type Topic } from "../command.ts";
 import { answerOf } from "../connect.ts";
 import { CommandFailure } from "../failures.ts";
+import { logs } from "./logs.ts";
 import { inside } from "../ps/exec.ts";
 import { remoteCommand } from "../remote-command.ts";
 
@@ -15,6 +16,12 @@ const sizeFlag = {
 
 const typeFlag = {
   type: { type: "string", value: "WORD", summary: "its name: WORD.1234 instead of run.1234" },
+} as const;
+
+/** Heroku's, for what is not here: scripts that have it go on. */
+const idleFlags = {
+  "no-launcher": { type: "boolean", summary: "no launcher is put before it (none ever is)" },
+  "no-notify": { type: "boolean", summary: "no notification on the desktop (none ever comes)" },
 } as const;
 
 const run = command({
@@ -35,6 +42,7 @@ const run = command({
     ...typeFlag,
     "no-tty": { type: "boolean", summary: "give it pipes instead of a terminal" },
     "exit-code": { type: "boolean", short: "x", summary: "pass on its exit status (always done)" },
+    ...idleFlags,
   },
   run: (context) =>
     startProgram(context, {
@@ -50,7 +58,16 @@ const detached = command({
   usage: "COMMAND [ARGUMENTS…]",
   runsProgram: true,
   examples: ["stator run:detached -- npm run import"],
-  flags: { ...appFlags, ...environmentFlag, ...sizeFlag, ...typeFlag, ...jsonFlag },
+  flags: {
+    ...appFlags,
+    ...environmentFlag,
+    ...sizeFlag,
+    ...typeFlag,
+    tail: { type: "boolean", short: "t", summary: "follow its log, until Ctrl-C" },
+    "no-launcher": idleFlags["no-launcher"],
+    // Without a letter: it may be the program's.
+    json: { type: "boolean", summary: "print JSON" },
+  },
   async run(context) {
     const { flags, paint, action, print, printJson } = context;
     const app = await context.app();
@@ -70,9 +87,15 @@ const detached = command({
       ({ name }) => name,
     );
     if (flags.json) printJson(dyno);
-    else print(`Run stator logs --app ${dyno.app.name} --dyno ${dyno.name} to view the output.`);
+    else if (!flags.tail)
+      print(`Run stator logs --app ${dyno.app.name} --dyno ${dyno.name} to view the output.`);
+    if (flags.tail) await logs.run(context.world, tailOf(dyno));
   },
 });
+
+function tailOf(dyno: { app: { name: string }; name: string }) {
+  return { flags: { app: dyno.app.name, dyno: dyno.name, tail: true }, args: [] };
+}
 
 function environmentOf(text: string): Record<string, string> {
   const pairs = text.split(";").filter((pair) => pair !== "");

@@ -27,7 +27,11 @@ export const inside = command({
   usage: "DYNO COMMAND [ARGUMENTS…]",
   runsProgram: true,
   examples: ["stator run:inside web.1 -- ps aux"],
-  flags,
+  flags: {
+    ...flags,
+    "exit-code": { type: "boolean", short: "x", summary: "pass on its exit status (always done)" },
+    "no-launcher": { type: "boolean", summary: "no launcher is put before it (none ever is)" },
+  },
   run(context) {
     const [dyno = "", ...words] = context.args;
     return startProgram(context, { inside: dyno, line: remoteCommand(words) });

@@ -2,13 +2,18 @@ import type { DynoAnswer } from "../../api/client.ts";
 import { appFlags, command, jsonFlag } from "../command.ts";
 import { answerOf } from "../connect.ts";
 import { CommandFailure } from "../failures.ts";
-import { timeAgo } from "../layout.ts";
+import { tableLines, timeAgo } from "../layout.ts";
 
 export const list = command({
   summary: "list the dynos of an app",
   usage: "[TYPE…]",
   examples: ["stator ps", "stator ps web worker"],
-  flags: { ...appFlags, ...jsonFlag },
+  flags: {
+    ...appFlags,
+    extended: { type: "boolean", short: "x", summary: "with ids, releases and when they came" },
+    "no-wrap": { type: "boolean", summary: "no line is broken (none ever is)" },
+    ...jsonFlag,
+  },
   async run(context) {
     const { api, args, flags, paint, print, printJson } = context;
     const param = { app: await context.app() };
@@ -20,6 +25,10 @@ export const list = command({
     const dynos = args.length === 0 ? all : all.filter((dyno) => args.includes(dyno.type));
     if (flags.json) return printJson(dynos);
     if (dynos.length === 0) return print(`No dynos on ${paint.app(name)}`);
+    if (flags.extended) {
+      for (const line of tableLines([extendedHead, ...dynos.map(extendedRow)])) print(line);
+      return;
+    }
     for (const group of groupsOf(dynos)) {
       print(paint.header(group.title));
       print();
@@ -28,6 +37,13 @@ export const list = command({
     }
   },
 });
+
+const extendedHead = ["ID", "Process", "State", "Size", "Release", "Since", "Command"];
+
+function extendedRow(dyno: DynoAnswer): string[] {
+  const { id, name, state, size, release, updated_at: since, command: line } = dyno;
+  return [id, name, state, size, `v${release.version}`, since, line];
+}
 
 /** One-off dynos together, the others by type and command (contract §1.13). */
 function groupsOf(dynos: DynoAnswer[]): { title: string; dynos: DynoAnswer[] }[] {
