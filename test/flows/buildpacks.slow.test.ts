@@ -219,6 +219,50 @@ test("a compile that dies, a detect that refuses and a release that prints nothi
   expect((await app.push()).text).toContain("Verifying deploy... done.");
 });
 
+test("clause 65: the add-ons that a buildpack wants are told at the first deploy, and never again", async () => {
+  const release = "---\\naddons:\\n  - heroku-postgresql\\n  - acme:small\\n  - ../nonsense\\n";
+  await outside.commit(
+    "wants",
+    wordPack("wants", { "bin/release": `#!/bin/sh\nprintf -- '${release}'\n` }),
+  );
+  const app = await freshApp({ Procfile: "web: python3 -m http.server $PORT\n" });
+  await set(app, `${outside.address}/wants.git`);
+  const wanted = "The buildpack wants the app to have heroku-postgresql, acme:small:";
+  const first = await app.push();
+  expect(first.text).toContain(
+    ` !     ${wanted} this platform has no such add-on, so nothing was added.\n` +
+      ` !     Run the service yourself and give the app its address: stator config:set DATABASE_URL=postgres://… NAME=… -a ${app.name}\n`,
+  );
+  expect(first.text).toContain("1 of its addons are no names of add-ons");
+  expect(first.text).toContain("Verifying deploy... done.");
+  await app.commit();
+  const second = await app.push();
+  expect(second.text).not.toContain(wanted);
+  expect(second.text).toContain("Verifying deploy... done.");
+});
+
+test("a release that fails, complains or tells config vars is told, and what it says is used", async () => {
+  await outside.commit(
+    "complains",
+    wordPack("complains", {
+      "bin/release": `#!/bin/sh
+echo "cannot find $(cat /tmp/env_*/LONG)" >&2
+printf -- '---\\ndefault_process_types:\\n  web: python3 -m http.server $PORT\\n  %s: sleep 9\\n' "$(cat /tmp/env_*/LONG)"
+exit 3
+`,
+    }),
+  );
+  const app = await freshApp();
+  await app.api("PATCH", "/config-vars", { LONG: "xyzzy-plugh" });
+  await set(app, `${outside.address}/complains.git`);
+  const { text } = await app.push();
+  expect(text).toContain("-----> Discovering process types\ncannot find [MASKED]\n");
+  expect(text).toContain(" !     The buildpack's bin/release ended with status 3.\n");
+  expect(text).toContain("Default types for buildpack -> web, [MASKED]\n");
+  expect(text).not.toContain("plugh");
+  expect(text).toContain("Verifying deploy... done.");
+});
+
 test("a buildpack that puts a link in the place of the buildpacks' folder leads nobody out of the build", async () => {
   const trap = mkdtempSync(join(tmpdir(), "stator-trap-"));
   const stranger = await outside.commit(
