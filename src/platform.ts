@@ -3,8 +3,9 @@ import { statfsSync } from "node:fs";
 import { networkInterfaces, totalmem } from "node:os";
 import { join } from "node:path";
 import { createBuilder } from "./build/build.ts";
+import { createBuildpackNames } from "./build/buildpack-names.ts";
 import { createBuildpackStore } from "./build/buildpack-store.ts";
-import { installBuildpacks } from "./build/buildpacks.ts";
+import { builtInNames, installBuildpacks } from "./build/buildpacks.ts";
 import { hostStack } from "./build/stack.ts";
 import { createAutomaticCertificates } from "./certs/automatic-certificates.ts";
 import { openCertificateFolder } from "./certs/certificate-files.ts";
@@ -49,6 +50,7 @@ import {
   outdatedBuilds,
   type SourceBlob,
 } from "./model/build.ts";
+import { listBuildpacks, setBuildpacks } from "./model/buildpack-installation.ts";
 import type { BuildpackName } from "./model/buildpack-source.ts";
 import type { ConfigVars } from "./model/config-vars.ts";
 import { closeDatabase, type Database, openDatabase } from "./model/database.ts";
@@ -143,6 +145,8 @@ export interface Platform {
       buildpacks: BuildpackName[] | undefined;
     },
   ): Build;
+  /** In the place of all that were set; names that mean nothing are refused. */
+  setBuildpacks(app: App, buildpacks: string[]): Promise<void>;
   cancelBuild(app: App, options: { build: Build; user: Account }): void;
   /** What a build said; with `follow` also what it says until its deploy is over. */
   buildOutput(build: Build, options: { follow: boolean }): ReadableStream<Uint8Array>;
@@ -278,6 +282,10 @@ export async function createPlatform(
       },
       onIssued: () => routes.publish(),
     });
+  const buildpackNames = createBuildpackNames({
+    registry: settings.buildpacks.registry,
+    builtIn: builtInNames(buildpacksDir),
+  });
   const builder = createBuilder({
     runtime,
     slugs,
@@ -448,6 +456,11 @@ export async function createPlatform(
         process.stderr.write(`build ${build.id}: ${(error as Error).stack}\n`);
       });
       return build;
+    },
+    async setBuildpacks(app, buildpacks) {
+      const before = listBuildpacks(database, app);
+      await buildpackNames.refuseUnknown(buildpacks.filter((one) => !before.includes(one)));
+      setBuildpacks(database, vault, { app, buildpacks });
     },
     cancelBuild: (app, { build, user }) => cancelBuild(deploys, app, build, user),
     buildOutput: (build, { follow }) =>

@@ -31,6 +31,11 @@ export function builtInBuildpacks(dir: string): string[] {
   return detectionOrder.filter((name) => existsSync(join(dir, name, "bin/detect")));
 }
 
+/** What `heroku/NAME` can say here. */
+export function builtInNames(dir: string): string[] {
+  return [...builtInBuildpacks(dir), "gradle"];
+}
+
 function copyFolder(from: string, to: string): void {
   mkdirSync(to, { recursive: true, mode: 0o755 });
   for (const name of readdirSync(from)) {

@@ -47,7 +47,8 @@ default_process_types:
   });
 });
 
-const aliases = [..."bcdefghij"]
+const aliases = "bcdefghij"
+  .split("")
   .map((name, index) => `${name}: &${name} [${`*${"abcdefghi"[index]},`.repeat(9).slice(0, -1)}]`)
   .join("\n");
 

@@ -409,7 +409,9 @@ test("names are looked for where the operator says, official ones instead of bui
     await set(app, `${outside.address}/loose.git#${pinned}`);
     await app.commit();
     expect((await app.push()).text).toContain("-----> loose pack app detected");
-    await set(app, "acme/nothing");
+    expect(set(app, "acme/nothing")).rejects.toThrow("is not in the buildpack registry");
+    app.write({ ".buildpacks": "acme/nothing\n" });
+    await set(app);
     await app.commit();
     expect((await app.push()).text).toContain("/registry/acme/nothing.tgz does not exist");
   } finally {

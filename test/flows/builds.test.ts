@@ -368,6 +368,9 @@ test("a person builds from an archive, reads what was said, and sets buildpacks,
     expect(await run("buildpacks:set", "nonsense here")).toContain(
       'Buildpack "nonsense here" is neither a name',
     );
+    expect(await run("buildpacks:set", "heroku/ndoejs")).toContain(
+      "heroku/ndoejs is not in the buildpack registry. Did you mean heroku/nodejs?",
+    );
     expect(await run("buildpacks:clear")).toBe(
       `0\nBuildpacks cleared. Next release on ${title} will detect buildpacks normally.\n`,
     );
