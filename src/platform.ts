@@ -47,6 +47,7 @@ import { type App, deleteApp, findApp, updateApp } from "./model/app.ts";
 import {
   type Build,
   failInterruptedBuilds,
+  olderBuilds,
   outdatedBuilds,
   type SourceBlob,
 } from "./model/build.ts";
@@ -151,6 +152,8 @@ export interface Platform {
   /** What a build said; with `follow` also what it says until its deploy is over. */
   buildOutput(build: Build, options: { follow: boolean }): ReadableStream<Uint8Array>;
   purgeBuildCache(app: App): Promise<void>;
+  /** What builds of the app keep for the next one, as a gzip tar; nothing when there is nothing. */
+  buildCache(app: App): ReadableStream<Uint8Array> | undefined;
   /** What was uploaded, to build or to release it. */
   sources: SourceStore;
   /** Makes a slug of what was uploaded for it. */
@@ -295,6 +298,7 @@ export async function createPlatform(
       official: settings.buildpacks.official,
     }),
     requirePins: settings.buildpacks.requirePins,
+    maxCacheBytes: settings.buildCacheBytes,
     buildsDir: join(box, "builds"),
     cachesDir: join(box, "caches"),
     buildpacksDir,
@@ -340,6 +344,7 @@ export async function createPlatform(
   async function deployed(app: App, accepted: Promise<boolean>): Promise<boolean> {
     const result = await accepted;
     await sweepApp(database, app, sweepContext());
+    deploys.buildOutputs.forget(olderBuilds(database, app, keptBuildOutputs));
     return result;
   }
 
@@ -468,6 +473,7 @@ export async function createPlatform(
         heartbeatMs: 25_000,
       }),
     purgeBuildCache: (app) => builder.forget(app),
+    buildCache: (app) => builder.readCache(app),
     sources,
     async finishSlug(app, upload) {
       const bytes = sources.open(upload.id);

@@ -1,7 +1,8 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { asUser } from "../lib/as-user.ts";
-import { exec, execOk } from "../lib/exec.ts";
+import { type Argv, exec, execOk, spawn } from "../lib/exec.ts";
+import { hostUserId } from "../lib/id-range.ts";
 import { readUntrustedFile } from "../lib/untrusted-file.ts";
 import type { App } from "../model/app.ts";
 import type { UsedBuildpack } from "../model/build.ts";
@@ -24,6 +25,8 @@ export interface BuilderOptions extends WorkshopOptions {
   buildpackStore: BuildpackStore;
   /** Whether only buildpacks are used that say exactly which code they mean. */
   requirePins: boolean;
+  /** A cache that has grown larger is not kept. */
+  maxCacheBytes: number;
 }
 
 export interface BuildSource {
@@ -58,7 +61,8 @@ export interface BuiltSlug extends PackedSlug {
 export type Builder = ReturnType<typeof createBuilder>;
 
 export function createBuilder(options: BuilderOptions) {
-  const { buildsDir, cachesDir } = options;
+  const { buildsDir, cachesDir, maxCacheBytes } = options;
+  const cacheOf = (app: App) => join(cachesDir, app.id);
   // What lies here was left by a server that died; its builds died with it.
   for (const name of existsSync(buildsDir) ? readdirSync(buildsDir) : [])
     void exec(["rm", "-rf", "--", join(buildsDir, name)]);
@@ -91,21 +95,37 @@ export function createBuilder(options: BuilderOptions) {
       await print.problem("Push failed");
       throw new BuildFailed("timed out");
     } finally {
-      await workshop.close();
+      await Promise.all([boundCache(app, print), workshop.close()]);
     }
   }
 
-  return {
-    build,
-    /** Deletes the build cache of an app. A build under way goes on with what it has of it. */
-    async forget(app: App): Promise<void> {
-      const cache = join(cachesDir, app.id);
-      const aside = join(cachesDir, `.${crypto.randomUUID()}`);
-      if (!existsSync(cache)) return;
-      renameSync(cache, aside);
-      await exec(["rm", "-rf", "--", aside]);
-    },
-  };
+  async function boundCache(app: App, print: BuildPrinter): Promise<void> {
+    const { stdout } = await exec(["du", "--summarize", "--block-size=1", "--", cacheOf(app)]);
+    const bytes = Number.parseInt(stdout, 10);
+    if (!(bytes > maxCacheBytes)) return;
+    await print.problem(
+      `The build cache of the app has grown to ${printedSize(bytes)}, and is not kept: at most ${printedSize(maxCacheBytes)} are.`,
+    );
+    await forget(app);
+  }
+
+  /** Deletes the build cache of an app. A build under way goes on with what it has of it. */
+  async function forget(app: App): Promise<void> {
+    const aside = join(cachesDir, `.${crypto.randomUUID()}`);
+    if (!existsSync(cacheOf(app))) return;
+    renameSync(cacheOf(app), aside);
+    await exec(["rm", "-rf", "--", aside]);
+  }
+
+  /** The build cache of an app as a gzip tar, made with the app's own ids; nothing when there is none. */
+  function readCache(app: App): ReadableStream<Uint8Array> | undefined {
+    if (!existsSync(cacheOf(app))) return undefined;
+    const argv: Argv = ["tar", "--create", "--gzip", "--file=-", "."];
+    const options = { cwd: cacheOf(app), stderr: "ignore" } as const;
+    return spawn<"ignore", "pipe", "ignore">(asUser(hostUserId(app.idRange), argv), options).stdout;
+  }
+
+  return { build, forget, readCache };
 }
 
 /** Removes what `.slugignore` names, by git's own rules but without `!` (contract §4.4). */

@@ -109,6 +109,36 @@ test("a commit is fetched once, and a branch that has moved is told", async () =
   );
 });
 
+test("of a repository the three commits that were used last are kept, and none that nobody has used for long", async () => {
+  const app = await freshApp();
+  await set(app, `${outside.address}/kept.git`);
+  const commits: string[] = [];
+  const kept = async () =>
+    (await exec(["find", join(stator.dataDir, "buildpack-archives"), "-name", "*.tar"])).stdout;
+  for (let count = 0; count < 5; count++) {
+    commits.push(await outside.commit("kept", wordPack(`kept${count}`)));
+    // The first of them has been used long ago, the others just now.
+    await app.commit();
+    await app.push();
+    if (count === 0)
+      await exec([
+        "find",
+        stator.dataDir,
+        "-name",
+        `${commits[0]}.tar`,
+        "-exec",
+        "touch",
+        "-d",
+        "2020-01-01",
+        "{}",
+        ";",
+      ]);
+    expect((await kept()).includes(`${commits[0]}.tar`)).toBe(count === 0);
+  }
+  const left = await kept();
+  expect(commits.filter((commit) => left.includes(commit))).toEqual(commits.slice(2));
+});
+
 test("a private repository opens by what stands in its address, which is never shown", async () => {
   await outside.commit("private/pack", wordPack("secret"));
   const app = await freshApp();

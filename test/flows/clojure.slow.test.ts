@@ -53,7 +53,7 @@ test("an app of tools.deps is run by the Clojure CLI, with the libraries of its 
   mkdirSync(outside.path("pack"));
   const archive = await packClojureCli(outside.path("pack"));
   offerOutside(
-    { stator, outside },
+    { buildpacks: `${stator.dataDir}/buildpacks`, outside },
     { buildpack: "clojure", name: "clojure", version: "1.0", archive },
   );
   await expectLanguageFlow(stator, "clojure-deps", {

@@ -17,7 +17,7 @@ beforeAll(async () => {
   mkdirSync(outside.path("pack"));
   const archive = await packSbtLauncher(outside.path("pack"));
   offerOutside(
-    { stator, outside },
+    { buildpacks: `${stator.dataDir}/buildpacks`, outside },
     { buildpack: "scala", name: "sbt", version: "1.10.7", archive },
   );
 });

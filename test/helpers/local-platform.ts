@@ -157,6 +157,7 @@ function localPlatform(urls: { api: string; git: string; domain: string }) {
         }),
       );
     },
+    buildCache: () => undefined,
     async setBuildpacks(app, buildpacks) {
       setBuildpacks(database, vault, { app, buildpacks });
     },
