@@ -13,14 +13,19 @@ export type Bench = Awaited<ReturnType<typeof openBench>>;
 /**
  * A place to run a buildpack's own scripts: a copy of the buildpack, an app, a cache, config vars, and a
  * PATH that has `bun` and the everyday tools. Node.js is on it only after `useHostNode` or `addProgram`.
- * The toolbox is this checkout's, or that of a compiled `binary`.
+ * The toolbox is this checkout's, or that of a compiled `binary`; the cache a new one, or one that
+ * several share.
  */
-export async function openBench(buildpack: string, { binary }: { binary?: string } = {}) {
+export async function openBench(
+  buildpack: string,
+  { binary, cache }: { binary?: string; cache?: string } = {},
+) {
   const root = await mkdtemp(join(tmpdir(), "buildpack-"));
   const path = (...parts: string[]) => join(root, ...parts);
   await cp(join(repository, "buildpacks", buildpack), path("buildpack"), { recursive: true });
   await cp(join(repository, "buildpacks/shared"), path("buildpack/shared"), { recursive: true });
-  for (const folder of ["app", "cache", "env", "home", "bin"]) await mkdir(path(folder));
+  for (const folder of ["app", "env", "home", "bin"]) await mkdir(path(folder));
+  await (cache === undefined ? mkdir(path("cache")) : symlink(cache, path("cache")));
   const tools =
     "sh bash env cat cp dirname basename expr grep gzip ls mkdir mv readlink rm sed tar tr true uname";
   for (const tool of tools.split(" ")) {
