@@ -56,6 +56,7 @@ finish() {
   trap '' INT TERM HUP PIPE
   trap - EXIT
   if [ -n "$child" ]; then kill -TERM -- "-$child" 2>/dev/null || :; fi
+  if [ -n "$held" ]; then rm -f -- "$policy"; fi
   if [ -n "$server" ] && [ -z "$refused" ]; then
     stop_server || status=1
   fi
@@ -102,7 +103,8 @@ openssl openssl
 jq jq
 python3 python3
 make make
-g++ g++'
+g++ g++
+nginx nginx'
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
@@ -133,8 +135,28 @@ install_host_packages() {
     esac
     wanted="$wanted $package"
   done
+  hold_services
   # shellcheck disable=SC2086 # a list of names
   apt install -y --no-install-recommends $wanted || fail "apt-get install failed"
+  release_services "$wanted"
+}
+
+# Debian starts the servers that it installs, and nginx would take the port that Stator is to have: static
+# sites need only its program.
+policy=/usr/sbin/policy-rc.d
+held=
+
+hold_services() {
+  if [ -e "$policy" ]; then return 0; fi
+  held=yes
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod 755 "$policy"
+}
+
+release_services() {
+  if [ -n "$held" ]; then rm -f -- "$policy"; fi
+  held=
+  case " $1 " in *' nginx '*) ! has systemctl || quietly systemctl disable nginx || : ;; esac
 }
 
 # Whether node_modules holds what package.json asks for, with a Bun that runs.

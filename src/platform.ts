@@ -3,8 +3,9 @@ import { statfsSync } from "node:fs";
 import { networkInterfaces, totalmem } from "node:os";
 import { join } from "node:path";
 import { createBuilder } from "./build/build.ts";
+import { createBuildpackNames } from "./build/buildpack-names.ts";
 import { createBuildpackStore } from "./build/buildpack-store.ts";
-import { installBuildpacks } from "./build/buildpacks.ts";
+import { builtInNames, installBuildpacks } from "./build/buildpacks.ts";
 import { hostStack } from "./build/stack.ts";
 import { createAutomaticCertificates } from "./certs/automatic-certificates.ts";
 import { openCertificateFolder } from "./certs/certificate-files.ts";
@@ -46,9 +47,11 @@ import { type App, deleteApp, findApp, updateApp } from "./model/app.ts";
 import {
   type Build,
   failInterruptedBuilds,
+  olderBuilds,
   outdatedBuilds,
   type SourceBlob,
 } from "./model/build.ts";
+import { listBuildpacks, setBuildpacks } from "./model/buildpack-installation.ts";
 import type { BuildpackName } from "./model/buildpack-source.ts";
 import type { ConfigVars } from "./model/config-vars.ts";
 import { closeDatabase, type Database, openDatabase } from "./model/database.ts";
@@ -143,10 +146,14 @@ export interface Platform {
       buildpacks: BuildpackName[] | undefined;
     },
   ): Build;
+  /** In the place of all that were set; names that mean nothing are refused. */
+  setBuildpacks(app: App, buildpacks: string[]): Promise<void>;
   cancelBuild(app: App, options: { build: Build; user: Account }): void;
   /** What a build said; with `follow` also what it says until its deploy is over. */
   buildOutput(build: Build, options: { follow: boolean }): ReadableStream<Uint8Array>;
   purgeBuildCache(app: App): Promise<void>;
+  /** What builds of the app keep for the next one, as a gzip tar; nothing when there is nothing. */
+  buildCache(app: App): ReadableStream<Uint8Array> | undefined;
   /** What was uploaded, to build or to release it. */
   sources: SourceStore;
   /** Makes a slug of what was uploaded for it. */
@@ -280,6 +287,10 @@ export async function createPlatform(
       },
       onIssued: () => routes.publish(),
     });
+  const buildpackNames = createBuildpackNames({
+    registry: settings.buildpacks.registry,
+    builtIn: builtInNames(buildpacksDir),
+  });
   const builder = createBuilder({
     runtime,
     slugs,
@@ -289,6 +300,7 @@ export async function createPlatform(
       official: settings.buildpacks.official,
     }),
     requirePins: settings.buildpacks.requirePins,
+    maxCacheBytes: settings.buildCacheBytes,
     buildsDir: join(box, "builds"),
     cachesDir: join(box, "caches"),
     buildpacksDir,
@@ -334,6 +346,7 @@ export async function createPlatform(
   async function deployed(app: App, accepted: Promise<boolean>): Promise<boolean> {
     const result = await accepted;
     await sweepApp(database, app, sweepContext());
+    deploys.buildOutputs.forget(olderBuilds(database, app, keptBuildOutputs));
     return result;
   }
 
@@ -451,12 +464,18 @@ export async function createPlatform(
       });
       return build;
     },
+    async setBuildpacks(app, buildpacks) {
+      const before = listBuildpacks(database, app);
+      await buildpackNames.refuseUnknown(buildpacks.filter((one) => !before.includes(one)));
+      setBuildpacks(database, vault, { app, buildpacks });
+    },
     cancelBuild: (app, { build, user }) => cancelBuild(deploys, app, build, user),
     buildOutput: (build, { follow }) =>
       deploys.buildOutputs.read(build, () => !follow || !deploys.underWay.has(build.id), {
         heartbeatMs: 25_000,
       }),
     purgeBuildCache: (app) => builder.forget(app),
+    buildCache: (app) => builder.readCache(app),
     sources,
     async finishSlug(app, upload) {
       const bytes = sources.open(upload.id);

@@ -20,6 +20,8 @@ export interface ServerSettings {
   buildTimeoutMs: number;
   /** So many builds at once, of all apps. */
   buildConcurrency: number;
+  /** So much of one app is kept between its builds. */
+  buildCacheBytes: number;
   buildpacks: {
     /** Where names that are not built in are looked for, as `ADDRESS/NAMESPACE/NAME.tgz`. */
     registry: string;
@@ -84,6 +86,7 @@ export const serverHelp = `Run the platform: the API, git, builds and dynos, unt
   STATOR_RUBY_MIRROR=URL         where Ruby is fetched from
   STATOR_BUILD_TIMEOUT=SECONDS   [900]
   STATOR_BUILD_CONCURRENCY=N     so many builds at once, of all apps [2]
+  STATOR_BUILD_CACHE=MB          so much of each app is kept from one build to the next [2048]
   STATOR_BUILDPACK_MIRROR=URL    where names like heroku/ruby are fetched from, as URL/heroku/ruby.tgz
   STATOR_BUILDPACKS=KIND         what heroku/NAME means: built-in, where there is one, or official [built-in]
   STATOR_BUILDPACK_PINS=WORD     required: buildpacks from git must name their commit [optional]
@@ -278,6 +281,10 @@ export function readServerSettings(
       "a number from 1 to 9999",
       2,
     ),
+    buildCacheBytes:
+      read(null, "STATOR_BUILD_CACHE", count, "a number of megabytes from 0 to 9999", 2048) *
+      1024 *
+      1024,
     buildpacks: {
       registry: (variables.STATOR_BUILDPACK_MIRROR ?? buildpackRegistry).replace(/\/+$/, ""),
       official:

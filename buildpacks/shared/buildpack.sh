@@ -12,7 +12,7 @@ buildpack=$(CDPATH='' cd -- "${BASH_SOURCE[1]%/*}/.." && pwd)
 
 header() { printf -- '-----> %s\n' "$*"; }
 line() { printf '       %s\n' "$*"; }
-warn() { printf '%s\n' "$*" | sed 's/^/ !     /'; }
+warn() { printf '%s\n' "$*" | sed -e 's/ *$//' -e 's/^/ !     /'; }
 fail() {
   warn "$@"
   exit 1

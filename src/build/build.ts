@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { z } from "zod";
 import { asUser } from "../lib/as-user.ts";
-import { exec, execOk } from "../lib/exec.ts";
+import { type Argv, exec, execOk, spawn } from "../lib/exec.ts";
+import { hostUserId } from "../lib/id-range.ts";
 import { readUntrustedFile } from "../lib/untrusted-file.ts";
 import type { App } from "../model/app.ts";
 import type { UsedBuildpack } from "../model/build.ts";
@@ -14,13 +14,9 @@ import { maxSlugBytes, type PackedSlug, type SlugStore } from "../slug/slug-stor
 import { BuildFailed } from "./build-failed.ts";
 import { buildSteps } from "./build-steps.ts";
 import type { BuildpackStore } from "./buildpack-store.ts";
-import {
-  type BuildOutput,
-  type BuildPrinter,
-  buildPrinter,
-  keptText,
-  printedSize,
-} from "./output.ts";
+import { maskedOutput, maskedText, secretsOf } from "./masked-output.ts";
+import { type BuildOutput, type BuildPrinter, buildPrinter, printedSize } from "./output.ts";
+import { readReleaseOutput, type ReleaseOutput } from "./release-output.ts";
 import { stackTitle } from "./stack.ts";
 import { BuildTimeout, openWorkshop, type Workshop, type WorkshopOptions } from "./workshop.ts";
 
@@ -29,6 +25,8 @@ export interface BuilderOptions extends WorkshopOptions {
   buildpackStore: BuildpackStore;
   /** Whether only buildpacks are used that say exactly which code they mean. */
   requirePins: boolean;
+  /** A cache that has grown larger is not kept. */
+  maxCacheBytes: number;
 }
 
 export interface BuildSource {
@@ -53,6 +51,8 @@ export interface BuildRequest {
 
 export interface BuiltSlug extends PackedSlug {
   processTypes: ProcessTypes;
+  /** What the buildpack wants the app to have from its first deploy on. */
+  addons: string[];
   /** The built-in buildpack that was found by asking; it sticks (contract clause 68). */
   detected: string | null;
   buildpackDescription: string;
@@ -61,7 +61,8 @@ export interface BuiltSlug extends PackedSlug {
 export type Builder = ReturnType<typeof createBuilder>;
 
 export function createBuilder(options: BuilderOptions) {
-  const { buildsDir, cachesDir } = options;
+  const { buildsDir, cachesDir, maxCacheBytes } = options;
+  const cacheOf = (app: App) => join(cachesDir, app.id);
   // What lies here was left by a server that died; its builds died with it.
   for (const name of existsSync(buildsDir) ? readdirSync(buildsDir) : [])
     void exec(["rm", "-rf", "--", join(buildsDir, name)]);
@@ -79,10 +80,14 @@ export function createBuilder(options: BuilderOptions) {
       await print.step(`Building on the ${stackTitle(app.stack)} stack`);
       const steps = buildSteps(options, workshop, { ...request, print });
       const last = await steps.runAll();
-      const processTypes = await discoverProcessTypes(workshop, last.folderName, print);
+      await print.step("Discovering process types");
+      const secrets = secretsOf(request.config);
+      const release = await askRelease(workshop, last.folderName, { print, secrets });
+      const processTypes = await discoverProcessTypes(workshop, release, { print, secrets });
       const packed = await packSlug(options.slugs, workshop, print);
       const { detected, description } = last;
-      return { ...packed, processTypes, detected, buildpackDescription: description };
+      const { addons } = release;
+      return { ...packed, processTypes, addons, detected, buildpackDescription: description };
     } catch (error) {
       if (!(error instanceof BuildTimeout)) throw error;
       await print.line("");
@@ -90,21 +95,37 @@ export function createBuilder(options: BuilderOptions) {
       await print.problem("Push failed");
       throw new BuildFailed("timed out");
     } finally {
-      await workshop.close();
+      await Promise.all([boundCache(app, print), workshop.close()]);
     }
   }
 
-  return {
-    build,
-    /** Deletes the build cache of an app. A build under way goes on with what it has of it. */
-    async forget(app: App): Promise<void> {
-      const cache = join(cachesDir, app.id);
-      const aside = join(cachesDir, `.${crypto.randomUUID()}`);
-      if (!existsSync(cache)) return;
-      renameSync(cache, aside);
-      await exec(["rm", "-rf", "--", aside]);
-    },
-  };
+  async function boundCache(app: App, print: BuildPrinter): Promise<void> {
+    const { stdout } = await exec(["du", "--summarize", "--block-size=1", "--", cacheOf(app)]);
+    const bytes = Number.parseInt(stdout, 10);
+    if (!(bytes > maxCacheBytes)) return;
+    await print.problem(
+      `The build cache of the app has grown to ${printedSize(bytes)}, and is not kept: at most ${printedSize(maxCacheBytes)} are.`,
+    );
+    await forget(app);
+  }
+
+  /** Deletes the build cache of an app. A build under way goes on with what it has of it. */
+  async function forget(app: App): Promise<void> {
+    const aside = join(cachesDir, `.${crypto.randomUUID()}`);
+    if (!existsSync(cacheOf(app))) return;
+    renameSync(cacheOf(app), aside);
+    await exec(["rm", "-rf", "--", aside]);
+  }
+
+  /** The build cache of an app as a gzip tar, made with the app's own ids; nothing when there is none. */
+  function readCache(app: App): ReadableStream<Uint8Array> | undefined {
+    if (!existsSync(cacheOf(app))) return undefined;
+    const argv: Argv = ["tar", "--create", "--gzip", "--file=-", "."];
+    const options = { cwd: cacheOf(app), stderr: "ignore" } as const;
+    return spawn<"ignore", "pipe", "ignore">(asUser(hostUserId(app.idRange), argv), options).stdout;
+  }
+
+  return { build, forget, readCache };
 }
 
 /** Removes what `.slugignore` names, by git's own rules but without `!` (contract §4.4). */
@@ -149,29 +170,51 @@ async function execInApp(
   await execOk(asUser(userId, argv), options);
 }
 
-const releaseOutput = z.object({
-  default_process_types: z
-    .record(z.string().regex(/^[A-Za-z0-9_-]{1,128}$/), z.string().min(1).max(10_000))
-    .nullish(),
-});
+interface Shown {
+  print: BuildPrinter;
+  secrets: Buffer[];
+}
+
+/** Asks a buildpack what the app is to be (contract §5); its complaints are shown, and kept apart from its answer. */
+async function askRelease(
+  workshop: Workshop,
+  folderName: string,
+  { print, secrets }: Shown,
+): Promise<ReleaseOutput> {
+  const program = join(workshop.buildpackFolder(folderName), "bin/release");
+  if (!existsSync(program)) return readReleaseOutput("");
+  const name = `release_${crypto.randomUUID().slice(0, 8)}.yml`;
+  const output = maskedOutput(print.raw, secrets);
+  const status = await workshop.run(
+    ["bash", "-c", toFile, "release", `/tmp/${name}`, "./bin/release", workshop.inside.build],
+    {
+      ...{ output, network: false },
+      workingDirectory: `${workshop.inside.buildpacks}/${folderName}`,
+    },
+  );
+  await output.end();
+  if (status !== 0) await print.problem(`The buildpack's bin/release ended with status ${status}.`);
+  const answer = readUntrustedFile(join(workshop.tmpFolder, name), maxReleaseBytes) ?? "";
+  const release = readReleaseOutput(answer);
+  for (const problem of release.problems)
+    await print.problem(`Of what the buildpack's bin/release says: ${problem}.`);
+  return release;
+}
+
+const maxReleaseBytes = 65_536;
+
+/** Writes the output of a program to the first of its arguments, and only that. */
+const toFile = 'file=$1; shift; exec "$@" 2>&1 >"$file"';
 
 /** The Procfile's types over the buildpack's defaults (contract §1.1). */
 async function discoverProcessTypes(
   workshop: Workshop,
-  folderName: string,
-  print: BuildPrinter,
+  { processTypes: defaults }: ReleaseOutput,
+  { print, secrets }: Shown,
 ): Promise<ProcessTypes> {
-  const said = keptText(65_536);
-  if (existsSync(join(workshop.buildpackFolder(folderName), "bin/release")))
-    await workshop.run(["./bin/release", workshop.inside.build], {
-      ...{ output: said, network: false },
-      workingDirectory: `${workshop.inside.buildpacks}/${folderName}`,
-    });
-  const defaults = parseRelease(said.text());
   const procfile = readUntrustedFile(join(workshop.buildFolder, "Procfile"));
   const declared = procfile === undefined ? {} : parseProcfile(procfile);
-  const list = (types: string[]) => types.join(", ") || "(none)";
-  await print.step("Discovering process types");
+  const list = (types: string[]) => maskedText(types.join(", "), secrets) || "(none)";
   const added = Object.keys(defaults).filter((type) => !(type in declared));
   // Heroku's own spacing: one arrow below the other, and one space where only types are declared.
   const types = Object.keys(declared);
@@ -184,14 +227,6 @@ async function discoverProcessTypes(
       "The Procfile has no line of the form `type: command`, so it declares nothing.",
     );
   return { ...defaults, ...declared };
-}
-
-function parseRelease(yaml: string): ProcessTypes {
-  try {
-    return releaseOutput.parse(Bun.YAML.parse(yaml) ?? {}).default_process_types ?? {};
-  } catch {
-    return {};
-  }
 }
 
 async function packSlug(

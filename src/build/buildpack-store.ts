@@ -9,6 +9,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  utimesSync,
 } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { pipeline } from "node:stream/promises";
@@ -40,6 +41,7 @@ export interface BuildpackStoreOptions {
 
 const maxBuildpackBytes = 1024 * 1024 * 1024;
 const keptCommits = 3;
+const unusedForMs = 30 * 24 * 60 * 60_000;
 
 export type BuildpackStore = ReturnType<typeof createBuildpackStore>;
 
@@ -90,8 +92,9 @@ export function createBuildpackStore({ archivesDir, registry, official }: Buildp
       const partial = `${archive}.${crypto.randomUUID()}`;
       await from.fetch(commit, partial);
       renameSync(partial, archive);
-      forgetOlder(folder);
+      forgetUnused(archivesDir);
     }
+    utimesSync(archive, new Date(), new Date());
     await unpackInto(workshop, commit, createReadStream(archive));
     return { folderName: commit, version: commit };
   }
@@ -193,9 +196,16 @@ async function liftOnlyFolder(workshop: Workshop, name: string): Promise<void> {
   renameSync(`${folder}.lifted`, folder);
 }
 
-function forgetOlder(folder: string): void {
-  const byAge = readdirSync(folder)
-    .map((name) => ({ path: join(folder, name), time: statSync(join(folder, name)).mtimeMs }))
-    .toSorted((one, other) => other.time - one.time);
-  for (const { path } of byAge.slice(keptCommits)) rmSync(path, { force: true });
+/** Of each repository the commits that were used last; none that nobody has used for long. */
+function forgetUnused(archivesDir: string): void {
+  for (const repository of readdirSync(archivesDir)) {
+    const folder = join(archivesDir, repository);
+    const byUse = readdirSync(folder)
+      .map((name) => ({ path: join(folder, name), time: statSync(join(folder, name)).mtimeMs }))
+      .toSorted((one, other) => other.time - one.time);
+    const unused = byUse.filter(
+      ({ time }, index) => index >= keptCommits || Date.now() - time > unusedForMs,
+    );
+    for (const { path } of unused) rmSync(path, { force: true });
+  }
 }

@@ -11,10 +11,12 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { embeddedFolder } from "../lib/embedded.ts";
-import { builtInBuildpackSubjects } from "../model/built-in-buildpack.ts";
 
-/** In the order in which they are asked. */
-const detectionOrder = Object.keys(builtInBuildpackSubjects);
+/** The order in which built-in buildpacks are asked (contract §5); others come after them, and `static` last. */
+const detectionOrder = "ruby php nodejs clojure python java scala go".split(" ");
+
+/** Heroku has `java` under two names. */
+const alias = "gradle";
 
 /** Files inside the binary cannot be run, nor be seen by other processes: they are written out at start. */
 export function installBuildpacks(target: string): void {
@@ -23,13 +25,22 @@ export function installBuildpacks(target: string): void {
   // What several need stands beside each one's own files: a build sees only its buildpacks' folders.
   for (const name of builtInBuildpacks(target))
     copyFolder(join(target, "shared"), join(target, name, "shared"));
-  // Heroku has it under two names.
-  copyFolder(join(target, "java"), join(target, "gradle"));
+  copyFolder(join(target, "java"), join(target, alias));
 }
 
-/** Those that are there, in their order. */
+/** Those that are there, in their order: adding one is adding its folder. */
 export function builtInBuildpacks(dir: string): string[] {
-  return detectionOrder.filter((name) => existsSync(join(dir, name, "bin/detect")));
+  return builtInNames(dir).filter((name) => name !== alias);
+}
+
+/** What `heroku/NAME` can say here, in the same order. */
+export function builtInNames(dir: string): string[] {
+  const rank = (name: string) => (name === "static" ? 2 : 1);
+  const others = readdirSync(dir)
+    .toSorted()
+    .filter((name) => !detectionOrder.includes(name));
+  const inOrder = [...detectionOrder, ...others.toSorted((one, two) => rank(one) - rank(two))];
+  return inOrder.filter((name) => existsSync(join(dir, name, "bin/detect")));
 }
 
 function copyFolder(from: string, to: string): void {

@@ -38,6 +38,12 @@ export function maskedOutput(
   };
 }
 
+/** The same for a text that is whole. */
+export function maskedText(text: string, secrets: Buffer[]): string {
+  const { passed, rest } = takeMasked(Buffer.from(text), secrets);
+  return Buffer.concat([passed, rest]).toString();
+}
+
 /** What can go out, and the end that may be the beginning of a secret. Pure. */
 function takeMasked(data: Buffer, secrets: Buffer[]): { passed: Buffer; rest: Buffer } {
   const parts: Buffer[] = [];

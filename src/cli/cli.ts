@@ -2,7 +2,7 @@ import { commands, topics } from "./commands/registry.ts";
 import { CommandFailure, UsageFailure } from "./failures.ts";
 import { commandHelp, generalHelp, topicHelp } from "./help.ts";
 import { paint } from "./layout.ts";
-import { nearest } from "./nearest.ts";
+import { nearest } from "../lib/nearest.ts";
 import { parseCommand } from "./parse.ts";
 import { version } from "../lib/version.ts";
 import { realWorld, type World } from "./world.ts";

@@ -19,6 +19,7 @@ import { listFormation, releaseType } from "../model/formation.ts";
 import { createRelease, type Release } from "../model/release.ts";
 import { createSlug, type Slug } from "../model/slug.ts";
 import type { BuildQueue } from "./build-queue.ts";
+import { provideDefaultAddons } from "./default-addons.ts";
 import type { DeployLock } from "./deploy-lock.ts";
 import { goLive } from "./go-live.ts";
 import type { KeptOutputs } from "./kept-outputs.ts";
@@ -196,6 +197,7 @@ async function buildSlug(
       stack: app.stack,
       buildpackDescription: built.buildpackDescription,
       processTypes: built.processTypes,
+      addons: built.addons,
     });
     if (built.detected !== null && listBuildpacks(database, app).length === 0)
       setBuildpacks(database, vault, { app, buildpacks: [built.detected] });
@@ -222,6 +224,7 @@ async function launch(
     await print.problem(
       "Release command declared: this new release will not be available until the command succeeds.",
     );
+  await provideDefaultAddons(context, app, { slug, print });
   const description = `Deploy ${source.version.slice(0, 8)}`.trim();
   const release = createRelease(database, vault, {
     app,

@@ -21,6 +21,7 @@ export interface KeptOutputs {
     isOver: () => boolean,
     options?: { heartbeatMs?: number },
   ): ReadableStream<Uint8Array>;
+  forget(ids: string[]): void;
   /** Forgets those that are outdated. */
   sweep(outdated: (ids: string[]) => string[]): void;
 }
@@ -29,7 +30,11 @@ export interface KeptOutputs {
 export function createKeptOutputs(dir: string): KeptOutputs {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const pathOf = ({ id }: { id: string }) => join(dir, id);
+  function forget(ids: string[]): void {
+    for (const id of ids) rmSync(pathOf({ id }), { force: true });
+  }
   return {
+    forget,
     write(of) {
       const file = openSync(pathOf(of), "w", 0o600);
       let size = 0;
@@ -49,9 +54,7 @@ export function createKeptOutputs(dir: string): KeptOutputs {
     read(of, isOver, { heartbeatMs = Number.POSITIVE_INFINITY } = {}) {
       return followFile(pathOf(of), isOver, heartbeatMs);
     },
-    sweep(outdated) {
-      for (const id of outdated(readdirSync(dir))) rmSync(join(dir, id), { force: true });
-    },
+    sweep: (outdated) => forget(outdated(readdirSync(dir))),
   };
 }
 

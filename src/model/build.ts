@@ -135,6 +135,19 @@ export function lastUsedBuildpacks(database: Database, app: App): UsedBuildpack[
   return build?.buildpacks ?? [];
 }
 
+/** The next ones behind the newest so many of an app. */
+export function olderBuilds(database: Database, app: App, newest: number): string[] {
+  return database
+    .select({ id: builds.id })
+    .from(builds)
+    .where(eq(builds.appId, app.id))
+    .orderBy(desc(builds.createdAt))
+    .limit(newest)
+    .offset(newest)
+    .all()
+    .map(({ id }) => id);
+}
+
 /** Those of the ids that are none of the newest so many builds of an app that is there. */
 export function outdatedBuilds(database: Database, ids: string[], keptOfApp: number): string[] {
   return ids.filter((id) => {

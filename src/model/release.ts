@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, gt, gte, inArray, lt, lte, sql } from "drizzle-orm";
+import { and, asc, desc, eq, gt, gte, inArray, isNotNull, lt, lte, sql } from "drizzle-orm";
 import { blob, integer, sqliteTable, text, unique } from "drizzle-orm/sqlite-core";
 import { PlatformError } from "../lib/platform-error.ts";
 import { type Account, accounts } from "./account.ts";
@@ -82,6 +82,17 @@ export function createRelease(database: Database, vault: Vault, release: NewRele
       .returning()
       .get();
   });
+}
+
+/** Whether an app was deployed before, whatever has become of it. */
+export function hasCode(database: Database, app: App): boolean {
+  const found = database
+    .select({ id: releases.id })
+    .from(releases)
+    .where(and(eq(releases.appId, app.id), isNotNull(releases.slugId)))
+    .limit(1)
+    .get();
+  return found !== undefined;
 }
 
 /** Newest first. */

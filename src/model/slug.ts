@@ -17,6 +17,8 @@ export const slugs = sqliteTable("slugs", {
   stack: text().notNull(),
   buildpackDescription: text().notNull(),
   processTypes: text({ mode: "json" }).$type<ProcessTypes>().notNull(),
+  /** What its buildpack wants the app to have from its first deploy on. */
+  addons: text({ mode: "json" }).$type<string[]>().notNull().default([]),
   createdAt: integer({ mode: "timestamp_ms" }).notNull(),
 });
 
@@ -24,7 +26,7 @@ export type Slug = typeof slugs.$inferSelect;
 
 export function createSlug(
   database: Database,
-  slug: Omit<Slug, "id" | "createdAt"> & { id?: string },
+  slug: Omit<Slug, "id" | "addons" | "createdAt"> & Partial<Pick<Slug, "id" | "addons">>,
 ): Slug {
   return database
     .insert(slugs)

@@ -1,14 +1,15 @@
 /**
- * `npm run bench`: what a push, a start, a rollback and an idle platform cost on this machine, with
+ * `npm run bench`, or `npm run bench languages` for that part alone: what a push, a start, a rollback and an idle platform cost on this machine, with
  * real containers and the compiled binary. Figures are medians; the goals stand beside them.
  */
 import { createHash } from "node:crypto";
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { createOciRuntime } from "../../src/runtime/oci-runtime.ts";
 import { type BenchPlatform, benchDynos } from "./dynos.ts";
-import { benchLanguages } from "./languages.ts";
+import { startOutsideServer } from "../helpers/outside-server.ts";
+import { benchLanguages, offeredMirrors } from "./languages.ts";
 import { benchNeighbours } from "./neighbours.ts";
 import { findPids, pssMegabytes, sum } from "./processes.ts";
 import { measureApi } from "./api.ts";
@@ -23,6 +24,7 @@ const rows: [what: string, figure: string, goal: string][] = [];
 await run(["bun", "src/bundle/binary.ts"], root);
 rows.push(["size of the binary", `${(statSync(binary).size / 1024 / 1024).toFixed(0)} MB`, ""]);
 
+const outside = await startOutsideServer();
 const server = Bun.spawn(
   [binary, "server", "--data", join(folder, "data"), "--http", "0", "--stop-dynos"],
   {
@@ -30,6 +32,7 @@ const server = Bun.spawn(
     env: {
       ...process.env,
       STATOR_API_REQUESTS_PER_HOUR: "1000000",
+      ...offeredMirrors(outside),
       ...(process.env.SSL_CERT_FILE ? { STATOR_BUILD_CA_BUNDLE: process.env.SSL_CERT_FILE } : {}),
     },
     stdin: "ignore",
@@ -44,6 +47,27 @@ try {
   const port = new URL(api).port;
   const stator = { port, token, git };
 
+  await until(() => serves(stator), 20_000, "the platform serves");
+  if (process.argv[2] !== "languages") await measureAllElse(stator);
+  await benchLanguages(seenBy(stator), {
+    ...{ outside, binary, buildpacks: join(folder, "data/buildpacks") },
+    prepare: (fixture, label) => prepareApp(stator, fixture, label),
+    log: (app) => logOf(stator, app),
+  });
+} finally {
+  server.kill("SIGTERM");
+  await server.exited;
+  await outside.stop();
+  rmSync(folder, { recursive: true, force: true });
+}
+
+const width = Math.max(...rows.map(([what]) => what.length));
+for (const [what, figure, goal] of rows)
+  process.stdout.write(
+    `${what.padEnd(width)}  ${figure.padEnd(34)} ${goal && `(goal: ${goal})`}\n`,
+  );
+
+async function measureAllElse(stator: Stator): Promise<void> {
   await measureIdleMemory();
   rows.push(["start of the command line", await startOfCommandLine(), "under 60 ms"]);
   const plain = await prepareApp(stator, "plain-http");
@@ -63,24 +87,13 @@ try {
     seconds(median(await times(5, () => plain.rollBack()))),
     "under 1 s",
   ]);
-  await benchLanguages(seenBy(stator), (fixture, label) => prepareApp(stator, fixture, label));
   await measureContainerStart();
   await measureReleasesUnderLoad(stator, plain);
   await benchNeighbours(seenBy(stator), { quiet: plain.name, bad: express.name });
   await measureDynos(stator);
   rows.push(...(await measureLogs()));
   rows.push(...(await measureApi()));
-} finally {
-  server.kill("SIGTERM");
-  await server.exited;
-  rmSync(folder, { recursive: true, force: true });
 }
-
-const width = Math.max(...rows.map(([what]) => what.length));
-for (const [what, figure, goal] of rows)
-  process.stdout.write(
-    `${what.padEnd(width)}  ${figure.padEnd(34)} ${goal && `(goal: ${goal})`}\n`,
-  );
 
 /** The platform as parts of the benchmark see it: by its API, its router, and a row to print. */
 function seenBy(stator: Stator): Pick<BenchPlatform, "api" | "get" | "row"> {
@@ -123,7 +136,8 @@ type Stator = { port: string; token: string; git: string };
 async function prepareApp(stator: Stator, fixture: string, label = fixture) {
   const name = `bench-${label}`;
   const work = join(folder, label);
-  cpSync(join(root, "test/fixtures/apps", fixture), work, { recursive: true });
+  cpSync(resolve(root, "test/fixtures/apps", fixture), work, { recursive: true });
+  const { path } = JSON.parse(readFileSync(join(work, "expect.json"), "utf8")) as { path: string };
   await call(stator, "POST", "/apps", { name });
   const { hostname } = new URL(stator.git);
   await Bun.write(
@@ -142,7 +156,7 @@ async function prepareApp(stator: Stator, fixture: string, label = fixture) {
       await commit(work);
       return timed(async () => {
         await run(["git", "push", "stator", "main"], work);
-        const response = await ask(stator.port, `${name}.localhost`);
+        const response = await ask(stator.port, `${name}.localhost`, { path });
         if (response.status !== 200) throw new Error(`${name} answers ${response.status}`);
       });
     },
@@ -238,7 +252,7 @@ async function measureReleasesUnderLoad(stator: Stator, app: { name: string }): 
   const ask_ = async (close: boolean) => {
     while (running) {
       const start = performance.now();
-      const ok = await ask(stator.port, `${app.name}.localhost`, close)
+      const ok = await ask(stator.port, `${app.name}.localhost`, { close })
         .then((response) => response.status === 200)
         .catch(() => false);
       latencies.push(performance.now() - start);
@@ -291,8 +305,33 @@ async function call(
   return response.json();
 }
 
-async function ask(port: string, host: string, close = false): Promise<{ status: number }> {
-  const response = await fetch(`http://127.0.0.1:${port}/`, {
+async function serves(stator: Stator): Promise<boolean> {
+  try {
+    await call(stator, "GET", "/apps");
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The newest lines of an app's log. */
+async function logOf(stator: Stator, app: string): Promise<string> {
+  const { logplex_url: url } = (await call(stator, "POST", `/apps/${app}/log-sessions`, {
+    lines: 100,
+  })) as { logplex_url: string };
+  const { pathname, search } = new URL(url);
+  const response = await fetch(`http://127.0.0.1:${stator.port}${pathname}${search}`, {
+    headers: { host: new URL(url).host },
+  });
+  return response.text();
+}
+
+async function ask(
+  port: string,
+  host: string,
+  { close = false, path = "/" } = {},
+): Promise<{ status: number }> {
+  const response = await fetch(`http://127.0.0.1:${port}${path}`, {
     headers: { host, ...(close ? { connection: "close" } : {}) },
   });
   await response.arrayBuffer();
@@ -321,9 +360,13 @@ async function run(argv: string[], cwd: string): Promise<void> {
   if ((await child.exited) !== 0) throw new Error(`${argv.join(" ")}: ${said}`);
 }
 
-async function until(condition: () => boolean, limitMs: number, what: string): Promise<void> {
+async function until(
+  condition: () => boolean | Promise<boolean>,
+  limitMs: number,
+  what: string,
+): Promise<void> {
   const deadline = Date.now() + limitMs;
-  while (!condition()) {
+  while (!(await condition())) {
     if (Date.now() > deadline) throw new Error(`gave up waiting until ${what}`);
     await Bun.sleep(20);
   }

@@ -188,6 +188,8 @@ for (const [what, spoil, message] of [
 test("Maven itself is downloaded, verified and kept where the stack has none", async () => {
   await bench.useFixture("java-maven");
   bench.env["STACK_PATH"] = bench.path("nowhere");
+  // It is about Maven itself, and no more than this is needed to see it run.
+  await bench.write("env/MAVEN_CUSTOM_GOALS", "validate");
   const work = bench.path("home");
   const get = "org.apache.maven:apache-maven:3.9.16:tar.gz:bin";
   await execOk([
@@ -245,8 +247,11 @@ test("the Gradle wrapper fetches the Gradle that it names, and the task stage is
   );
   const kept = bench.path("cache/buildpack/home/.gradle/wrapper/dists/gradle-4.4.1-bin");
   expect(existsSync(kept)).toBe(true);
+  await bench.addProgram("app/gradlew", 'echo "called: $*"');
   await bench.write("env/GRADLE_TASK", "clean jar");
-  expect((await bench.compile()).stdout).toContain("Building with Gradle: clean jar\n");
+  const chosen = await bench.compile();
+  expect(chosen.stdout).toContain("-----> Building with Gradle: clean jar\n");
+  expect(chosen.stdout).toContain("called: --no-daemon --console=plain clean jar\n");
 });
 
 for (const [what, file, manifest, web] of [

@@ -26,7 +26,15 @@ afterEach(async () => {
   await bench.close();
 });
 
-for (const name of ["plain-http", "express", "typescript", "websocket-echo", "yarn", "pnpm"]) {
+for (const name of [
+  "plain-http",
+  "express",
+  "typescript",
+  "websocket-echo",
+  "yarn",
+  "pnpm",
+  "bun",
+]) {
   test(
     `${name} is built, started and asked`,
     async () => {
@@ -40,7 +48,12 @@ for (const name of ["plain-http", "express", "typescript", "websocket-echo", "ya
   );
 }
 
-const pruned: Record<string, string> = { typescript: "typescript", yarn: "is-odd", pnpm: "is-odd" };
+const pruned: Record<string, string> = {
+  typescript: "typescript",
+  yarn: "is-odd",
+  pnpm: "is-odd",
+  bun: "is-odd",
+};
 for (const [name, development] of Object.entries(pruned)) {
   test(
     `${name}: devDependencies are gone after the build, and a second build works from the cache`,
@@ -58,7 +71,7 @@ for (const [name, development] of Object.entries(pruned)) {
   );
 }
 
-const stale: Record<string, string> = { typescript: "npm", yarn: "yarn", pnpm: "pnpm" };
+const stale: Record<string, string> = { typescript: "npm", yarn: "yarn", pnpm: "pnpm", bun: "bun" };
 for (const [name, manager] of Object.entries(stale)) {
   test(
     `${manager}: a lock file that does not fit package.json fails the build, with the way out`,
@@ -122,7 +135,7 @@ test("the apps run on the Node.js that Debian 12 and Ubuntu 24.04 bring, so noth
 test("no lock file of the apps names a package registry", async () => {
   const names = await readdir(apps, { recursive: true });
   const locks = names.filter((name) =>
-    /(^|\/)(package-lock\.json|yarn\.lock|pnpm-lock\.yaml)$/.test(name),
+    /(^|\/)(package-lock\.json|yarn\.lock|pnpm-lock\.yaml|bun\.lock)$/.test(name),
   );
   expect(locks.length).toBeGreaterThanOrEqual(5);
   const texts = await Promise.all(

@@ -113,6 +113,38 @@ test("files of PHP need no Composer, get a Procfile, and the extensions that the
   expect((await bench.release()).stdout).toContain("web: heroku-php-apache2");
 });
 
+for (const [procfile, present, message] of [
+  [
+    undefined,
+    ["php-fpm"],
+    "apt-get install apache2-bin; or the Procfile has: web: heroku-php-nginx",
+  ],
+  [
+    "web: heroku-php-apache2 site/",
+    [],
+    "which this machine does not have.\n !     Its operator can install it: apt-get install php",
+  ],
+  ["web: vendor/bin/heroku-php-nginx", ["php-fpm"], "apt-get install nginx && systemctl disable"],
+  ["web: vendor/bin/heroku-php-nginx", ["php-fpm", "nginx"], undefined],
+  ["worker: php work.php", [], undefined],
+] as const)
+  test(`a machine with ${present.join(" and ") || "no server"} builds an app with ${procfile ?? "no Procfile"}, or says what is missing`, async () => {
+    const { stdout: version } = await run([
+      "php",
+      "-r",
+      "echo PHP_MAJOR_VERSION, '.', PHP_MINOR_VERSION;",
+    ]);
+    bench.env["STACK_SBIN"] = bench.path("sbin");
+    for (const name of present)
+      await bench.addProgram(`sbin/${name === "php-fpm" ? `php-fpm${version}` : name}`, "");
+    const { stdout, status } = await build({
+      "app/index.php": "<?php\n",
+      ...(procfile && { "app/Procfile": `${procfile}\n` }),
+    });
+    if (message !== undefined) expect(stdout).toContain(message);
+    expect(status).toBe(message === undefined ? 0 : 1);
+  });
+
 test("what a server is told and does not know, or has not, is told", async () => {
   await build({ "app/index.php": "<?php\n" });
   const serve = async (...args: string[]) =>

@@ -42,7 +42,14 @@ test("every command takes --json, but those whose answer is a stream, a shell or
   const others = [
     ...["open", "login", "logout", "completion", "server", "heroku", "env", "bridge"],
     ...["git:remote", "git:clone", "git:credentials", "ps:wait", "ps:exec"],
-    ...["releases:output", "builds:output", "certs:generate", "run", "run:inside"],
+    ...[
+      "releases:output",
+      "builds:output",
+      "builds:cache:download",
+      "certs:generate",
+      "run",
+      "run:inside",
+    ],
   ];
   const without = topics.flatMap((topic) =>
     Object.entries(topic.commands).flatMap(([name, { flags }]) => ("json" in flags ? [] : [name])),

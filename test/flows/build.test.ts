@@ -21,6 +21,10 @@ ls -A > build-files
 pwd > build-folder
 ls /tmp/env_* > env-dir
 od -c /tmp/env_*/WORD > env-word
+stat -c %a /tmp > tmp-mode
+touch /app/written && echo yes > home-is-writable
+test -e /etc/apt/sources.list && echo yes > has-sources-list
+for tool in bash curl git jq tar gzip xz zstd unzip file python3 make cc; do command -v $tool > /dev/null || echo $tool; done > missing-tools
 echo "was $(cat /tmp/codon/tmp/cache/mine 2>&1)" > cache-before
 echo "$SOURCE_VERSION" > /tmp/codon/tmp/cache/mine
 `;
@@ -89,6 +93,11 @@ test("clause 71: STACK, SOURCE_VERSION and the operator's settings are in compil
   expect(await app.shell("env")).not.toContain("FROM_OPERATOR");
 });
 
+test("a build has what buildpacks rely on: a writable home, /tmp for all, sources of apt, and their tools", async () => {
+  const seen = await app.shell("cat tmp-mode home-is-writable has-sources-list missing-tools");
+  expect(seen).toBe("1777\nyes\nyes\n");
+});
+
 test("a build runs as the unprivileged user, without the app's history", async () => {
   expect(await app.shell("cat build-user")).toStartWith("uid=1000(dyno) gid=1000(dyno)");
   expect((await app.shell("cat build-files")).split("\n")).not.toContain(".git");
@@ -147,6 +156,21 @@ test("a .slugignore that names everything, and one that is a link, harm nothing"
     "-----> App not compatible with buildpack: heroku/nodejs\n !     A Node.js app has a package.json",
   );
   expect(await (await app.get()).text()).toBe("version ignored");
+});
+
+test("an app that several buildpacks take is built by the first of them, with a warning", async () => {
+  const both = await stator.createApp(
+    probeFiles("both", { "requirements.txt": "", "index.html": "not a site" }),
+  );
+  const pushed = await both.push();
+  expect(pushed.text).toContain(
+    "-----> Determining which buildpack to use for this app\n" +
+      " !     Warning: Multiple default buildpacks reported the ability to handle this app. The first buildpack in the list below will be used.\n" +
+      "\t\t\tDetected buildpacks: Node.js,Python\n" +
+      "\t\t\tTo choose: stator buildpacks:set, and buildpacks:add for more than one\n" +
+      "-----> Node.js app detected\n",
+  );
+  expect(await (await both.get()).text()).toBe("version both");
 });
 
 test("a build leaves nothing of its folders behind", () => {

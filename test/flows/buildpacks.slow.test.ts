@@ -109,6 +109,36 @@ test("a commit is fetched once, and a branch that has moved is told", async () =
   );
 });
 
+test("of a repository the three commits that were used last are kept, and none that nobody has used for long", async () => {
+  const app = await freshApp();
+  await set(app, `${outside.address}/kept.git`);
+  const commits: string[] = [];
+  const kept = async () =>
+    (await exec(["find", join(stator.dataDir, "buildpack-archives"), "-name", "*.tar"])).stdout;
+  for (let count = 0; count < 5; count++) {
+    commits.push(await outside.commit("kept", wordPack(`kept${count}`)));
+    // The first of them has been used long ago, the others just now.
+    await app.commit();
+    await app.push();
+    if (count === 0)
+      await exec([
+        "find",
+        stator.dataDir,
+        "-name",
+        `${commits[0]}.tar`,
+        "-exec",
+        "touch",
+        "-d",
+        "2020-01-01",
+        "{}",
+        ";",
+      ]);
+    expect((await kept()).includes(`${commits[0]}.tar`)).toBe(count === 0);
+  }
+  const left = await kept();
+  expect(commits.filter((commit) => left.includes(commit))).toEqual(commits.slice(2));
+});
+
 test("a private repository opens by what stands in its address, which is never shown", async () => {
   await outside.commit("private/pack", wordPack("secret"));
   const app = await freshApp();
@@ -217,6 +247,50 @@ test("a compile that dies, a detect that refuses and a release that prints nothi
   );
   await set(app, `${outside.address}/silent.git`);
   expect((await app.push()).text).toContain("Verifying deploy... done.");
+});
+
+test("clause 65: the add-ons that a buildpack wants are told at the first deploy, and never again", async () => {
+  const release = "---\\naddons:\\n  - heroku-postgresql\\n  - acme:small\\n  - ../nonsense\\n";
+  await outside.commit(
+    "wants",
+    wordPack("wants", { "bin/release": `#!/bin/sh\nprintf -- '${release}'\n` }),
+  );
+  const app = await freshApp({ Procfile: "web: python3 -m http.server $PORT\n" });
+  await set(app, `${outside.address}/wants.git`);
+  const wanted = "The buildpack wants the app to have heroku-postgresql, acme:small:";
+  const first = await app.push();
+  expect(first.text).toContain(
+    ` !     ${wanted} this platform has no such add-on, so nothing was added.\n` +
+      ` !     Run the service yourself and give the app its address: stator config:set DATABASE_URL=postgres://… NAME=… -a ${app.name}\n`,
+  );
+  expect(first.text).toContain("1 of its addons are no names of add-ons");
+  expect(first.text).toContain("Verifying deploy... done.");
+  await app.commit();
+  const second = await app.push();
+  expect(second.text).not.toContain(wanted);
+  expect(second.text).toContain("Verifying deploy... done.");
+});
+
+test("a release that fails, complains or tells config vars is told, and what it says is used", async () => {
+  await outside.commit(
+    "complains",
+    wordPack("complains", {
+      "bin/release": `#!/bin/sh
+echo "cannot find $(cat /tmp/env_*/LONG)" >&2
+printf -- '---\\ndefault_process_types:\\n  web: python3 -m http.server $PORT\\n  %s: sleep 9\\n' "$(cat /tmp/env_*/LONG)"
+exit 3
+`,
+    }),
+  );
+  const app = await freshApp();
+  await app.api("PATCH", "/config-vars", { LONG: "xyzzy-plugh" });
+  await set(app, `${outside.address}/complains.git`);
+  const { text } = await app.push();
+  expect(text).toContain("-----> Discovering process types\ncannot find [MASKED]\n");
+  expect(text).toContain(" !     The buildpack's bin/release ended with status 3.\n");
+  expect(text).toContain("Default types for buildpack -> web, [MASKED]\n");
+  expect(text).not.toContain("plugh");
+  expect(text).toContain("Verifying deploy... done.");
 });
 
 test("a buildpack that puts a link in the place of the buildpacks' folder leads nobody out of the build", async () => {
@@ -365,7 +439,9 @@ test("names are looked for where the operator says, official ones instead of bui
     await set(app, `${outside.address}/loose.git#${pinned}`);
     await app.commit();
     expect((await app.push()).text).toContain("-----> loose pack app detected");
-    await set(app, "acme/nothing");
+    expect(set(app, "acme/nothing")).rejects.toThrow("is not in the buildpack registry");
+    app.write({ ".buildpacks": "acme/nothing\n" });
+    await set(app);
     await app.commit();
     expect((await app.push()).text).toContain("/registry/acme/nothing.tgz does not exist");
   } finally {

@@ -18,7 +18,11 @@ setDefaultTimeout(180_000);
 let stator: StatorServer;
 beforeAll(async () => {
   stator = await startStator({
-    variables: { STATOR_BUILD_CONCURRENCY: "1", STATOR_GIT_REQUESTS_PER_HOUR: "12" },
+    variables: {
+      STATOR_BUILD_CONCURRENCY: "1",
+      STATOR_GIT_REQUESTS_PER_HOUR: "12",
+      STATOR_BUILD_CACHE: "64",
+    },
   });
 });
 afterAll(() => stator.stop());
@@ -276,6 +280,22 @@ test("the build cache is forgotten when it is purged", async () => {
   expect((await app.push()).text).not.toContain("       kept\n");
 });
 
+test("a build cache that has grown above the operator's limit is told and not kept", async () => {
+  const grow = "ls /tmp/codon/tmp/cache; head -c 70M /dev/zero > /tmp/codon/tmp/cache/large";
+  const app = await stator.createApp(
+    probeFiles("1", { "package.json": packageJson({ build: grow }) }),
+  );
+  for (let count = 0; count < 2; count++) {
+    await app.commit();
+    const { text, exitCode } = await app.push();
+    expect(text).toMatch(
+      / ! {5}The build cache of the app has grown to 7\d\.\dM, and is not kept: at most 64\.0M are\.\n/,
+    );
+    expect(text).not.toContain("       large\n");
+    expect(exitCode).toBe(0);
+  }
+});
+
 test("links, modes and odd names survive a push", async () => {
   const names = ["with space", "new\nline", "quote'\"", "ünïcode", "-dash", "$(id)", "back\\slash"];
   const app = await stator.createApp({
@@ -368,6 +388,9 @@ test("a person builds from an archive, reads what was said, and sets buildpacks,
     expect(await run("buildpacks:set", "nonsense here")).toContain(
       'Buildpack "nonsense here" is neither a name',
     );
+    expect(await run("buildpacks:set", "heroku/ndoejs")).toContain(
+      "heroku/ndoejs is not in the buildpack registry. Did you mean heroku/nodejs?",
+    );
     expect(await run("buildpacks:clear")).toBe(
       `0\nBuildpacks cleared. Next release on ${title} will detect buildpacks normally.\n`,
     );
@@ -381,7 +404,14 @@ test("a person builds from an archive, reads what was said, and sets buildpacks,
     expect(await run("builds:info")).toMatch(/Version: +v7\n/);
     expect(await run("builds:output")).toContain("-----> Compressing...");
     expect(await run("builds:cancel")).toContain("is over: it has succeeded");
+    expect(await run("builds:cache:download", "cache.tgz")).toContain(
+      `Saved as ${join(person.cwd, "cache.tgz")}\n`,
+    );
+    const listed = await exec(["tar", "-tzf", join(person.cwd, "cache.tgz")]);
+    expect(listed.stdout).toMatch(/^\.\/\n/);
     expect(await run("builds:cache:purge")).toContain("Clearing build cache of");
+    expect(await run("builds:cache:download")).toContain("has no build cache");
+    expect(readdirSync(person.cwd).filter((name) => name.includes("part"))).toEqual([]);
     expect(
       existsSync(join(stator.dataDir, "box/caches", (await app.api<{ id: string }>("GET")).id)),
     ).toBe(false);

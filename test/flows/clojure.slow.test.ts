@@ -38,7 +38,7 @@ test("an app with an uberjar is pushed and answers, again from a warm cache, and
 
 test("an app without an uberjar is run by Leiningen, with the libraries of its slug", async () => {
   const app = await expectLanguageFlow(stator, "clojure-lein", {
-    ...leiningen,
+    ...{ ...leiningen, once: true },
     says: "-----> Running: lein with-profile production compile :all\n",
     prepare: async (made) => {
       const project = await Bun.file(`${made.folder}/project.clj`).text();
@@ -53,7 +53,7 @@ test("an app of tools.deps is run by the Clojure CLI, with the libraries of its 
   mkdirSync(outside.path("pack"));
   const archive = await packClojureCli(outside.path("pack"));
   offerOutside(
-    { stator, outside },
+    { buildpacks: `${stator.dataDir}/buildpacks`, outside },
     { buildpack: "clojure", name: "clojure", version: "1.0", archive },
   );
   await expectLanguageFlow(stator, "clojure-deps", {

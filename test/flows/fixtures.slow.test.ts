@@ -9,7 +9,7 @@ beforeAll(async () => {
 });
 afterAll(() => stator.stop());
 
-for (const name of ["express", "typescript", "websocket-echo", "yarn", "pnpm"])
+for (const name of ["express", "typescript", "websocket-echo", "yarn", "pnpm", "bun"])
   test(`${name} is pushed and answers, and a second push is built from the cache`, async () => {
     const app = await expectFixtureServes(stator, name);
     await app.commit("Again");

@@ -17,7 +17,7 @@ beforeAll(async () => {
   mkdirSync(outside.path("pack"));
   const archive = await packSbtLauncher(outside.path("pack"));
   offerOutside(
-    { stator, outside },
+    { buildpacks: `${stator.dataDir}/buildpacks`, outside },
     { buildpack: "scala", name: "sbt", version: "1.10.7", archive },
   );
 });
@@ -32,7 +32,7 @@ test("an app of sbt is staged, pushed and answers, again from a warm cache, and 
     says: "-----> Running: sbt compile stage\n",
     cached: "Restored target from the cache",
     broken: {
-      files: { "src/main/scala/Broken.scala": "object Broken { nowhere }" },
+      files: { "build.sbt": "nowhere" },
       message: "sbt could not build the app",
     },
   });

@@ -1,6 +1,6 @@
 import { chmod, cp, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { run, type Ran } from "./run.ts";
 
 const repository = join(import.meta.dir, "../..");
@@ -13,13 +13,19 @@ export type Bench = Awaited<ReturnType<typeof openBench>>;
 /**
  * A place to run a buildpack's own scripts: a copy of the buildpack, an app, a cache, config vars, and a
  * PATH that has `bun` and the everyday tools. Node.js is on it only after `useHostNode` or `addProgram`.
+ * The toolbox is this checkout's, or that of a compiled `binary`; the cache a new one, or one that
+ * several share.
  */
-export async function openBench(buildpack: string) {
+export async function openBench(
+  buildpack: string,
+  { binary, cache }: { binary?: string; cache?: string } = {},
+) {
   const root = await mkdtemp(join(tmpdir(), "buildpack-"));
   const path = (...parts: string[]) => join(root, ...parts);
   await cp(join(repository, "buildpacks", buildpack), path("buildpack"), { recursive: true });
   await cp(join(repository, "buildpacks/shared"), path("buildpack/shared"), { recursive: true });
-  for (const folder of ["app", "cache", "env", "home", "bin"]) await mkdir(path(folder));
+  for (const folder of ["app", "env", "home", "bin"]) await mkdir(path(folder));
+  await (cache === undefined ? mkdir(path("cache")) : symlink(cache, path("cache")));
   const tools =
     "sh bash env cat cp dirname basename expr grep gzip ls mkdir mv readlink rm sed tar tr true uname";
   for (const tool of tools.split(" ")) {
@@ -40,8 +46,8 @@ export async function openBench(buildpack: string) {
     await writeFile(path(file), typeof content === "string" ? content : JSON.stringify(content));
   }
 
-  const main = join(repository, "src/main.ts");
-  await writeFile(path("bin/toolbox"), `#!/bin/sh\nexec bun --no-env-file ${main} toolbox "$@"\n`);
+  const program = binary ?? `bun --no-env-file ${join(repository, "src/main.ts")}`;
+  await writeFile(path("bin/toolbox"), `#!/bin/sh\nexec ${program} toolbox "$@"\n`);
   await chmod(path("bin/toolbox"), 0o755);
 
   return {
@@ -62,9 +68,11 @@ export async function openBench(buildpack: string) {
     useStack(): void {
       env["PATH"] = `${path("bin")}:/usr/bin:/bin`;
     },
+    /** By its name, or a folder that was made of one. */
     async useFixture(name: string): Promise<void> {
+      const folder = resolve(repository, "test/fixtures/apps", name);
       await rm(path("app"), { recursive: true });
-      await cp(join(repository, "test/fixtures/apps", name), path("app"), { recursive: true });
+      await cp(folder, path("app"), { recursive: true });
     },
     read: async (file: string) => await Bun.file(path(file)).text(),
     exists: async (file: string) => await Bun.file(path(file)).exists(),

@@ -11,15 +11,17 @@ export interface LanguageFlow {
   cached: string;
   /** A change that cannot be built, and a part of what is said about it. */
   broken: { files: Record<string, string>; message: string };
+  /** Only pushed and asked: the rest is as with another one. */
+  once?: boolean;
   /** Before the first push. */
   prepare?: (app: StatorApp) => Promise<unknown>;
 }
 
-/** A fixture app is pushed and asked, pushed again with a warm cache, and its broken change takes nothing. */
+/** A fixture app is pushed and asked, then pushed again with a warm cache, and its broken change takes nothing. */
 export async function expectLanguageFlow(
   stator: StatorServer,
   fixture: string,
-  { title, says, cached, broken, prepare }: LanguageFlow,
+  { title, says, cached, broken, once, prepare }: LanguageFlow,
 ): Promise<StatorApp> {
   const folder = join(repositoryRoot, "test/fixtures/apps", fixture);
   const { path, body, bodyIncludes } = (await Bun.file(join(folder, "expect.json")).json()) as {
@@ -46,6 +48,7 @@ export async function expectLanguageFlow(
   expect(first).toContain(says);
   expect(first).toContain("Verifying deploy... done.");
   await answers();
+  if (once) return app;
   await app.commit("Again");
   const again = await push("warm");
   expect(again).toContain(cached);

@@ -12,6 +12,7 @@ import { hostEnvironment, spawn } from "../../src/lib/exec.ts";
 import { PlatformError } from "../../src/lib/platform-error.ts";
 import { logTime } from "../../src/logs/log-line.ts";
 import { createLogs } from "../../src/logs/log-store.ts";
+import { setBuildpacks } from "../../src/model/buildpack-installation.ts";
 import { createAccount } from "../../src/model/account.ts";
 import { type App, createApp, deleteApp, updateApp } from "../../src/model/app.ts";
 import { changedConfigVars, readConfigVars, writeConfigVars } from "../../src/model/config-vars.ts";
@@ -155,6 +156,10 @@ function localPlatform(urls: { api: string; git: string; domain: string }) {
           onEnd: () => deleteDyno(database, dyno.id),
         }),
       );
+    },
+    buildCache: () => undefined,
+    async setBuildpacks(app, buildpacks) {
+      setBuildpacks(database, vault, { app, buildpacks });
     },
     async runDetached(app, { command, environment }) {
       const dyno = startDyno(app, { type: "run", number: ++runNumber, command });

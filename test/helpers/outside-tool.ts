@@ -2,7 +2,6 @@ import { createHash } from "node:crypto";
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { OutsideServer } from "./outside-server.ts";
-import type { StatorServer } from "./stator-server.ts";
 
 interface Tool {
   buildpack: string;
@@ -13,13 +12,13 @@ interface Tool {
 
 /**
  * Offers a tool of a buildpack's on the outside server, below `/NAME`. Its maker's own archive cannot be had
- * here: the server's copy of the buildpack's data file gets the version and the checksum of this one.
+ * here: a copy of the buildpack's data file, in a folder of buildpacks, gets the version and the checksum of this one.
  */
 export function offerOutside(
-  { stator, outside }: { stator: StatorServer; outside: OutsideServer },
+  { buildpacks, outside }: { buildpacks: string; outside: OutsideServer },
   { buildpack, name, version, archive }: Tool,
 ): void {
-  const file = join(stator.dataDir, "buildpacks", buildpack, "versions.json");
+  const file = join(buildpacks, buildpack, "versions.json");
   const data = JSON.parse(readFileSync(file, "utf8")) as Record<string, { path: string }>;
   const tool = data[name];
   if (!tool) throw new Error(`${buildpack} has no ${name}`);

@@ -91,6 +91,8 @@ async function useStore(
   if (manager.name === "pnpm") {
     env["npm_config_store_dir"] ??= join(root, "pnpm");
     env["pnpm_config_store_dir"] ??= join(root, "pnpm");
+  } else if (manager.name === "bun") {
+    env["BUN_INSTALL_CACHE_DIR"] ??= join(root, "bun");
   } else if (manager.name === "yarn" && !manager.berry) {
     env["YARN_CACHE_FOLDER"] ??= join(root, "yarn");
   } else if (manager.berry) {

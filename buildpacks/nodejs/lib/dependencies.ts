@@ -1,4 +1,4 @@
-import { stat } from "node:fs/promises";
+import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { runInBuild, type Build } from "./build.ts";
 import { npmSetting } from "./environment.ts";
@@ -64,6 +64,9 @@ export async function pruneDevDependencies(
   if (manager.berry && majorOf(version) < 4) {
     return warn("Skipped: yarn prunes from version 4 on (yarn workspaces focus --production).");
   }
+  // Bun leaves what is there; anew it comes from the cache.
+  if (manager.name === "bun")
+    await rm(join(build.dir, "node_modules"), { recursive: true, force: true });
   await runInBuild(build, pruneCommand(manager));
 }
 
@@ -109,6 +112,12 @@ function installCommand(
         frozen ? "--frozen-lockfile" : "--no-frozen-lockfile",
         ...(withDevelopment ? ["--prod=false"] : []),
       ];
+    case "bun":
+      return [
+        ...["bun", "install"],
+        ...(frozen ? ["--frozen-lockfile"] : []),
+        ...(withDevelopment ? [] : ["--production"]),
+      ];
   }
 }
 
@@ -124,6 +133,8 @@ function pruneCommand(manager: Manager): string[] {
     case "pnpm":
       // Nobody is there to confirm that node_modules may be removed.
       return ["pnpm", "prune", "--prod", "--config.confirmModulesPurge=false"];
+    case "bun":
+      return ["bun", "install", "--production", "--frozen-lockfile"];
   }
 }
 

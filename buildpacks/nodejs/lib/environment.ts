@@ -43,7 +43,9 @@ export function buildEnvironment(
 
 /** Where this buildpack puts programs, first found first. */
 export function binFolders(buildDir: string): string[] {
-  return ["pnpm", "yarn", "npm", "node"].map((name) => join(buildDir, ".heroku", name, "bin"));
+  return ["bun", "pnpm", "yarn", "npm", "node"].map((name) =>
+    join(buildDir, ".heroku", name, "bin"),
+  );
 }
 
 /** npm reads its settings from the environment in upper and in lower case. */

@@ -13,6 +13,10 @@ const explanations: [symptom: RegExp, explanation: string][] = [
     "package.json and pnpm-lock.yaml do not fit together: run `pnpm install`, commit pnpm-lock.yaml, push again.",
   ],
   [
+    /lockfile had changes, but lockfile is frozen/,
+    "package.json and bun.lock do not fit together: run `bun install`, commit bun.lock, push again.",
+  ],
+  [
     /JavaScript heap out of memory/,
     "Node.js ran out of memory: give it more with the config var NODE_OPTIONS=--max-old-space-size=4096 (in MB).",
   ],

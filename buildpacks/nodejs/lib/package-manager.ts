@@ -7,7 +7,7 @@ import type { PackageJson } from "./package-json.ts";
 import { packagedVersion } from "./program.ts";
 import { isRange, majorOf, satisfies, versions } from "./versions.ts";
 
-export type ManagerName = "npm" | "yarn" | "pnpm";
+export type ManagerName = "npm" | "yarn" | "pnpm" | "bun";
 
 /** Which program installs the packages, in which version, and the lock file that it obeys. */
 export type Manager = {
@@ -24,6 +24,8 @@ const lockFiles: [file: string, manager: ManagerName][] = [
   ["package-lock.json", "npm"],
   ["yarn.lock", "yarn"],
   ["pnpm-lock.yaml", "pnpm"],
+  ["bun.lock", "bun"],
+  ["bun.lockb", "bun"],
 ];
 
 /** The lock file decides, then packageManager; without either it is npm. */
@@ -33,7 +35,7 @@ export async function chooseManager({ dir, packageJson }: Build): Promise<Manage
   if (found.length > 1) throw tooManyLockFiles(found.map(([file]) => file));
 
   const [lockFile, manager] = found[0] ?? [];
-  const declared = /^(npm|yarn|pnpm)@/.exec(packageJson.packageManager ?? "")?.[1];
+  const declared = /^(npm|yarn|pnpm|bun)@/.exec(packageJson.packageManager ?? "")?.[1];
   const name = manager ?? (declared as ManagerName | undefined) ?? "npm";
   const lock = lockFile && name !== "npm" ? await Bun.file(join(dir, lockFile)).text() : "";
   const asked = askedVersion(packageJson, name);
@@ -43,7 +45,7 @@ export async function chooseManager({ dir, packageJson }: Build): Promise<Manage
   return { name, lockFile, berry, wanted: asked ?? defaultVersion(name, { berry, lock }) };
 }
 
-/** Installs npm, and yarn or pnpm when the app uses them, unless what is there will do. */
+/** Installs npm, and yarn, pnpm or Bun when the app uses them, unless what is there will do. */
 export async function provideTools(
   build: Build,
   manager: Manager,
@@ -70,7 +72,7 @@ export async function provideTools(
 /** packageManager is exact, so it wins over a range in engines. */
 function askedVersion(packageJson: PackageJson, name: ManagerName): string | undefined {
   const [, declared, exact] =
-    /^(npm|yarn|pnpm)@([^+]+)/.exec(packageJson.packageManager ?? "") ?? [];
+    /^(npm|yarn|pnpm|bun)@([^+]+)/.exec(packageJson.packageManager ?? "") ?? [];
   const engine = packageJson.engines[name]?.trim();
   const asked = declared === name ? exact : engine || undefined;
   if (asked === undefined || asked === "latest") return asked && "*";
@@ -85,6 +87,7 @@ function defaultVersion(
   { berry, lock }: { berry: boolean; lock: string },
 ): string | undefined {
   if (name === "npm") return undefined;
+  if (name === "bun") return versions.bun.default;
   if (name === "yarn") return berry ? versions.yarn.berry : versions.yarn.classic;
   const lockVersion = /^lockfileVersion:\s*'?(\d+)/m.exec(lock)?.[1] ?? "";
   const known: Record<string, string> = versions.pnpm.byLockfileVersion;

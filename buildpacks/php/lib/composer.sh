@@ -38,6 +38,28 @@ run_compile_script() {
   fi
 }
 
+# What a Procfile calls is asked for now: when a dyno starts it would be too late. `STACK_SBIN` is for tests.
+check_servers() {
+  local server programs=${STACK_SBIN:-/usr/sbin} version
+  version=$(<"$php_home/version")
+  for server in $(grep -o -E 'heroku-php-(apache2|nginx)' "${1:-/dev/null}" | sort -u || :); do
+    server=${server#heroku-php-}
+    [[ -x $programs/php-fpm$version ]] ||
+      fail "heroku-php-$server needs php-fpm of PHP $version, which this machine does not have." \
+        $'\nIts operator can install it: apt-get install php'"$version"'-fpm'
+    [[ -x $programs/$server ]] || case $server in
+      apache2)
+        fail "This machine has no Apache for heroku-php-apache2." \
+          $'\nIts operator can install it: apt-get install apache2-bin; or the Procfile has: web: heroku-php-nginx'
+        ;;
+      nginx)
+        fail "This machine has no nginx for heroku-php-nginx." \
+          $'\nIts operator can install it: apt-get install nginx && systemctl disable --now nginx; or the Procfile has: web: heroku-php-apache2'
+        ;;
+    esac
+  done
+}
+
 # What a Procfile calls; older apps look for them among Composer's programs.
 install_servers() {
   local server

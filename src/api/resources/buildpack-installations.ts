@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { z } from "zod";
 import type { App } from "../../model/app.ts";
-import { listBuildpacks, setBuildpacks } from "../../model/buildpack-installation.ts";
+import { listBuildpacks } from "../../model/buildpack-installation.ts";
 import type { Platform } from "../../platform.ts";
 import { type ApiEnvironment, member } from "../policy.ts";
 import { body } from "../body.ts";
@@ -11,7 +11,7 @@ const update = z.object({
 });
 
 export const buildpackInstallationsApi = (platform: Platform) => {
-  const { database, vault } = platform;
+  const { database } = platform;
   const present = (app: App) =>
     listBuildpacks(database, app).map((buildpack, ordinal) => ({
       ordinal,
@@ -19,10 +19,10 @@ export const buildpackInstallationsApi = (platform: Platform) => {
     }));
   return new Hono<ApiEnvironment>()
     .get("/:app/buildpack-installations", member("read"), (c) => c.json(present(c.var.app)))
-    .put("/:app/buildpack-installations", member("write"), body(update), (c) => {
+    .put("/:app/buildpack-installations", member("write"), body(update), async (c) => {
       const { app } = c.var;
       const buildpacks = c.req.valid("json").updates.map(({ buildpack }) => buildpack);
-      setBuildpacks(database, vault, { app, buildpacks });
+      await platform.setBuildpacks(app, buildpacks);
       return c.json(present(app));
     });
 };

@@ -2,7 +2,6 @@ import { type Context, Hono } from "hono";
 import { z } from "zod";
 import { PlatformError } from "../../lib/platform-error.ts";
 import { version } from "../../lib/version.ts";
-import { builtInBuildpackSubjects } from "../../model/built-in-buildpack.ts";
 import { readBuildpackName } from "../../model/buildpack-source.ts";
 import { answers } from "../answers.ts";
 import { anyone, type ApiEnvironment } from "../policy.ts";
@@ -54,7 +53,20 @@ export const buildpackRegistryApi = () =>
       return c.json({ content: Buffer.from(text).toString("base64"), encoding: "base64" });
     });
 
-const builtIn = Object.entries(builtInBuildpackSubjects).map(([name, subject]) =>
+/** What the built-in buildpacks of the namespace `heroku` are for, to who searches for one. */
+const subjects = {
+  ruby: "Ruby: Rails, Rack, Bundler",
+  php: "PHP: Composer, Apache or nginx",
+  nodejs: "Node.js: npm, Yarn, pnpm, Bun",
+  clojure: "Clojure: Leiningen, the Clojure CLI",
+  python: "Python: pip, Pipenv, Poetry, uv",
+  java: "Java: Maven, Gradle",
+  scala: "Scala: sbt",
+  go: "Go: modules",
+  static: "Static sites: files, served by nginx",
+};
+
+const builtIn = Object.entries(subjects).map(([name, subject]) =>
   present(`heroku/${name}`, subject),
 );
 

@@ -74,6 +74,20 @@ export const buildsApi = (platform: Platform) => {
       platform.cancelBuild(app, { build, user: c.var.account });
       return c.json(present(platform, app, build), 202);
     })
+    .get("/:app/build-cache", member("read-protected"), (c) => {
+      const { app } = c.var;
+      const cache = platform.buildCache(app);
+      if (!cache)
+        throw new PlatformError(
+          "not_found",
+          `${app.name} has no build cache: it has not been built yet, or the cache was purged.`,
+        );
+      c.env?.server?.timeout(c.req.raw, 0);
+      return c.body(cache, 200, {
+        "Content-Type": "application/gzip",
+        "Cache-Control": "no-store",
+      });
+    })
     .delete("/:app/build-cache", member("write-protected"), async (c) => {
       await platform.purgeBuildCache(c.var.app);
       return c.json({});

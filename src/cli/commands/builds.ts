@@ -1,3 +1,4 @@
+import { rename, rm } from "node:fs/promises";
 import { resolve } from "node:path";
 import { type BuildAnswer, type Client, reach } from "../../api/client.ts";
 import { appFlags, command, jsonFlag, type Topic } from "../command.ts";
@@ -135,6 +136,36 @@ const create = command({
   },
 });
 
+const download = command({
+  summary: "save what builds of an app keep for the next one",
+  usage: "[FILE]",
+  flags: appFlags,
+  examples: ["stator builds:cache:download cache.tar.gz && tar -tzf cache.tar.gz"],
+  async run(context) {
+    const { api, args, paint, action, print, world } = context;
+    const app = await context.app();
+    const path = resolve(world.cwd, args[0] ?? "build-cache.tar.gz");
+    const part = `${path}.${process.pid}.part`;
+    try {
+      await action(`Downloading build cache of ${paint.app(decodeURIComponent(app))}`, async () => {
+        const request = api.apps[":app"]["build-cache"].$get({ param: { app } });
+        const answer = await request.catch(() => undefined);
+        if (!answer?.ok) {
+          await answerOf(request as never);
+          return;
+        }
+        const file = Bun.file(part).writer();
+        for await (const bytes of answer.body ?? []) await file.write(bytes);
+        await file.end();
+        await rename(part, path);
+      });
+    } finally {
+      await rm(part, { force: true });
+    }
+    print(`Saved as ${path}`);
+  },
+});
+
 const purge = command({
   summary: "forget what builds of an app keep for the next one",
   flags: { ...appFlags, ...jsonFlag },
@@ -200,6 +231,7 @@ export default {
   summary: "how slugs came about: pushes, archives, and what they said",
   commands: {
     builds: list,
+    "builds:cache:download": download,
     "builds:cache:purge": purge,
     "builds:cancel": cancel,
     "builds:create": create,
