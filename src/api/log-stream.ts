@@ -3,6 +3,8 @@ import type { KeptLine, Logs } from "../logs/logs.ts";
 
 export interface LogSession {
   appId: string;
+  /** Who asked for it: it lasts no longer than that. */
+  tokenId: string;
   lines: number;
   tail: boolean;
   filter: LogFilter;

@@ -165,9 +165,9 @@ export function openToken(
   const hash = secretHash(secret);
   const found = findByHash(database).get({ hash });
   if (!found || !isSameSecret(found.token.sha256, hash)) return undefined;
-  const { token, account } = found;
+  const { token } = found;
   const now = Date.now();
-  if (account.closedAt || (token.expiresAt && token.expiresAt.getTime() <= now)) return undefined;
+  if (!isAlive(found, now)) return undefined;
   if (now - (token.lastUsedAt?.getTime() ?? 0) > noteUseEveryMs) {
     token.lastUsedAt = new Date(now);
     const note = database.update(tokens).set({ lastUsedAt: token.lastUsedAt });
@@ -178,6 +178,21 @@ export function openToken(
     }
   }
   return found;
+}
+
+/** Whose token this is, by its id, while it still opens something: not revoked, not expired. */
+export function ownerOfToken(database: Database, id: string): Account | undefined {
+  const found = database
+    .select({ account: accounts, token: tokens })
+    .from(tokens)
+    .innerJoin(accounts, eq(tokens.accountId, accounts.id))
+    .where(eq(tokens.id, id))
+    .get();
+  return found && isAlive(found, Date.now()) ? found.account : undefined;
+}
+
+function isAlive({ account, token }: { account: Account; token: Token }, now: number): boolean {
+  return !account.closedAt && !(token.expiresAt && token.expiresAt.getTime() <= now);
 }
 
 /** Whether a token lets do what a scope covers (contract §9.6). Pure. */

@@ -12,6 +12,7 @@ afterEach(() => setSystemTime());
 
 const session = {
   appId: "x",
+  tokenId: "y",
   lines: 5,
   tail: true,
   filter: { dyno: "web" },

@@ -3,10 +3,17 @@ import { connect } from "node:net";
 import type { App } from "../../src/model/app.ts";
 import { timeOf } from "../../src/api/resources/log-sessions.ts";
 import { logTime } from "../../src/logs/log-line.ts";
+import { createAccount } from "../../src/model/account.ts";
+import { addCollaborator, removeCollaborator } from "../../src/model/collaborator.ts";
+import { createToken, deleteToken, openToken } from "../../src/model/token.ts";
 import { serveLocalPlatform } from "../helpers/local-platform.ts";
 
 let served: ReturnType<typeof serveLocalPlatform>;
 let app: App;
+const json = {
+  Accept: "application/vnd.heroku+json; version=3",
+  "Content-Type": "application/json",
+};
 const at = "2024-05-01T12:00:00.123456+00:00";
 const say = (message: string, dyno = "web.1", source: "app" | "heroku" = "app") =>
   served.platform.logs.write(app.id, { at, source, dyno, message });
@@ -37,6 +44,26 @@ test("100 lines by default, as text, to whoever has the address", async () => {
     `${at} app[web.1]: line 150`,
     `${at} heroku[worker.1]: Starting process`,
   ]);
+});
+
+test("an address opens nothing once who asked for it is out: the token revoked, or no collaborator any more", async () => {
+  const { database } = served.platform;
+  const friend = createAccount(database, "friend@example.com");
+  addCollaborator(database, app, friend);
+  const opened = async (change: (tokenId: string) => void) => {
+    const token = createToken(database, { account: friend, description: "" });
+    const headers = { ...json, Authorization: `Bearer ${token}` };
+    const ask = { method: "POST", body: "{}", headers };
+    const session = await fetch(`${served.url}/apps/shop/log-sessions`, ask);
+    const { logplex_url: url } = (await session.json()) as { logplex_url: string };
+    const here = url.replace(served.apiUrl, served.url);
+    const before = (await fetch(here)).status;
+    change(openToken(database, token)?.token.id ?? "");
+    return [before, (await fetch(here)).status];
+  };
+  expect(await opened(() => {})).toEqual([200, 200]);
+  expect(await opened((id) => deleteToken(database, { id }))).toEqual([200, 404]);
+  expect(await opened(() => removeCollaborator(database, app, friend.id))).toEqual([200, 404]);
 });
 
 test("lines, source and dyno choose; numbers may be strings, and end at 1500", async () => {

@@ -34,8 +34,14 @@ async function ask<T = Thing>(method: string, path: string, body?: object): Prom
   if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
   return JSON.parse(text) as T;
 }
-const goneAt = (path: string) =>
-  expect(ask("GET", path)).rejects.toThrow(/: 404 \{"id":"not_found"/);
+const refusalOf = (method: string, path: string, body?: object) =>
+  ask(method, path, body).then(
+    () => "it was done",
+    (error: Error) => error.message,
+  );
+async function goneAt(path: string): Promise<void> {
+  expect(await refusalOf("GET", path)).toContain(': 404 {"id":"not_found"');
+}
 
 async function makeApp(name: string): Promise<Thing> {
   const app = await ask("POST", "/apps", { name, region: "us", stack: "heroku-24" });
@@ -133,7 +139,5 @@ test("what is not here is refused before anything is made, in words that Terrafo
     ["/spaces", { name: "s", team: "t" }],
   ];
   for (const [path, body] of refused)
-    await expect(ask("POST", path, body)).rejects.toThrow(
-      /501 \{"id":"not_implemented","message":/,
-    );
+    expect(await refusalOf("POST", path, body)).toContain('501 {"id":"not_implemented","message":');
 });

@@ -3,11 +3,14 @@ import { z } from "zod";
 import { PlatformError } from "../../lib/platform-error.ts";
 import { logTime } from "../../logs/log-line.ts";
 import { lookUpApp } from "../../model/app.ts";
+import { roleIn } from "../../model/collaborator.ts";
+import type { Database } from "../../model/database.ts";
+import { ownerOfToken } from "../../model/token.ts";
 import type { Platform } from "../../platform.ts";
 import { answers, born } from "../answers.ts";
 import { body } from "../body.ts";
 import { type LogAddresses, placeOf } from "../log-addresses.ts";
-import { logStream } from "../log-stream.ts";
+import { type LogSession, logStream } from "../log-stream.ts";
 import { anyone, type ApiEnvironment, member } from "../policy.ts";
 
 const defaultLines = 100;
@@ -72,6 +75,7 @@ export const logSessionsApi = (platform: Platform, addresses: LogAddresses) =>
       const since = wanted.since ? timeOf(wanted.since, Date.now()) : undefined;
       const key = addresses.keyOf({
         appId: app.id,
+        tokenId: c.var.token.id,
         // Who names a time wants all from there.
         lines: Math.min(wanted.lines ?? (wanted.since ? mostLines : defaultLines), mostLines),
         tail: wanted.tail ?? false,
@@ -97,6 +101,13 @@ export const logSessionsApi = (platform: Platform, addresses: LogAddresses) =>
     },
   );
 
+/** Whether who asked for it may still read it. */
+function mayRead(database: Database, { appId, tokenId }: LogSession): boolean {
+  const app = lookUpApp(database, appId);
+  const account = ownerOfToken(database, tokenId);
+  return app !== undefined && account !== undefined && roleIn(database, app, account) !== undefined;
+}
+
 /** The other end of `logplex_url`: the key in the address is the permission (contract §7.1). */
 export const logStreamsApi = (
   { database, logs }: Platform,
@@ -106,7 +117,7 @@ export const logStreamsApi = (
     const key = c.req.param("key");
     const lastEventId = c.req.header("Last-Event-ID");
     const session = addresses.find(key, lastEventId);
-    if (!session || !lookUpApp(database, session.appId))
+    if (!session || !mayRead(database, session))
       throw new PlatformError(
         "not_found",
         "No such log session: its address is valid for 5 minutes. Ask for a new one.",
