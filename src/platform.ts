@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { createBuilder } from "./build/build.ts";
 import { createBuildpackStore } from "./build/buildpack-store.ts";
 import { installBuildpacks } from "./build/buildpacks.ts";
-import { hostStack } from "./build/stack.ts";
+import { containerStack, hostStack } from "./build/stack.ts";
 import { createAutomaticCertificates } from "./certs/automatic-certificates.ts";
 import { openCertificateFolder } from "./certs/certificate-files.ts";
 import { type CertificateFiles, selfSignedCertificate } from "./certs/self-signed.ts";
@@ -38,11 +38,12 @@ import type { AttachedDyno, AttachedProgram } from "./dyno/attached-dyno.ts";
 import type { InsideOrder, OneOffOrder } from "./dyno/one-offs.ts";
 import { Supervisor } from "./dyno/supervisor.ts";
 import { createSerializer } from "./lib/lock.ts";
+import { PlatformError } from "./lib/platform-error.ts";
 import { logTime } from "./logs/log-line.ts";
 import { createLogs } from "./logs/log-store.ts";
 import type { Logs } from "./logs/logs.ts";
 import type { Account } from "./model/account.ts";
-import { type App, deleteApp, findApp, updateApp } from "./model/app.ts";
+import { type App, deleteApp, findApp, listApps, updateApp } from "./model/app.ts";
 import {
   type Build,
   failInterruptedBuilds,
@@ -70,6 +71,7 @@ import { createRepositories, type Repositories } from "./repository/repository.t
 import { createSourceStore, type SourceStore } from "./repository/source-store.ts";
 import { isPublicAddress } from "./router/addresses.ts";
 import type { RouterClient } from "./router/router-client.ts";
+import { createKeptDisks } from "./runtime/kept-disks.ts";
 import { dynosDir, openRuntime } from "./runtime/open-runtime.ts";
 import type { TerminalSize } from "./runtime/runtime.ts";
 import type { ServerSettings } from "./settings.ts";
@@ -118,6 +120,10 @@ export interface Platform {
   publicAddresses(): string[];
   /** What apps are built for and run on: `heroku-24`. */
   stack: string;
+  /** What they can be built for: the machine's own first. */
+  stacks: string[];
+  /** What the next build is for; what runs stays as it is. */
+  setStack(app: App, name: string): App;
   /** After so long without a request the app's dynos sleep; `null`: never, but for the size Eco. */
   setSleep(app: App, afterMs: number | null): Promise<App>;
   /** Starts an attached one-off dyno in the current release. */
@@ -215,6 +221,7 @@ export async function createPlatform(
     program,
   });
   const stack = await hostStack();
+  const stacks = [stack, containerStack];
   const { acme } = settings;
   const certificateFolder = openCertificateFolder(join(dataDir, "router", "certificates"));
   const names = { domain, hasDnsHook: acme?.dnsHook !== undefined };
@@ -278,6 +285,14 @@ export async function createPlatform(
       },
       onIssued: () => routes.publish(),
     });
+  const imageDisks =
+    settings.runtime === "oci"
+      ? createKeptDisks({
+          dir: join(box, "image-disks"),
+          sizeBytes: settings.imageDiskBytes,
+          quota: host.disks.reason === null,
+        })
+      : null;
   const builder = createBuilder({
     runtime,
     slugs,
@@ -287,6 +302,7 @@ export async function createPlatform(
       official: settings.buildpacks.official,
     }),
     requirePins: settings.buildpacks.requirePins,
+    imageDisks,
     buildsDir: join(box, "builds"),
     cachesDir: join(box, "caches"),
     buildpacksDir,
@@ -347,6 +363,7 @@ export async function createPlatform(
   await host.reconcile({ openPorts });
   await supervisor.recover();
   await supervisor.sweepDisks();
+  await imageDisks?.sweep(new Set(listApps(database).map(({ id }) => id)));
   await sweep();
   for (const one of interrupted)
     void goLive(release, findApp(database, one.appId), { release: one });
@@ -419,6 +436,16 @@ export async function createPlatform(
         (cards ?? []).map(({ address }) => address).filter(isPublicAddress),
       ),
     stack,
+    stacks,
+    setStack(app, name) {
+      if (!stacks.includes(name))
+        throw new PlatformError(
+          "not_found",
+          `Couldn't find that stack: ${JSON.stringify(name.slice(0, 80))}. There is: ${stacks.join(", ")}.`,
+          { resource: "stack" },
+        );
+      return updateApp(database, app, { stack: name });
+    },
     async setSleep(app, afterMs) {
       const changed = updateApp(database, app, { sleepAfterMs: afterMs });
       if (afterMs === null) await supervisor.wake(changed);

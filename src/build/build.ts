@@ -9,10 +9,12 @@ import type { UsedBuildpack } from "../model/build.ts";
 import type { BuildpackName } from "../model/buildpack-source.ts";
 import type { ConfigVars } from "../model/config-vars.ts";
 import { parseProcfile } from "../model/procfile.ts";
-import type { ProcessTypes } from "../model/slug.ts";
+import { type ProcessTypes, type SlugImage, type TypeImage } from "../model/slug.ts";
 import { maxSlugBytes, type PackedSlug, type SlugStore } from "../slug/slug-store.ts";
 import { BuildFailed } from "./build-failed.ts";
 import { buildSteps } from "./build-steps.ts";
+import { buildImages, type ImageBuildContext } from "./image-build.ts";
+import { maskedOutput, secretsOf } from "./masked-output.ts";
 import type { BuildpackStore } from "./buildpack-store.ts";
 import {
   type BuildOutput,
@@ -21,10 +23,10 @@ import {
   keptText,
   printedSize,
 } from "./output.ts";
-import { stackTitle } from "./stack.ts";
+import { containerStack, stackTitle } from "./stack.ts";
 import { BuildTimeout, openWorkshop, type Workshop, type WorkshopOptions } from "./workshop.ts";
 
-export interface BuilderOptions extends WorkshopOptions {
+export interface BuilderOptions extends WorkshopOptions, ImageBuildContext {
   slugs: SlugStore;
   buildpackStore: BuildpackStore;
   /** Whether only buildpacks are used that say exactly which code they mean. */
@@ -49,9 +51,13 @@ export interface BuildRequest {
   usedBefore: UsedBuildpack[];
   /** Hears what is used, before it runs. */
   note: (used: UsedBuildpack[]) => void;
+  /** Images of earlier builds whose archives are there. */
+  knownImages: SlugImage[];
 }
 
 export interface BuiltSlug extends PackedSlug {
+  /** Of an app of the stack `container`. */
+  images: Record<string, TypeImage> | null;
   processTypes: ProcessTypes;
   /** The built-in buildpack that was found by asking; it sticks (contract clause 68). */
   detected: string | null;
@@ -70,9 +76,15 @@ export function createBuilder(options: BuilderOptions) {
   /** Detect, compile, release, pack (contract §4.2): a slug, or BuildFailed. */
   async function build(app: App, request: BuildRequest): Promise<BuiltSlug> {
     const print = buildPrinter(request.output);
-    const workshop = openWorkshop(options, app, { ...request, version: request.source.version });
+    const ofImages = app.stack === containerStack;
+    const workshop = openWorkshop(options, app, {
+      ...{ version: request.source.version, signal: request.signal },
+      // A Dockerfile sees no config vars, only `build.config`.
+      config: ofImages ? {} : request.config,
+    });
     try {
       await request.source.checkOut(workshop, print);
+      if (ofImages) return await buildContainers(workshop, app, request);
       await applySlugIgnore(workshop);
       await print.line("Building source:");
       await print.line("");
@@ -82,7 +94,8 @@ export function createBuilder(options: BuilderOptions) {
       const processTypes = await discoverProcessTypes(workshop, last.folderName, print);
       const packed = await packSlug(options.slugs, workshop, print);
       const { detected, description } = last;
-      return { ...packed, processTypes, detected, buildpackDescription: description };
+      const found = { processTypes, detected, buildpackDescription: description };
+      return { ...packed, ...found, images: null };
     } catch (error) {
       if (!(error instanceof BuildTimeout)) throw error;
       await print.line("");
@@ -94,10 +107,30 @@ export function createBuilder(options: BuilderOptions) {
     }
   }
 
+  /** The way of an app whose stack is `container`: images in the place of a slug. */
+  async function buildContainers(
+    workshop: Workshop,
+    app: App,
+    request: BuildRequest,
+  ): Promise<BuiltSlug> {
+    const print = buildPrinter(request.output);
+    await print.line("Building source:");
+    await print.line("");
+    const said = maskedOutput(request.output, secretsOf(request.config));
+    const { images, processTypes } = await buildImages(options, workshop, {
+      ...{ appId: app.id, print, said, known: request.knownImages },
+    });
+    const first = images.web ?? (Object.values(images)[0] as TypeImage);
+    const { sha256, sizeBytes } = first;
+    const what = { detected: null, buildpackDescription: "Container" };
+    return { sha256, sizeBytes, images, processTypes, ...what };
+  }
+
   return {
     build,
     /** Deletes the build cache of an app. A build under way goes on with what it has of it. */
     async forget(app: App): Promise<void> {
+      await options.imageDisks?.forget(app.id);
       const cache = join(cachesDir, app.id);
       const aside = join(cachesDir, `.${crypto.randomUUID()}`);
       if (!existsSync(cache)) return;

@@ -49,6 +49,14 @@ export interface StepOptions {
   workingDirectory?: string;
   /** Variables of this step alone. */
   environment?: Record<string, string>;
+  /** It makes images, and has these folders for them. */
+  images?: ImageFolders;
+}
+
+/** Where images and layers are kept, and where there is room on the way. */
+export interface ImageFolders {
+  folder: string;
+  scratch: string;
 }
 
 export function openWorkshop(
@@ -93,7 +101,7 @@ export function openWorkshop(
     buildpacksDir: options.buildpacksDir,
     tmpFolder: tmp,
     buildpackFolder: (buildpack) => join(tmp, "codon/tmp/buildpacks", buildpack),
-    async run(argv, { output, network, workingDirectory = "/tmp", environment = {} }) {
+    async run(argv, { output, network, workingDirectory = "/tmp", environment = {}, images }) {
       stop.throwIfAborted();
       const containerId = `build-${crypto.randomUUID()}`;
       const limited = limitedOutput(output, maxStepOutputBytes);
@@ -120,7 +128,9 @@ export function openWorkshop(
             { kind: "bind", source: cache, target: inside.cache, readOnly: false },
             { kind: "bind", source: home, target: "/app", readOnly: false },
             ...programMounts(options),
+            ...(images ? imageMounts(images) : []),
           ],
+          makesImages: images !== undefined,
           limits: options.limits,
           terminal: null,
           openPort: null,
@@ -147,6 +157,18 @@ export function openWorkshop(
       await exec(["rm", "-rf", "--", folder]);
     },
   };
+}
+
+/** Where a step finds the images that it makes. */
+export const imagesInside = "/var/lib/containers";
+
+function imageMounts({ folder, scratch }: ImageFolders): ContainerMount[] {
+  const places = [
+    [folder, imagesInside],
+    // Programs that make images go there, whatever they are told.
+    [scratch, "/var/tmp"],
+  ] as const;
+  return places.map(([source, target]) => ({ kind: "bind", source, target, readOnly: false }));
 }
 
 /** A build has used up its time. */

@@ -17,7 +17,7 @@ import { readConfigVars } from "../model/config-vars.ts";
 import { defaultDynoSize } from "../model/dyno-size.ts";
 import { listFormation, releaseType } from "../model/formation.ts";
 import { createRelease, type Release } from "../model/release.ts";
-import { createSlug, type Slug } from "../model/slug.ts";
+import { createSlug, listSlugs, type Slug } from "../model/slug.ts";
 import type { BuildQueue } from "./build-queue.ts";
 import type { DeployLock } from "./deploy-lock.ts";
 import { goLive } from "./go-live.ts";
@@ -186,6 +186,7 @@ async function buildSlug(
       buildpacks: buildpacks ?? readBuildpacks(database, vault, app),
       usedBefore: lastUsedBuildpacks(database, app),
       note: (used) => updateBuild(database, build, { buildpacks: used }),
+      knownImages: listSlugs(database, app).flatMap(({ images }) => Object.values(images ?? {})),
     });
     signal.throwIfAborted();
     const slug = createSlug(database, {
@@ -196,6 +197,7 @@ async function buildSlug(
       stack: app.stack,
       buildpackDescription: built.buildpackDescription,
       processTypes: built.processTypes,
+      images: built.images,
     });
     if (built.detected !== null && listBuildpacks(database, app).length === 0)
       setBuildpacks(database, vault, { app, buildpacks: [built.detected] });

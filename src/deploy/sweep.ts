@@ -1,7 +1,7 @@
 import type { LiveDyno } from "../dyno/live-dyno.ts";
 import { type App, listApps } from "../model/app.ts";
 import type { Database } from "../model/database.ts";
-import { deleteSlugs, unknownArchives } from "../model/slug.ts";
+import { archivesOf, deleteSlugs, unknownArchives } from "../model/slug.ts";
 import { archivesInUse, outdatedSlugs } from "../model/slug-retention.ts";
 import type { SlugStore } from "../slug/slug-store.ts";
 
@@ -26,7 +26,7 @@ export async function sweepApp(
   });
   deleteSlugs(database, outdated);
   // The same archive may be a slug of another release, or of another app.
-  const archives = [...new Set(outdated.map(({ sha256 }) => sha256))];
+  const archives = [...new Set(outdated.flatMap(archivesOf))];
   store.removeArchives(unknownArchives(database, archives));
   const unpacked = archivesInUse(database, app, { newestReleases: unpackedReleases, releaseIds });
   await store.keepUnpacked(app.idRange, new Set(unpacked));

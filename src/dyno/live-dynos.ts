@@ -83,15 +83,14 @@ export class LiveDynos {
     const { database } = this.#context;
     const slug = release.slugId ? findSlug(database, release.slugId) : undefined;
     if (!slug || wanted.length === 0) return [];
-    const image = openImage(this.#context, app, { release, slug });
-    image.catch(() => {});
     return Promise.all(
       wanted.map((one) =>
         this.#places(async () => {
           const before = options.before?.get(dynoName(one)) ?? this.#holderOf(app, one)?.state;
           const live = this.#create(app, { release, slug, wanted: one });
           live.waiting = options.waiting ?? false;
-          await live.start(image, before);
+          const { type } = one;
+          await live.start(openImage(this.#context, app, { release, slug, type }), before);
           return live;
         }),
       ),

@@ -18,7 +18,8 @@ import {
 } from "./attached-dyno.ts";
 import { prepareContainer } from "./dyno-container.ts";
 import { dynoEnvironment } from "./dyno-spec.ts";
-import { type ImageContext, openImage } from "./image.ts";
+import { type ImageContext, openImage, typeImage } from "./image.ts";
+import { shellCommand } from "./image-program.ts";
 import { type DynoContext, LiveDyno } from "./live-dyno.ts";
 
 export interface OneOffOrder {
@@ -75,7 +76,9 @@ export class OneOffs {
     const dyno = this.#create(app, { order, release, slug, kind: "detached" });
     this.#announce(app, dyno, order.user);
     const live = this.#follow(app, dyno);
-    await live.start(openImage(this.#context, app, { release, slug, added: order.environment }));
+    const { type } = dyno;
+    const added = order.environment;
+    await live.start(openImage(this.#context, app, { release, slug, type, added }));
     return live.dyno;
   }
 
@@ -107,10 +110,12 @@ export class OneOffs {
       );
     const release = findRelease(this.#context.database, app, dyno.releaseId);
     const environment = { ...this.#context.vault.open(release.sealedConfig), ...added };
+    const slug = release.slugId ? findSlug(this.#context.database, release.slugId) : undefined;
+    const container = slug ? typeImage(slug, dyno.type) : null;
     return startInside(this.#context, dyno, {
-      argv: ["bash", "--login", "-c", command],
-      environment: dynoEnvironment(dyno, { environment, metadata: null }),
-      workingDirectory: "/app",
+      argv: container ? shellCommand(command) : ["bash", "--login", "-c", command],
+      environment: dynoEnvironment(dyno, { environment, metadata: null, container }),
+      workingDirectory: container?.workingDirectory ?? "/app",
       terminal,
     });
   }
@@ -179,7 +184,8 @@ export class OneOffs {
   ): Promise<AttachedDyno> {
     const { dyno, release, slug, order } = options;
     const { terminal, environment: added } = order;
-    const image = await openImage(this.#context, app, { release, slug, added });
+    const { type } = dyno;
+    const image = await openImage(this.#context, app, { release, slug, type, added });
     const spec = await prepareContainer(this.#context, app, { dyno, image, terminal });
     const gone = () => void this.#attached.delete(dyno.id);
     const attached = startAttachedDyno(this.#context, app, { dyno, spec, gone });

@@ -1,9 +1,26 @@
-import { eq, inArray } from "drizzle-orm";
+import { eq, inArray, isNotNull } from "drizzle-orm";
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { type App, apps } from "./app.ts";
 import type { Database } from "./database.ts";
 
 export type ProcessTypes = Record<string, string>;
+
+/** The container image that dynos of a type run on, and what it says of them. */
+export interface SlugImage {
+  /** Its own name: the SHA-256 of its configuration, `sha256:…`. */
+  id: string;
+  /** Name and size of the archive of its root, as of a slug. */
+  sha256: string;
+  sizeBytes: number;
+  environment: Record<string, string>;
+  entrypoint: string[];
+  command: string[];
+  workingDirectory: string;
+  home: string;
+}
+
+/** `ownCommand`: the type runs what its image says, and not a command of `heroku.yml`. */
+export type TypeImage = SlugImage & { ownCommand: boolean };
 
 export const slugs = sqliteTable("slugs", {
   id: text().primaryKey(),
@@ -17,6 +34,8 @@ export const slugs = sqliteTable("slugs", {
   stack: text().notNull(),
   buildpackDescription: text().notNull(),
   processTypes: text({ mode: "json" }).$type<ProcessTypes>().notNull(),
+  /** The image of each type, when its dynos have a root of their own; `sha256` is then one of theirs. */
+  images: text({ mode: "json" }).$type<Record<string, TypeImage>>(),
   createdAt: integer({ mode: "timestamp_ms" }).notNull(),
 });
 
@@ -24,7 +43,7 @@ export type Slug = typeof slugs.$inferSelect;
 
 export function createSlug(
   database: Database,
-  slug: Omit<Slug, "id" | "createdAt"> & { id?: string },
+  slug: Omit<Slug, "id" | "createdAt" | "images"> & { id?: string; images?: Slug["images"] },
 ): Slug {
   return database
     .insert(slugs)
@@ -35,6 +54,11 @@ export function createSlug(
 
 export function findSlug(database: Database, id: string): Slug | undefined {
   return database.select().from(slugs).where(eq(slugs.id, id)).get();
+}
+
+/** The archives that a slug is made of. Pure. */
+export function archivesOf({ sha256, images }: Pick<Slug, "sha256" | "images">): string[] {
+  return images ? [...new Set(Object.values(images).map((image) => image.sha256))] : [sha256];
 }
 
 const atOnce = 500;
@@ -49,6 +73,12 @@ export function unknownArchives(database: Database, archives: string[]): string[
       .where(inArray(slugs.sha256, archives.slice(start, start + atOnce)))
       .all())
       known.add(sha256);
+  for (const { images } of database
+    .select({ images: slugs.images })
+    .from(slugs)
+    .where(isNotNull(slugs.images))
+    .all())
+    for (const { sha256 } of Object.values(images ?? {})) known.add(sha256);
   return archives.filter((sha256) => !known.has(sha256));
 }
 

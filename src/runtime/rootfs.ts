@@ -15,12 +15,19 @@ import { join } from "node:path";
 import { containerUser, sysFolders } from "./oci-config.ts";
 
 const folders =
-  "app dev etc/alternatives etc/apt etc/heroku etc/ssl/certs home media mnt opt/stator/bin opt/stator/source/src opt/stator/source/node_modules proc root run srv sys tmp usr var/tmp".split(
+  "app dev etc/alternatives etc/apt etc/containers/registries.conf.d etc/heroku etc/ssl/certs home media mnt opt/stator/bin opt/stator/source/src opt/stator/source/node_modules proc root run srv sys tmp usr var/lib/containers var/tmp".split(
     " ",
   );
 const links = { bin: "usr/bin", sbin: "usr/sbin", lib: "usr/lib", lib64: "usr/lib64" };
 /** Files of the host's /etc that programs need and that tell nothing. */
-const copied = ["ld.so.cache", "mime.types", "services", "protocols", "ssl/openssl.cnf"];
+const copied = [
+  "ld.so.cache",
+  "mime.types",
+  "services",
+  "protocols",
+  "ssl/openssl.cnf",
+  "containers/registries.conf",
+];
 
 /** Makes the skeleton that all containers have as their read-only root (the host's /usr comes in as a mount). */
 export function writeRootfs(rootfs: string): void {
@@ -45,6 +52,7 @@ export function writeRootfs(rootfs: string): void {
     profile: profile,
     "apt/sources.list": "",
     "host.conf": "multi on\n",
+    ...containerFiles,
   };
   // Mount points for this program and the operator's certificates; `bun` in builds is this program.
   for (const name of ["bin/stator", "ca.pem"]) writeFileSync(join(rootfs, "opt/stator", name), "");
@@ -61,6 +69,21 @@ export function writeRootfs(rootfs: string): void {
     }
   }
 }
+
+/** Of what builds images: `node:22` is Docker Hub's, and a Dockerfile's commands have no right to mount or to leave. */
+const containerFiles = {
+  "containers/policy.json": '{"default":[{"type":"insecureAcceptAnything"}]}\n',
+  "containers/registries.conf.d/000-stator.conf":
+    'unqualified-search-registries = ["docker.io"]\nshort-name-mode = "disabled"\n',
+  "containers/storage.conf": `[storage]
+driver = "overlay"
+graphroot = "/var/lib/containers/storage"
+runroot = "/dev/shm/containers"
+`,
+  "containers/containers.conf": `[containers]
+default_capabilities = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE", "SETFCAP", "SETGID", "SETPCAP", "SETUID"]
+`,
+};
 
 /** This program under the names that buildpacks call: compiled it is whole, in a checkout it is Bun and its source. */
 const programs = {

@@ -16,6 +16,10 @@ export interface ContainerSpec {
   network: NetworkAddress | null;
   /** The one port at which the host reaches it; `null`: it is reached by nobody. */
   openPort: number | null;
+  /** A root of its own, which is the user's to write; else the platform's, read-only with the host's software. */
+  root?: string;
+  /** It makes images: root of its own ids, with the rights to mount and to give files away among them. */
+  makesImages?: boolean;
 }
 
 export interface TerminalSize {

@@ -27,7 +27,8 @@ function spec(
   return dynoSpec({
     app,
     dyno,
-    image: { slugFolder: "/slug", environment, metadata: null },
+    image: { slugFolder: "/slug", environment, metadata: null, container: null },
+    root: null,
     size: sizeOf(sizes, change.dyno ?? dyno),
     metadataFolder: null,
     folders: { upper: "/upper", work: "/work", tmp: "/tmp-of-dyno" },
@@ -66,7 +67,7 @@ test("clause 107: with the lab on, the release is told in variables and in /etc/
   const release = { version: 7, createdAt: now, commit: "c0ffee", description: "Deploy c0ffee" };
   const metadata = { app: { id: "app-id", name: "my-app", host: "my-app.localhost" }, release };
   const told = spec({
-    image: { slugFolder: "/slug", environment: {}, metadata },
+    image: { slugFolder: "/slug", environment: {}, metadata, container: null },
     metadataFolder: "/metadata",
   });
   expect(told.environment).toMatchObject({

@@ -118,6 +118,8 @@ function localPlatform(urls: { api: string; git: string; domain: string }) {
     },
     sizes,
     stack: "heroku-24",
+    stacks: ["heroku-24", "container"],
+    setStack: (app, stack) => updateApp(database, app, { stack }),
     noDiskQuota: null,
     scale(app, { updates }) {
       const after = scaledFormation(listFormation(database, app), updates, { app, sizes });

@@ -15,6 +15,7 @@ const newApp = z.object({ name: name.nullish() });
 const appChange = z.object({
   name: name.optional(),
   maintenance: z.boolean("must be true or false").optional(),
+  build_stack: z.string("must be the name of a stack").optional(),
   /** Seconds without a request until its dynos sleep; ours, Heroku has no such field. */
   sleep_after: z
     .int("must be a number of seconds")
@@ -86,11 +87,13 @@ export const appsApi = (platform: Platform) => {
     })
     .get("/apps/:app", member("read"), answers(appAnswer), (c) => c.json(present(c.var.app)))
     .patch("/apps/:app", member("write"), answers(appAnswer), body(appChange), async (c) => {
-      const { name, maintenance, sleep_after: sleepAfter } = c.req.valid("json");
+      const change = c.req.valid("json");
+      const { name, maintenance, sleep_after: sleepAfter, build_stack: stack } = change;
       let { app } = c.var;
       if (name !== undefined && name !== app.name) app = await platform.renameApp(app, name);
       if (maintenance !== undefined && maintenance !== app.maintenance)
         app = await platform.setMaintenance(app, maintenance);
+      if (stack !== undefined) app = platform.setStack(app, stack);
       if (sleepAfter !== undefined)
         app = await platform.setSleep(app, sleepAfter === null ? null : sleepAfter * 1000);
       return c.json(present(findApp(database, app.id)));

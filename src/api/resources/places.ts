@@ -7,7 +7,7 @@ import { pageOf } from "../list-range.ts";
 import { account, type ApiEnvironment, member } from "../policy.ts";
 import { stableId } from "../stable-id.ts";
 
-/** What there is one of: this machine is the only region, its stack the only stack. */
+/** What there is one of: this machine is the only region, its stack and container images are what apps run on. */
 
 /** Where Heroku's clients look for what they may do; the ways of `fir` are not spoken here. */
 export const generation = { id: stableId("generation", "cedar"), name: "cedar" };
@@ -40,8 +40,11 @@ const regionAnswer = generationAnswer.extend({
   provider: z.object({ name: z.string(), region: z.string() }),
 });
 
-export const placesApi = ({ stack }: Platform) => {
-  const stacks = [{ ...stackOf(stack), ...always, default: true, state: "public" }];
+export const placesApi = ({ stacks: names }: Platform) => {
+  const stacks = names.map((name, index) => ({
+    ...{ ...stackOf(name), ...always },
+    ...{ default: index === 0, state: "public" },
+  }));
   const listed = (c: Context, all: (typeof stacks)[number][]) =>
     pageOf(c, all, { name: (one) => one.name, id: (one) => one.id });
   return new Hono<ApiEnvironment>()
