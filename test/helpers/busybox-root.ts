@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { execOk } from "../../src/lib/exec.ts";
 
 const programs =
-  "cat chmod chown cp dd echo env grep head httpd id ln ls mkdir mkfifo mknod mount nc ps sh sleep su tail test touch trap wget".split(
+  "cat chmod chown cp cut dd echo env grep head httpd id ln ls mkdir mkfifo mknod mount nc ps sh sleep su tail test touch trap wget".split(
     " ",
   );
 
