@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { createBuilder } from "./build/build.ts";
 import { createBuildpackStore } from "./build/buildpack-store.ts";
 import { installBuildpacks } from "./build/buildpacks.ts";
-import { containerStack, hostStack } from "./build/stack.ts";
+import { hostStack } from "./build/stack.ts";
 import { createAutomaticCertificates } from "./certs/automatic-certificates.ts";
 import { openCertificateFolder } from "./certs/certificate-files.ts";
 import { type CertificateFiles, selfSignedCertificate } from "./certs/self-signed.ts";
@@ -25,8 +25,9 @@ import {
 import { goLive } from "./deploy/go-live.ts";
 import { createBuildQueue } from "./deploy/build-queue.ts";
 import { createKeptOutputs } from "./deploy/kept-outputs.ts";
+import { type ImageUpdate, releaseImages } from "./deploy/release-images.ts";
 import { releaseSlug } from "./deploy/release-slug.ts";
-import { type ArchiveAddress, sourceArchive } from "./deploy/source-archive.ts";
+import { type ArchiveAddress, imageSource, sourceArchive } from "./deploy/source-archive.ts";
 import { putIdleToSleep, wakeUp } from "./deploy/idle-apps.ts";
 import { tell } from "./deploy/release-context.ts";
 import { rollBack } from "./deploy/rollback.ts";
@@ -43,7 +44,7 @@ import { logTime } from "./logs/log-line.ts";
 import { createLogs } from "./logs/log-store.ts";
 import type { Logs } from "./logs/logs.ts";
 import type { Account } from "./model/account.ts";
-import { type App, deleteApp, findApp, listApps, updateApp } from "./model/app.ts";
+import { type App, containerStack, deleteApp, findApp, listApps, updateApp } from "./model/app.ts";
 import {
   type Build,
   failInterruptedBuilds,
@@ -147,6 +148,8 @@ export interface Platform {
       address: ArchiveAddress;
       blob: SourceBlob;
       buildpacks: BuildpackName[] | undefined;
+      /** The archive is an image for this process type, and is not released yet. */
+      imageFor: string | undefined;
     },
   ): Build;
   cancelBuild(app: App, options: { build: Build; user: Account }): void;
@@ -164,6 +167,11 @@ export interface Platform {
     app: App,
     options: { slug: Slug; user: Account; description: string | undefined },
   ): Release;
+  /** A new release in which types have pushed images. Dynos follow in the background. */
+  releaseImages(
+    app: App,
+    options: { updates: ImageUpdate[]; user: Account },
+  ): { release: Release; slug: Slug };
   repositories: Repositories;
   /** Why what dynos write has no limit on this machine; `null`: it has one. */
   noDiskQuota: string | null;
@@ -468,7 +476,8 @@ export async function createPlatform(
       const { build, accepted } = deploy(deploys, app, {
         ...{ user: order.user, output: nobody, signal: never, over: Promise.resolve() },
         ...(order.buildpacks && { buildpacks: order.buildpacks }),
-        source: sourceArchive(address, blob),
+        ...(order.imageFor !== undefined && { imageFor: order.imageFor }),
+        source: (order.imageFor === undefined ? sourceArchive : imageSource)(address, blob),
         blob,
       });
       deployed(app, accepted).catch((error: unknown) => {
@@ -501,6 +510,7 @@ export async function createPlatform(
     },
     slugArchive: (slug) => Bun.file(slugs.archive(slug.sha256)),
     releaseSlug: (app, options) => releaseSlug(release, app, options),
+    releaseImages: (app, options) => releaseImages(release, app, options),
     async reconcile({ routerIsNew }) {
       if (routerIsNew) routes.forget();
       await host.reconcile({ openPorts });

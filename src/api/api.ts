@@ -19,6 +19,7 @@ import { buildOutputsApi, buildsApi } from "./resources/builds.ts";
 import { buildpackInstallationsApi } from "./resources/buildpack-installations.ts";
 import { collaboratorsApi } from "./resources/collaborators.ts";
 import { configVarsApi } from "./resources/config-vars.ts";
+import { containerImagesApi } from "./resources/container-images.ts";
 import { domainsApi } from "./resources/domains.ts";
 import { attachApi, dynosApi, type MeetingPlaces, waitingDynos } from "./resources/dynos.ts";
 import { dynoSizesApi } from "./resources/dyno-sizes.ts";
@@ -110,6 +111,7 @@ export function createApi(platform: Platform, options: ApiOptions = {}) {
     .route("/apps", buildpackInstallationsApi(platform))
     .route("/apps", buildsApi(platform))
     .route("/apps", configVarsApi(platform))
+    .route("/apps", containerImagesApi(platform))
     .route("/apps", domainsApi(platform))
     .route("/apps", dynosApi(platform, places))
     .route("/apps", featuresApi(platform))

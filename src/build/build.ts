@@ -4,16 +4,16 @@ import { z } from "zod";
 import { asUser } from "../lib/as-user.ts";
 import { exec, execOk } from "../lib/exec.ts";
 import { readUntrustedFile } from "../lib/untrusted-file.ts";
-import type { App } from "../model/app.ts";
+import { type App, containerStack } from "../model/app.ts";
 import type { UsedBuildpack } from "../model/build.ts";
 import type { BuildpackName } from "../model/buildpack-source.ts";
 import type { ConfigVars } from "../model/config-vars.ts";
 import { parseProcfile } from "../model/procfile.ts";
-import { type ProcessTypes, type SlugImage, type TypeImage } from "../model/slug.ts";
+import type { ProcessTypes, SlugImage, TypeImage } from "../model/slug.ts";
 import { maxSlugBytes, type PackedSlug, type SlugStore } from "../slug/slug-store.ts";
 import { BuildFailed } from "./build-failed.ts";
 import { buildSteps } from "./build-steps.ts";
-import { buildImages, type ImageBuildContext } from "./image-build.ts";
+import { buildImages, type ImageBuildContext, takeImage } from "./image-build.ts";
 import { maskedOutput, secretsOf } from "./masked-output.ts";
 import type { BuildpackStore } from "./buildpack-store.ts";
 import {
@@ -23,7 +23,7 @@ import {
   keptText,
   printedSize,
 } from "./output.ts";
-import { containerStack, stackTitle } from "./stack.ts";
+import { stackTitle } from "./stack.ts";
 import { BuildTimeout, openWorkshop, type Workshop, type WorkshopOptions } from "./workshop.ts";
 
 export interface BuilderOptions extends WorkshopOptions, ImageBuildContext {
@@ -97,14 +97,18 @@ export function createBuilder(options: BuilderOptions) {
       const found = { processTypes, detected, buildpackDescription: description };
       return { ...packed, ...found, images: null };
     } catch (error) {
-      if (!(error instanceof BuildTimeout)) throw error;
-      await print.line("");
-      await print.step(error.message);
-      await print.problem("Push failed");
-      throw new BuildFailed("timed out");
+      throw await explained(error, print);
     } finally {
       await workshop.close();
     }
+  }
+
+  async function explained(error: unknown, print: BuildPrinter): Promise<unknown> {
+    if (!(error instanceof BuildTimeout)) return error;
+    await print.line("");
+    await print.step(error.message);
+    await print.problem("Push failed");
+    return new BuildFailed("timed out");
   }
 
   /** The way of an app whose stack is `container`: images in the place of a slug. */
@@ -116,18 +120,38 @@ export function createBuilder(options: BuilderOptions) {
     const print = buildPrinter(request.output);
     await print.line("Building source:");
     await print.line("");
-    const said = maskedOutput(request.output, secretsOf(request.config));
+    const masked = maskedOutput(request.output, secretsOf(request.config));
     const { images, processTypes } = await buildImages(options, workshop, {
-      ...{ appId: app.id, print, said, known: request.knownImages },
+      ...{ appId: app.id, print, said: masked, known: request.knownImages },
     });
+    await masked.end();
     const first = images.web ?? (Object.values(images)[0] as TypeImage);
     const { sha256, sizeBytes } = first;
     const what = { detected: null, buildpackDescription: "Container" };
     return { sha256, sizeBytes, images, processTypes, ...what };
   }
 
+  /** Takes an image as somebody has made it: what the source checks out is its archive. */
+  async function take(
+    app: App,
+    request: Pick<BuildRequest, "source" | "output" | "signal" | "knownImages">,
+  ): Promise<SlugImage> {
+    const print = buildPrinter(request.output);
+    const { signal, source, knownImages: known, output: said } = request;
+    const workshop = openWorkshop(options, app, { version: source.version, signal, config: {} });
+    try {
+      await source.checkOut(workshop, print);
+      return await takeImage(options, workshop, { appId: app.id, print, said, known });
+    } catch (error) {
+      throw await explained(error, print);
+    } finally {
+      await workshop.close();
+    }
+  }
+
   return {
     build,
+    take,
     /** Deletes the build cache of an app. A build under way goes on with what it has of it. */
     async forget(app: App): Promise<void> {
       await options.imageDisks?.forget(app.id);

@@ -2,7 +2,7 @@ import { lstatSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { hostIdBase } from "../lib/id-range.ts";
 import { readUntrustedFile } from "../lib/untrusted-file.ts";
-import type { ProcessTypes, SlugImage, TypeImage } from "../model/slug.ts";
+import { imageCommand, type ProcessTypes, type SlugImage, type TypeImage } from "../model/slug.ts";
 import type { KeptDisks } from "../runtime/kept-disks.ts";
 import { maxImageBytes, type SlugStore } from "../slug/slug-store.ts";
 import { BuildFailed } from "./build-failed.ts";
@@ -22,7 +22,7 @@ export interface ImageBuildRequest {
   appId: string;
   print: BuildPrinter;
   /** Where the builder's words go, with secrets taken out. */
-  said: BuildOutput & { end(): Promise<void> };
+  said: BuildOutput;
   /** Images whose archives are there already. */
   known: SlugImage[];
 }
@@ -50,7 +50,6 @@ export async function buildImages(
       await print.line(`=== Building ${order.type} (${order.dockerfile})`);
       const argv = buildArgv(workshop.inside.build, manifest, index);
       const status = await workshop.run(argv, { ...disk, output: request.said, network: true });
-      await request.said.end();
       if (status !== 0) await giveUp(print, `${order.type} (${order.dockerfile}) cannot be built`);
       await print.line("");
     }
@@ -60,6 +59,37 @@ export async function buildImages(
       packed.set(type, await packImage(context, workshop, { ...request, disk, index }));
     }
     return assignTypes(manifest, packed, print);
+  });
+}
+
+/** What somebody has exported: `skopeo copy … oci-archive:X`, `docker save`, `buildah push … oci-archive:X`. */
+const takeScript = `mkdir -p "$TMPDIR"
+buildah rm --all >/dev/null 2>&1
+for kind in oci-archive docker-archive; do
+  id=$(buildah pull --quiet "$kind:$1" 2>"/tmp/$kind") && exec buildah tag "$id" "$2"
+done
+cat /tmp/oci-archive /tmp/docker-archive
+exit 1`;
+
+/** What the check-out of an image's archive is called. */
+export const imageArchive = "image.tar";
+
+/** Takes the image of an archive, whose blobs are checked by their digests. */
+export function takeImage(
+  context: ImageBuildContext,
+  workshop: Workshop,
+  request: ImageBuildRequest,
+): Promise<SlugImage> {
+  const { print, said } = request;
+  return withDisk(context, workshop, request, async (disk) => {
+    await print.line("=== Loading the image");
+    const argv = inShell(takeScript, [join(workshop.inside.build, imageArchive), tagOf(0)]);
+    const status = await workshop.run(argv, { ...disk, output: said, network: false });
+    if (status !== 0) await giveUp(print, "The archive has no image that can be used");
+    const image = await packImage(context, workshop, { ...request, disk, index: 0 });
+    await print.line("");
+    if (imageCommand(image) === "") await giveUp(print, "The image has neither ENTRYPOINT nor CMD");
+    return image;
   });
 }
 
@@ -229,7 +259,7 @@ async function assignTypes(
   for (const type of new Set([...packed.keys(), ...Object.keys(commands)])) {
     const { command, image: of } = commands[type] ?? { command: null, image: type };
     const image = packed.get(of) as SlugImage;
-    const text = command ?? shown([...image.entrypoint, ...image.command]);
+    const text = command ?? imageCommand(image);
     if (text === "")
       await print.problem(
         `${type} has no command: its Dockerfile has no CMD, and heroku.yml no run.${type}.`,
@@ -242,11 +272,4 @@ async function assignTypes(
   await print.line("");
   if (Object.keys(built.images).length === 0) await giveUp(print, "There is nothing to run");
   return built;
-}
-
-/** Words as one would type them. Pure. */
-function shown(words: string[]): string {
-  return words
-    .map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`))
-    .join(" ");
 }

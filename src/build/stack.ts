@@ -10,9 +10,6 @@ export async function hostStack(): Promise<string> {
   return minor === undefined || Number(minor) >= 39 ? "heroku-24" : "heroku-22";
 }
 
-/** Heroku's name of the stack whose apps bring images instead of code. */
-export const containerStack = "container";
-
 /** `Heroku-24`, as in the output of a build. */
 export function stackTitle(stack: string): string {
   return stack.charAt(0).toUpperCase() + stack.slice(1);

@@ -17,7 +17,8 @@ import { readConfigVars } from "../model/config-vars.ts";
 import { defaultDynoSize } from "../model/dyno-size.ts";
 import { listFormation, releaseType } from "../model/formation.ts";
 import { createRelease, type Release } from "../model/release.ts";
-import { createSlug, listSlugs, type Slug } from "../model/slug.ts";
+import { listPushedImages, pushImage } from "../model/pushed-image.ts";
+import { createSlug, listSlugs, type Slug, type SlugImage } from "../model/slug.ts";
 import type { BuildQueue } from "./build-queue.ts";
 import type { DeployLock } from "./deploy-lock.ts";
 import { goLive } from "./go-live.ts";
@@ -48,6 +49,8 @@ export interface DeployRequest {
   blob: SourceBlob;
   /** Instead of those that are set for the app. */
   buildpacks?: BuildpackName[];
+  /** The source is an image's archive, to be released for this type some time; nothing goes live now. */
+  imageFor?: string;
   output: BuildOutput;
   /** Ends the build; without effect once a release is being launched. */
   signal: AbortSignal;
@@ -145,6 +148,10 @@ async function inTurn(context: DeployContext, app: App, request: Deploy): Promis
       wait: (before) =>
         print.step(`Waiting for other builds of this platform to end (${before} before this one)`),
     });
+    if (request.imageFor !== undefined) {
+      await takeImage(context, findApp(database, app.id), { ...request, type: request.imageFor });
+      return true;
+    }
     const slug = await buildSlug(context, findApp(database, app.id), request);
     leaveQueue();
     underWay.set(request.build.id, { state: "launching", cancel: new AbortController() });
@@ -186,7 +193,7 @@ async function buildSlug(
       buildpacks: buildpacks ?? readBuildpacks(database, vault, app),
       usedBefore: lastUsedBuildpacks(database, app),
       note: (used) => updateBuild(database, build, { buildpacks: used }),
-      knownImages: listSlugs(database, app).flatMap(({ images }) => Object.values(images ?? {})),
+      knownImages: knownImages(database, app),
     });
     signal.throwIfAborted();
     const slug = createSlug(database, {
@@ -208,6 +215,34 @@ async function buildSlug(
     tell(context, app, "Build failed");
     throw error;
   }
+}
+
+/** Takes an image that somebody has made, and keeps it for its release. */
+async function takeImage(
+  context: DeployContext,
+  app: App,
+  { user, source, output, signal, build, type }: Deploy & { type: string },
+): Promise<void> {
+  const { database, builder } = context;
+  const image = await builder.take(app, {
+    ...{ source, output, signal },
+    knownImages: knownImages(database, app),
+  });
+  signal.throwIfAborted();
+  database.transaction(() => {
+    pushImage(database, app, { type, image });
+    updateBuild(database, build, { status: "succeeded" });
+  });
+  tell(context, app, `Pushed image ${image.id.slice(0, 19)} for ${type} by user ${user.email}`);
+  const print = buildPrinter(output);
+  await print.line(`Your image has been pushed. Release it with: stator container:release ${type}`);
+}
+
+function knownImages(database: ReleaseContext["database"], app: App): SlugImage[] {
+  return [
+    ...listSlugs(database, app).flatMap(({ images }) => Object.values(images ?? {})),
+    ...listPushedImages(database, app).map(({ image }) => image),
+  ];
 }
 
 /** Makes a release of a slug and brings it into service (contract §4.2). */

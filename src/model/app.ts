@@ -27,6 +27,9 @@ export const apps = sqliteTable("apps", {
   updatedAt: integer({ mode: "timestamp_ms" }).notNull(),
 });
 
+/** Heroku's name of the stack whose apps run on container images. */
+export const containerStack = "container";
+
 /**
  * Ranges of user ids that were ever given. Rows stay when their app goes, so that no app inherits
  * another one's files.

@@ -22,6 +22,13 @@ export interface SlugImage {
 /** `ownCommand`: the type runs what its image says, and not a command of `heroku.yml`. */
 export type TypeImage = SlugImage & { ownCommand: boolean };
 
+/** An image's own ENTRYPOINT and CMD, as one would type them; empty when it has none. Pure. */
+export function imageCommand({ entrypoint, command }: Pick<SlugImage, "entrypoint" | "command">) {
+  return [...entrypoint, ...command]
+    .map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`))
+    .join(" ");
+}
+
 export const slugs = sqliteTable("slugs", {
   id: text().primaryKey(),
   appId: text()

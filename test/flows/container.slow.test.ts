@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { chmodSync, copyFileSync, readFileSync, symlinkSync } from "node:fs";
+import { chmodSync, copyFileSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { writeBusyboxRoot } from "../helpers/busybox-root.ts";
+import { writeBusyboxRoot, writeImageArchive } from "../helpers/busybox-root.ts";
 import { commandLine } from "../helpers/command-line.ts";
 import { startStator, type StatorApp, type StatorServer, until } from "../helpers/stator-server.ts";
 
@@ -281,4 +281,63 @@ test("manifests and images that would lead out, fill the disk or never end are r
   await app.commit("Good again");
   await app.push();
   expect(await (await app.get("/")).text()).toBe("still\n");
+});
+
+test("an image's archive is pushed for a type, released, gone back from, and taken out again", async () => {
+  const app = await stator.createApp({ nothing: "" });
+  const person = personOf(app);
+  const ran = async (...argv: string[]) => {
+    const child = person.start(argv);
+    const [out, err] = await Promise.all([
+      new Response(child.stdout).text(),
+      new Response(child.stderr).text(),
+    ]);
+    return { out, err, status: await child.exited };
+  };
+  expect(await ran("stack:set", "container")).toMatchObject({ status: 0 });
+  const archive = join(stator.work, "site.tar");
+  const says = async (word: string) => {
+    await writeImageArchive(archive, {
+      root: base,
+      config: {
+        Env: ["PATH=/bin", `WORD=${word}`],
+        WorkingDir: "/tmp",
+        Cmd: ["sh", "-c", 'echo "$WORD" > index.html; exec httpd -f -p "$PORT"'],
+      },
+    });
+    const { out, status } = await ran("container:push", "web", "--archive", archive);
+    expect(out).toContain("=== Loading the image\n");
+    expect(status).toBe(0);
+  };
+  await says("first");
+  expect((await ran("container")).out).toMatch(/^web +sha256:[0-9a-f]{12} /);
+  expect(await (await app.get("/")).text()).toContain("nothing deployed here yet");
+  const released = await ran("container:release", "web");
+  expect(released.err).toContain(`Releasing images web to ⬢ ${app.name}... done`);
+  const answers = (text: string) =>
+    until(`it says ${text}`, async () => (await (await app.get("/")).text()) === `${text}\n`);
+  await answers("first");
+  await says("second");
+  await ran("container:release", "web");
+  await answers("second");
+  expect((await ran("releases")).out).toMatch(/v4 +Deployed web \([0-9a-f]{12}\)/);
+  expect((await ran("rollback")).status).toBe(0);
+  await answers("first");
+  expect((await ran("container:release", "worker")).err).toContain(
+    "No image was pushed for worker.",
+  );
+  expect((await ran("container:rm", "web")).err).toContain("would have no image left");
+
+  writeFileSync(archive, "no image at all");
+  const refused = await ran("container:push", "web", "--archive", archive);
+  expect(refused.out).toContain("=!= The archive has no image that can be used.");
+  expect(refused.status).toBe(1);
+  const blob = { url: "http://127.0.0.1:9/x", checksum: `SHA256:${"0".repeat(64)}` };
+  await app.api("POST", "/builds", { source_blob: blob, docker_image: { process_type: "web" } });
+  await until("that one fails too", async () => {
+    const all = await app.api<{ status: string }[]>("GET", "/builds");
+    return all.filter(({ status }) => status === "failed").length === 2;
+  });
+  person.remove();
+  await answers("first");
 });

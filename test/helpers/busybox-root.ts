@@ -1,4 +1,15 @@
-import { copyFileSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { gunzipSync } from "node:zlib";
 import { join } from "node:path";
 import { execOk } from "../../src/lib/exec.ts";
 
@@ -21,4 +32,46 @@ export async function writeBusyboxRoot(folder: string, archive: string): Promise
   );
   writeFileSync(join(folder, "etc/group"), "root:x:0:\napp:x:4321:\n");
   await execOk(["tar", "--directory", folder, "--owner=0", "--group=0", "-czf", archive, "."]);
+}
+
+/** Writes an OCI archive of one layer, as other builders export it (OCI image-spec, image-layout.md). */
+export async function writeImageArchive(
+  archive: string,
+  { root, config }: { root: string; config: object },
+): Promise<void> {
+  const folder = mkdtempSync(`${archive}-`);
+  const digestOf = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
+  mkdirSync(join(folder, "blobs/sha256"), { recursive: true });
+  const put = (bytes: Uint8Array, mediaType: string) => {
+    const hex = digestOf(bytes);
+    writeFileSync(join(folder, "blobs/sha256", hex), bytes);
+    return {
+      mediaType: `application/vnd.oci.image.${mediaType}`,
+      digest: `sha256:${hex}`,
+      size: bytes.length,
+    };
+  };
+  const putJson = (value: object, mediaType: string) =>
+    put(Buffer.from(JSON.stringify(value)), `${mediaType}+json`);
+  const layer = readFileSync(root);
+  const diff = `sha256:${digestOf(gunzipSync(layer))}`;
+  const architecture = process.arch === "arm64" ? "arm64" : "amd64";
+  const manifest = putJson(
+    {
+      schemaVersion: 2,
+      config: putJson(
+        { architecture, os: "linux", config, rootfs: { type: "layers", diff_ids: [diff] } },
+        "config.v1",
+      ),
+      layers: [put(layer, "layer.v1.tar+gzip")],
+    },
+    "manifest.v1",
+  );
+  writeFileSync(
+    join(folder, "index.json"),
+    JSON.stringify({ schemaVersion: 2, manifests: [manifest] }),
+  );
+  writeFileSync(join(folder, "oci-layout"), JSON.stringify({ imageLayoutVersion: "1.0.0" }));
+  await execOk(["tar", "--directory", folder, "-cf", archive, "."]);
+  rmSync(folder, { recursive: true });
 }

@@ -5,6 +5,7 @@ import { type ApiOptions, createApi } from "../../src/api/api.ts";
 import { type AttachSession, websocket } from "../../src/api/attach-socket.ts";
 import { openCertificates } from "../../src/deploy/certificates.ts";
 import { openDomains } from "../../src/deploy/domains.ts";
+import { imageSlug } from "../../src/deploy/release-images.ts";
 import { scaledFormation } from "../../src/deploy/scale.ts";
 import { changeVisitorRules } from "../../src/deploy/visitor-rules.ts";
 import type { AttachedDyno } from "../../src/dyno/attached-dyno.ts";
@@ -145,6 +146,10 @@ function localPlatform(urls: { api: string; git: string; domain: string }) {
     purgeBuildCache: () => Promise.resolve(),
     releaseSlug: (app, { slug, description = "Deploy" }) =>
       release(app, { description, slugId: slug.id }),
+    releaseImages(app, { updates }) {
+      const slug = imageSlug({ database }, app, updates);
+      return { slug, release: release(app, { description: "Deployed", slugId: slug.id }) };
+    },
     releaseOutput: () => new Response("released\n").body as ReadableStream<Uint8Array>,
     runAttached(app, { command, environment, terminal }) {
       const dyno = startDyno(app, { type: "run", number: ++runNumber, command });

@@ -1,10 +1,9 @@
 import { type Context, Hono } from "hono";
 import { z } from "zod";
 import type { AttachedProgram } from "../../dyno/attached-dyno.ts";
-import { containerStack } from "../../build/stack.ts";
 import { PlatformError } from "../../lib/platform-error.ts";
 import { logTime } from "../../logs/log-line.ts";
-import type { App } from "../../model/app.ts";
+import { type App, containerStack } from "../../model/app.ts";
 import { type Dyno, dynoName } from "../../model/dyno.ts";
 import { listFormation } from "../../model/formation.ts";
 import { findRelease, type Release } from "../../model/release.ts";

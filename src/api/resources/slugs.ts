@@ -12,7 +12,7 @@ import { isSigned, signLink } from "../signed-links.ts";
 import { stableId } from "../stable-id.ts";
 import { bytesOf } from "./sources.ts";
 
-const processType = z
+export const processType = z
   .string()
   .regex(/^[A-Za-z0-9_-]{1,128}$/, "a process type has letters, digits, _ and - only");
 const text = z.string("must be a string").max(1000, "must have at most 1000 characters");

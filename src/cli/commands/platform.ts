@@ -1,5 +1,6 @@
 import { appFlags, command, jsonFlag, type Topic } from "../command.ts";
 import { answerOf } from "../connect.ts";
+import { UsageFailure } from "../failures.ts";
 import { tableLines } from "../layout.ts";
 
 const regions = command({
@@ -29,6 +30,27 @@ const stacks = command({
   },
 });
 
+const setStack = command({
+  summary: "change what the next build of an app is for: the machine's stack, or container",
+  usage: "STACK",
+  examples: ["stator stack:set container"],
+  aliases: ["stacks:set", "apps:stacks:set"],
+  flags: { ...appFlags, ...jsonFlag },
+  async run(context) {
+    const { api, args, flags, paint, action, print, printJson } = context;
+    const [stack] = args;
+    if (stack === undefined || args.length > 1)
+      throw new UsageFailure("Name one stack. See stator stacks.");
+    const param = { app: await context.app() };
+    const app = await action(`Setting stack to ${stack}`, () =>
+      answerOf(api.apps[":app"].$patch({ param, json: { build_stack: stack } })),
+    );
+    if (flags.json) return printJson(app);
+    print(`You will need to redeploy ${paint.app(app.name)} for the change to take effect.`);
+    print(`Run git push stator main to trigger a new build on ${paint.app(app.name)}.`);
+  },
+});
+
 const sizes = command({
   summary: "list how large a dyno can be",
   flags: jsonFlag,
@@ -47,5 +69,5 @@ const sizes = command({
 export default {
   name: "platform",
   summary: "what this platform has: stacks, sizes, regions",
-  commands: { regions, stacks, sizes },
+  commands: { regions, stacks, "stack:set": setStack, sizes },
 } satisfies Topic;

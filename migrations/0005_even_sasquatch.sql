@@ -1,1 +1,0 @@
-ALTER TABLE `slugs` ADD `images` text;
