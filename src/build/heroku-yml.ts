@@ -137,7 +137,7 @@ export function onlyDockerfile(): ImageManifest {
 }
 
 /** Whose image is taken by what names none: the web's, else the first. Pure. */
-export function usualImage(types: string[]): string {
+function usualImage(types: string[]): string {
   return types.includes("web") ? "web" : (types[0] as string);
 }
 

@@ -64,7 +64,7 @@ function environmentOf(rows: string[]): Record<string, string> {
 }
 
 /** Where the image's user (`node`, `1000`, `node:node`) is at home (passwd(5)). Pure. */
-export function homeOf(user: string, passwd: string): string {
+function homeOf(user: string, passwd: string): string {
   const [name] = user.split(":");
   const rows = passwd.split("\n").map((row) => row.split(":"));
   const home = rows.find((row) => row[0] === name || row[2] === name)?.[5];
