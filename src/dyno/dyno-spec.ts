@@ -4,6 +4,7 @@ import { type Dyno, dynoName } from "../model/dyno.ts";
 import { type DynoImage, metadataVariables } from "./image.ts";
 import { defaultDynoSize, type DynoSize, type DynoSizes } from "../model/dyno-size.ts";
 import type { DiskFolders } from "../runtime/disk.ts";
+import { initPath } from "../runtime/rootfs.ts";
 import type {
   ContainerMount,
   ContainerSpec,
@@ -29,7 +30,7 @@ export function dynoSpec(options: {
     id: dyno.id,
     hostname: dyno.id,
     // A login shell reads .profile.d and .profile; tini reaps what the app orphans.
-    argv: ["/usr/bin/tini", "--", "bash", "--login", "-c", dyno.command],
+    argv: [initPath, "--", "bash", "--login", "-c", dyno.command],
     environment: dynoEnvironment(dyno, image),
     workingDirectory: "/app",
     hostIdBase: hostIdBase(app.idRange),

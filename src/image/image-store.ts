@@ -1,7 +1,5 @@
 import { createHash } from "node:crypto";
 import {
-  chmodSync,
-  chownSync,
   createReadStream,
   existsSync,
   mkdirSync,
@@ -119,18 +117,20 @@ export function createImageStore(options: ImageStoreOptions): ImageStore {
           : await unpackImage(source, job, (digest) => find(digest, owner));
       if (isStored(found)) return found;
       const { digest, config } = found;
-      const rootfs = join(work, "rootfs");
+      // What the tools have left beside it (the password of a registry, say) goes with the work.
+      const made = join(work, "image");
+      mkdirSync(made, { mode: owner === null ? 0o711 : 0o700 });
+      const rootfs = join(made, "rootfs");
+      renameSync(join(work, "rootfs"), rootfs);
       await finishRoot(rootfs, userId);
       const kept: KeptImage = { config, sizeBytes: await sizeOf(rootfs) };
-      writeFileSync(join(work, "image.json"), JSON.stringify(kept), { mode: 0o600 });
+      writeFileSync(join(made, "image.json"), JSON.stringify(kept), { mode: 0o600 });
       // Of an app: its containers' root comes in, and nobody else. Of all: whoever knows the digest.
-      chmodSync(work, owner === null ? 0o711 : 0o700);
-      const keeper = owner === null ? (process.getuid?.() ?? 0) : hostIdBase(owner);
-      chownSync(work, keeper, keeper);
-      await execOk(["sync", "--file-system", work]);
+      if (owner !== null) giveTo(made, hostIdBase(owner));
+      await execOk(["sync", "--file-system", made]);
       const place = placeOf(digest, owner);
       unclaimed.add(place);
-      if (!existsSync(place)) renameSync(work, place);
+      if (!existsSync(place)) renameSync(made, place);
       return find(digest, owner) as StoredImage;
     } catch (error) {
       throw plainly(error, source);

@@ -77,6 +77,7 @@ export async function measureLayer(
     if (isSparse(header)) throw refuse("is a sparse file");
     const type = header.type as Header["type"] | null;
     if (!type) throw refuse("is of a kind that is not unpacked");
+    if (path === "" && type !== "directory") throw refuse("has no name");
     if (/device|fifo/.test(type) && !path.startsWith("dev/")) throw refuse(`is a ${type}`);
     found.bytes += header.size;
     if (found.bytes > maxBytes)

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type {
   ContainerLimits,
   ContainerMount,
@@ -34,12 +35,13 @@ export function ociConfig(spec: ContainerSpec, host: HostParts) {
   return {
     ociVersion: "1.0.2",
     hostname: spec.hostname,
-    root: { path: host.rootfs, readonly: true },
+    root: { path: spec.rootfs ?? host.rootfs, readonly: true },
     process: ociProcess(spec),
     mounts: [
       ...standardMounts,
       ...shownLimits(spec.limits, host),
-      ...[...hostFolders, ...host.sysFolders].map(hostMount),
+      ...host.sysFolders.map(hostMount),
+      ...(spec.rootfs === undefined ? hostFolders.map(hostMount) : ownParts.map(ownMount(host))),
       ...spec.mounts.map(ociMount),
     ],
     hooks: spec.network ? { createRuntime: [networkHook(host.networkHook, spec.network)] } : {},
@@ -160,6 +162,13 @@ export const sysFolders = [
 
 /** The host's software, read-only and without its set-uid bits; of its settings only these. */
 const hostFolders = ["/usr", "/etc/alternatives", "/etc/ssl/certs"];
+
+/** What of the skeleton lies over an image: the platform's programs, and what is true of this machine. */
+export const ownParts = ["/opt/stator", "/etc/hosts", "/etc/resolv.conf", "/etc/profile"];
+
+function ownMount({ rootfs }: HostParts) {
+  return (path: string) => ({ ...hostMount(path), source: join(rootfs, path) });
+}
 
 function hostMount(path: string) {
   const options = ["rbind", "rprivate", "ro", "nosuid", "nodev"];

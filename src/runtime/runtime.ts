@@ -3,6 +3,8 @@ export interface ContainerSpec {
   /** Unique on this machine; letters, digits and dashes. */
   id: string;
   hostname: string;
+  /** An image's unpacked root (image/image-store.ts), read-only; left out: the machine's own software. */
+  rootfs?: string | undefined;
   argv: string[];
   environment: Record<string, string>;
   workingDirectory: string;
