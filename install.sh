@@ -99,6 +99,8 @@ zstd zstd
 unzip unzip
 file file
 openssl openssl
+skopeo skopeo
+umoci umoci
 jq jq
 python3 python3
 make make

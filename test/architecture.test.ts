@@ -8,6 +8,7 @@ const mayImport: Record<string, string[]> = {
   model: ["lib"],
   logs: ["lib", "model"],
   slug: ["lib", "model"],
+  image: ["lib"],
   repository: ["lib", "model"],
   runtime: ["lib"],
   router: ["lib", "logs"],

@@ -5,6 +5,7 @@ import { giveTo } from "../lib/give-to.ts";
 import { hostIdBase, hostUserId } from "../lib/id-range.ts";
 import type { App } from "../model/app.ts";
 import type { ConfigVars } from "../model/config-vars.ts";
+import { initPath } from "../runtime/rootfs.ts";
 import type { ContainerLimits, ContainerMount, Runtime } from "../runtime/runtime.ts";
 import { type BuildOutput, limitedOutput } from "./output.ts";
 
@@ -109,7 +110,7 @@ export function openWorkshop(
         {
           id: containerId,
           hostname: "build",
-          argv: ["/usr/bin/tini", "--", ...argv],
+          argv: [initPath, "--", ...argv],
           environment: {
             ...buildEnvironment(options),
             PATH: "/opt/stator/bin:/usr/local/bin:/usr/bin:/bin",

@@ -3,10 +3,10 @@ import type { App } from "../model/app.ts";
 import { type Dyno, dynoName } from "../model/dyno.ts";
 import { type DynoImage, metadataVariables } from "./image.ts";
 import type { TypeImage } from "../model/slug.ts";
-import { initInside } from "../runtime/oci-config.ts";
 import { programOf } from "./image-program.ts";
 import { defaultDynoSize, type DynoSize, type DynoSizes } from "../model/dyno-size.ts";
 import type { DiskFolders } from "../runtime/disk.ts";
+import { initPath } from "../runtime/rootfs.ts";
 import type {
   ContainerMount,
   ContainerSpec,
@@ -34,7 +34,7 @@ export function dynoSpec(options: {
     id: dyno.id,
     hostname: dyno.id,
     ...(image.container && options.root !== null
-      ? { ...onImage(dyno, image.container), root: options.root }
+      ? { ...onImage(dyno, image.container), rootfs: options.root, ownsRoot: true }
       : onSlug(dyno, image, folders)),
     environment: dynoEnvironment(dyno, image),
     hostIdBase: hostIdBase(app.idRange),
@@ -60,7 +60,7 @@ function onSlug(dyno: Dyno, { slugFolder: lower }: DynoImage, folders: DiskFolde
   const { upper, work, tmp } = folders;
   return {
     // A login shell reads .profile.d and .profile; tini reaps what the app orphans.
-    argv: ["/usr/bin/tini", "--", "bash", "--login", "-c", dyno.command],
+    argv: [initPath, "--", "bash", "--login", "-c", dyno.command],
     workingDirectory: "/app",
     mounts: [
       { kind: "overlay", lower, upper, work, target: "/app" },
@@ -72,7 +72,7 @@ function onSlug(dyno: Dyno, { slugFolder: lower }: DynoImage, folders: DiskFolde
 /** The root of a container image, as it says. */
 function onImage(dyno: Dyno, image: TypeImage): Ground {
   return {
-    argv: [initInside, "--", ...programOf(image, dyno)],
+    argv: [initPath, "--", ...programOf(image, dyno)],
     workingDirectory: image.workingDirectory,
     mounts: [],
   };

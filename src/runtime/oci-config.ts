@@ -35,15 +35,13 @@ export function ociConfig(spec: ContainerSpec, host: HostParts) {
   return {
     ociVersion: "1.0.2",
     hostname: spec.hostname,
-    root: { path: spec.root ?? host.rootfs, readonly: spec.root === undefined },
+    root: { path: spec.rootfs ?? host.rootfs, readonly: !spec.ownsRoot },
     process: spec.makesImages ? imageMaker(ociProcess(spec)) : ociProcess(spec),
     mounts: [
       ...standardMounts,
       ...shownLimits(spec.limits, host),
-      ...host.sysFolders.map((path) => hostMount(path)),
-      ...(spec.root === undefined
-        ? hostFolders.map((path) => hostMount(path))
-        : broughtAlong(host)),
+      ...host.sysFolders.map(hostMount),
+      ...(spec.rootfs === undefined ? hostFolders.map(hostMount) : ownPartsOf(spec, host)),
       ...spec.mounts.map(ociMount),
     ],
     hooks: spec.network ? { createRuntime: [networkHook(host.networkHook, spec.network)] } : {},
@@ -185,22 +183,20 @@ export const sysFolders = [
 /** The host's software, read-only and without its set-uid bits; of its settings only these. */
 const hostFolders = ["/usr", "/etc/alternatives", "/etc/ssl/certs"];
 
-/** Docker's own place for one. Static, so that it needs nothing of the image's. */
-export const initInside = "/sbin/tini";
+/** What of the skeleton lies over an image: the platform's programs, and what is true of this machine. */
+export const ownParts = ["/opt/stator", "/etc/hosts", "/etc/resolv.conf", "/etc/profile"];
 
-/** What a root of its own has of the platform: names, and a first process that reaps what the app orphans. */
-function broughtAlong({ rootfs }: HostParts) {
-  const names = ["/etc/hosts", "/etc/resolv.conf"];
-  return [
-    ...names.map((path) => hostMount(path, join(rootfs, path))),
-    hostMount(initInside, "/usr/bin/tini-static"),
-  ];
+/** In a root of its own the shells are its own, too. */
+function ownPartsOf({ ownsRoot }: ContainerSpec, { rootfs }: HostParts) {
+  return ownParts
+    .filter((path) => !ownsRoot || path !== "/etc/profile")
+    .map((path) => ({ ...hostMount(path), source: join(rootfs, path) }));
 }
 
-function hostMount(path: string, source = path) {
+function hostMount(path: string) {
   const options = ["rbind", "rprivate", "ro", "nosuid", "nodev"];
   return {
-    ...{ destination: path, type: "bind", source },
+    ...{ destination: path, type: "bind", source: path },
     options: path.startsWith("/sys/") ? [...options, "noexec"] : options,
   };
 }

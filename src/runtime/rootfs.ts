@@ -7,6 +7,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -54,6 +55,7 @@ export function writeRootfs(rootfs: string): void {
     "host.conf": "multi on\n",
     ...containerFiles,
   };
+  writeInit(join(rootfs, initPath));
   // Mount points for this program and the operator's certificates; `bun` in builds is this program.
   for (const name of ["bin/stator", "ca.pem"]) writeFileSync(join(rootfs, "opt/stator", name), "");
   for (const [name, script] of Object.entries(programs)) {
@@ -84,6 +86,20 @@ runroot = "/dev/shm/containers"
 default_capabilities = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE", "SETFCAP", "SETGID", "SETPCAP", "SETUID"]
 `,
 };
+
+/** The first process of a container, where any image has it; linked to no library. */
+export const initPath = "/opt/stator/bin/tini";
+
+function writeInit(path: string): void {
+  const found = ["/usr/bin/tini-static", "/usr/bin/tini"].find((file) => existsSync(file));
+  if (found === undefined)
+    throw new Error("this machine has no tini; sh install.sh deps installs it");
+  const bytes = readFileSync(found);
+  if (existsSync(path) && readFileSync(path).equals(bytes)) return;
+  // Beside it first: what runs cannot be written to.
+  writeFileSync(`${path}.new`, bytes, { mode: 0o755 });
+  renameSync(`${path}.new`, path);
+}
 
 /** This program under the names that buildpacks call: compiled it is whole, in a checkout it is Bun and its source. */
 const programs = {

@@ -41,7 +41,7 @@ function spec(
 test("the command is one word for a login shell, whatever is in it", () => {
   const command = `echo "$PORT" && rm -rf 'a b' ; \`id\``;
   expect(spec({ dyno: { ...dyno, command } }).argv).toEqual([
-    ...["/usr/bin/tini", "--", "bash", "--login", "-c"],
+    ...["/opt/stator/bin/tini", "--", "bash", "--login", "-c"],
     command,
   ]);
 });
