@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { chmodSync, copyFileSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeBusyboxRoot, writeImageArchive } from "../helpers/busybox-root.ts";
 import { commandLine } from "../helpers/command-line.ts";
+import { createContainerApp } from "../helpers/container-app.ts";
 import { startStator, type StatorApp, type StatorServer, until } from "../helpers/stator-server.ts";
 
 setDefaultTimeout(240_000);
@@ -16,15 +17,8 @@ beforeAll(async () => {
 });
 afterAll(() => stator.stop());
 
-/** An app of the stack `container`, with a root to begin with beside its files. */
-async function containerApp(files: Record<string, string>): Promise<StatorApp> {
-  const app = await stator.createApp(files);
-  if ("cgi-bin/who" in files) chmodSync(join(app.folder, "cgi-bin/who"), 0o755);
-  copyFileSync(base, join(app.folder, "base.tar.gz"));
-  await app.commit("The base");
-  await app.api("PATCH", "", { build_stack: "container" });
-  return app;
-}
+const containerApp = (files: Record<string, string>, folders?: string[]) =>
+  createContainerApp(stator, files, { base, ...(folders && { folders }) });
 
 /** What a dyno answers that runs a command for each request. */
 const who = (script: string) =>
@@ -142,12 +136,8 @@ CMD ["echo working in $PWD; sleep 1000"]
 `;
 
 test("heroku.yml: an image for each type, its commands, a release phase, one-offs and programs inside", async () => {
-  const app = await containerApp({
-    ...{ "heroku.yml": manifest, Dockerfile: dockerfile, "jobs/Dockerfile": worker },
-    "index.html": "web\n",
-  });
-  copyFileSync(base, join(app.folder, "jobs/base.tar.gz"));
-  await app.commit("Its root");
+  const files = { "heroku.yml": manifest, Dockerfile: dockerfile, "jobs/Dockerfile": worker };
+  const app = await containerApp({ ...files, "index.html": "web\n" }, [".", "jobs"]);
   await app.api("PATCH", "/config-vars", { WORD: "xyzzy-and-more" });
   const { text } = await app.push();
   expect(text).toContain("=== Building worker (jobs/Dockerfile)\n");

@@ -60,7 +60,13 @@ export async function writeImageArchive(
     {
       schemaVersion: 2,
       config: putJson(
-        { architecture, os: "linux", config, rootfs: { type: "layers", diff_ids: [diff] } },
+        {
+          architecture,
+          os: "linux",
+          config,
+          rootfs: { type: "layers", diff_ids: [diff] },
+          history: [{ created_by: "a test" }],
+        },
         "config.v1",
       ),
       layers: [put(layer, "layer.v1.tar+gzip")],
