@@ -99,6 +99,7 @@ zstd zstd
 unzip unzip
 file file
 openssl openssl
+buildah buildah
 skopeo skopeo
 umoci umoci
 jq jq

@@ -1,4 +1,4 @@
-import { lstatSync } from "node:fs";
+import { existsSync, lstatSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { hostIdBase } from "../lib/id-range.ts";
 import { readUntrustedFile } from "../lib/untrusted-file.ts";
@@ -208,7 +208,8 @@ async function packImage(
 ): Promise<SlugImage> {
   const name = `image_${crypto.randomUUID().slice(0, 8)}`;
   const complaint = keptText(4096);
-  const ids = known.map(({ id }) => id).join(" ");
+  const there = known.filter(({ sha256 }) => existsSync(slugs.archive(sha256)));
+  const ids = there.map(({ id }) => id).join(" ");
   const status = await workshop.run(
     inShell(exportScript, [tagOf(index), `/tmp/${name}`, String(maxRootBytes), ids]),
     { ...disk, output: complaint, network: false },
@@ -221,8 +222,10 @@ async function packImage(
   assertOwned(folder, hostIdBase(workshop.idRange));
   const exported = readImage(folder);
   if (typeof exported === "string") return giveUp(print, `The image cannot be used: ${exported}`);
-  const before = known.find(({ id }) => id === exported.id);
+  const before = there.find(({ id }) => id === exported.id);
   if (before) {
+    if (!slugs.claim(before.sha256))
+      throw new Error(`the image ${before.id} was swept meanwhile; push it again`);
     await print.detail(`${exported.id} is here already`);
     return before;
   }

@@ -72,6 +72,8 @@ export interface SlugStore {
     idRange: number,
     expected: string | null,
   ): Promise<PackedSlug & { checksum: string }>;
+  /** Whether an archive is there; then it stays until a release keeps it, or the server starts again. */
+  claim(sha256: string): boolean;
   /** The file of an archive. */
   archive(sha256: string): string;
   /** All archives, but for what is being packed. */
@@ -153,6 +155,11 @@ export function createSlugStore(archives: string, unpacked: string): SlugStore {
       } finally {
         await exec(["rm", "-rf", "--", work]);
       }
+    },
+    claim(sha256) {
+      const there = existsSync(archivePath(sha256));
+      if (there) unclaimed.add(sha256);
+      return there;
     },
     archive: archivePath,
     listArchives: () =>
