@@ -1,4 +1,12 @@
-import { chmodSync, lstatSync, mkdirSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { exec } from "../lib/exec.ts";
 import { giveTo } from "../lib/give-to.ts";
@@ -8,6 +16,7 @@ import type { ConfigVars } from "../model/config-vars.ts";
 import { initPath } from "../runtime/rootfs.ts";
 import type { ContainerLimits, ContainerMount, Runtime } from "../runtime/runtime.ts";
 import { type BuildOutput, limitedOutput } from "./output.ts";
+import type { BuildStack } from "./stack.ts";
 
 export interface WorkshopOptions {
   runtime: Runtime;
@@ -40,6 +49,8 @@ export interface Workshop {
   buildpackFolder(name: string): string;
   /** Runs a program in a container of its own; paths are those inside. */
   run(argv: [string, ...string[]], options: StepOptions): Promise<number>;
+  /** What its steps run on from now; the machine's own software until then. */
+  useStack(stack: BuildStack): void;
   inside: { build: string; cache: string; environment: string; buildpacks: string };
   close(): Promise<void>;
 }
@@ -48,6 +59,8 @@ export interface StepOptions {
   output: BuildOutput;
   network: boolean;
   workingDirectory?: string;
+  /** It is the platform's own, and has the machine's software whatever the stack is. */
+  onHost?: boolean;
   /** Variables of this step alone. */
   environment?: Record<string, string>;
 }
@@ -55,7 +68,12 @@ export interface StepOptions {
 export function openWorkshop(
   options: WorkshopOptions,
   app: App,
-  { version, config, signal }: { version: string; config: ConfigVars; signal: AbortSignal },
+  {
+    version,
+    config,
+    signal,
+    announced,
+  }: { version: string; config: ConfigVars; signal: AbortSignal; announced: string },
 ): Workshop {
   const id = crypto.randomUUID();
   const folder = join(options.buildsDir, id);
@@ -83,6 +101,9 @@ export function openWorkshop(
   const cache = own(join(options.cachesDir, app.id), 0o700);
   writeEnvironmentFolder(own(join(tmp, `env_${id.slice(0, 8)}`), 0o700), config, userId);
   const deadline = AbortSignal.timeout(options.timeoutMs);
+  let ground: Pick<BuildStack, "announced" | "rootfs"> = { announced, rootfs: undefined };
+  /** Which root the cache is of; there is none for the machine's own. */
+  const rootOfCache = join(options.cachesDir, `.root-${app.id}`);
   const stop = AbortSignal.any([signal, deadline]);
 
   return {
@@ -94,7 +115,18 @@ export function openWorkshop(
     buildpacksDir: options.buildpacksDir,
     tmpFolder: tmp,
     buildpackFolder: (buildpack) => join(tmp, "codon/tmp/buildpacks", buildpack),
-    async run(argv, { output, network, workingDirectory = "/tmp", environment = {} }) {
+    useStack(stack) {
+      ground = stack;
+      const before = existsSync(rootOfCache) ? readFileSync(rootOfCache, "utf8") : "";
+      if (before === (stack.rootfs ?? "")) return;
+      // What was compiled against another C library does not run here.
+      const aside = join(options.cachesDir, `.${crypto.randomUUID()}`);
+      renameSync(cache, aside);
+      own(cache, 0o700);
+      writeFileSync(rootOfCache, stack.rootfs ?? "");
+      void exec(["rm", "-rf", "--", aside]);
+    },
+    async run(argv, { output, network, workingDirectory = "/tmp", environment = {}, onHost }) {
       stop.throwIfAborted();
       const containerId = `build-${crypto.randomUUID()}`;
       const limited = limitedOutput(output, maxStepOutputBytes);
@@ -102,12 +134,13 @@ export function openWorkshop(
         {
           id: containerId,
           hostname: "build",
+          rootfs: onHost ? undefined : ground.rootfs,
           argv: [initPath, "--", ...argv],
           environment: {
             ...buildEnvironment(options),
             PATH: "/opt/stator/bin:/usr/local/bin:/usr/bin:/bin",
             HOME: "/app",
-            STACK: app.stack,
+            STACK: ground.announced,
             SOURCE_VERSION: version,
             REQUEST_ID: id,
             DYNO: `run.${Number.parseInt(id.slice(0, 4), 16) % 10_000}`,

@@ -29,6 +29,7 @@ export function dynoSpec(options: {
   return {
     id: dyno.id,
     hostname: dyno.id,
+    rootfs: image.stack.rootfs,
     // A login shell reads .profile.d and .profile; tini reaps what the app orphans.
     argv: [initPath, "--", "bash", "--login", "-c", dyno.command],
     environment: dynoEnvironment(dyno, image),
@@ -60,11 +61,12 @@ export function dynoSpec(options: {
 /** What every process of a dyno is given; what the platform says wins over config vars. Pure. */
 export function dynoEnvironment(
   dyno: Dyno,
-  { environment, metadata }: Pick<DynoImage, "environment" | "metadata">,
+  { environment, metadata, stack }: Pick<DynoImage, "environment" | "metadata" | "stack">,
 ): Record<string, string> {
   return {
     PATH: "/usr/local/bin:/usr/bin:/bin",
     LANG: "C.UTF-8",
+    STACK: stack.announced,
     ...environment,
     ...(metadata ? metadataVariables(metadata, dyno) : {}),
     HOME: "/app",

@@ -9,13 +9,24 @@ import type { SlugStore } from "../slug/slug-store.ts";
 export interface ImageContext {
   vault: Vault;
   slugs: SlugStore;
+  /** Where the dynos of a slug find their software; throws when its image is gone. */
+  stackOf: (slug: Slug) => DynoStack;
   /** `my-app.localhost`. */
   hostOf: (app: App) => string;
+}
+
+/** The software under a slug. */
+export interface DynoStack {
+  /** What programs are told in `STACK`. */
+  announced: string;
+  /** An image's unpacked root; `undefined`: the machine's own software. */
+  rootfs: string | undefined;
 }
 
 /** A release as dynos are started from it. */
 export interface DynoImage {
   slugFolder: string;
+  stack: DynoStack;
   /** Config vars; for a one-off, with what it was given over them. */
   environment: Record<string, string>;
   /** What dynos are told of their release, when it was made with the lab on. */
@@ -29,13 +40,14 @@ export interface ReleaseMetadata {
 
 /** Opens a release's slug and config vars (contract §1.3). */
 export async function openImage(
-  { vault, slugs, hostOf }: ImageContext,
+  { vault, slugs, stackOf, hostOf }: ImageContext,
   app: App,
   options: { release: Release; slug: Slug; added?: Record<string, string> },
 ): Promise<DynoImage> {
   const { release, slug, added } = options;
   const { version, createdAt, description } = release;
   return {
+    stack: stackOf(slug),
     slugFolder: await slugs.open(slug.sha256, app.idRange),
     environment: { ...vault.open(release.sealedConfig), ...added },
     metadata: release.withMetadata

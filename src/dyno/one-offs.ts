@@ -107,9 +107,11 @@ export class OneOffs {
       );
     const release = findRelease(this.#context.database, app, dyno.releaseId);
     const environment = { ...this.#context.vault.open(release.sealedConfig), ...added };
+    const slug = findSlug(this.#context.database, release.slugId ?? "");
+    const stack = slug ? this.#context.stackOf(slug) : { announced: "", rootfs: undefined };
     return startInside(this.#context, dyno, {
       argv: ["bash", "--login", "-c", command],
-      environment: dynoEnvironment(dyno, { environment, metadata: null }),
+      environment: dynoEnvironment(dyno, { environment, metadata: null, stack }),
       workingDirectory: "/app",
       terminal,
     });

@@ -92,7 +92,7 @@ export function updateApp(
   database: Database,
   app: App,
   change: Partial<
-    Pick<App, "name" | "maintenance" | "features" | "sleepAfterMs" | "asleep" | "acm">
+    Pick<App, "name" | "maintenance" | "features" | "sleepAfterMs" | "asleep" | "acm" | "stack">
   >,
 ): App {
   if (change.name !== undefined && change.name !== app.name) checkName(database, change.name);

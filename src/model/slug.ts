@@ -15,6 +15,8 @@ export const slugs = sqliteTable("slugs", {
   sizeBytes: integer().notNull(),
   commit: text().notNull(),
   stack: text().notNull(),
+  /** The image that its dynos run on; `null`: the machine's own software. */
+  stackDigest: text(),
   buildpackDescription: text().notNull(),
   processTypes: text({ mode: "json" }).$type<ProcessTypes>().notNull(),
   createdAt: integer({ mode: "timestamp_ms" }).notNull(),
@@ -24,7 +26,10 @@ export type Slug = typeof slugs.$inferSelect;
 
 export function createSlug(
   database: Database,
-  slug: Omit<Slug, "id" | "createdAt"> & { id?: string },
+  slug: Omit<Slug, "id" | "createdAt" | "stackDigest"> & {
+    id?: string;
+    stackDigest?: string | null;
+  },
 ): Slug {
   return database
     .insert(slugs)

@@ -4,6 +4,7 @@ import { appFlags, command, jsonFlag, type Topic } from "../command.ts";
 import { answerOf } from "../connect.ts";
 import { CommandFailure, UsageFailure } from "../failures.ts";
 import { keyValueLines, tableLines, timeAgo } from "../layout.ts";
+import { uploadSource } from "../upload-source.ts";
 import type { World } from "../world.ts";
 
 const list = command({
@@ -120,7 +121,9 @@ const create = command({
     const source =
       file === undefined
         ? { url: url ?? "" }
-        : await context.action("Uploading source", () => upload(api, resolve(world.cwd, file)));
+        : await context.action("Uploading source", () =>
+            uploadSource(api, resolve(world.cwd, file)),
+          );
     const build = await answerOf(
       api.apps[":app"].builds.$post({
         param: { app },
@@ -177,22 +180,6 @@ async function printOutput(
   for await (const bytes of response.body)
     // NULs only hold the connection open.
     world.out(decoder.decode(bytes, { stream: true }).replaceAll("\0", ""));
-}
-
-/** Puts a file where the server can build it from. */
-async function upload(api: Client, path: string): Promise<{ url: string; checksum: string }> {
-  const file = Bun.file(path);
-  if (!(await file.exists())) throw new CommandFailure(`There is no file ${path}.`);
-  const hash = new Bun.CryptoHasher("sha256");
-  for await (const bytes of file.stream()) hash.update(bytes);
-  const { source_blob: blob } = await answerOf(api.sources.$post());
-  const { url, headers } = reach(blob.put_url);
-  const response = await fetch(url, { method: "PUT", headers, body: file });
-  if (!response.ok)
-    throw new CommandFailure(
-      `The archive cannot be uploaded: the server answered ${response.status}. ${(await response.text()).slice(0, 300)}`,
-    );
-  return { url: blob.get_url, checksum: `SHA256:${hash.digest("hex")}` };
 }
 
 export default {
