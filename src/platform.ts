@@ -32,14 +32,15 @@ import { putIdleToSleep, wakeUp } from "./deploy/idle-apps.ts";
 import { tell } from "./deploy/release-context.ts";
 import { rollBack } from "./deploy/rollback.ts";
 import { createRoutePublisher, routeTable } from "./deploy/routes.ts";
+import { openStacks, type Stacks } from "./deploy/stacks.ts";
 import { type FormationUpdate, scale } from "./deploy/scale.ts";
 import { sweepAll, sweepApp } from "./deploy/sweep.ts";
 import { changeVisitorRules, type VisitorRulesChange } from "./deploy/visitor-rules.ts";
 import type { AttachedDyno, AttachedProgram } from "./dyno/attached-dyno.ts";
 import type { InsideOrder, OneOffOrder } from "./dyno/one-offs.ts";
 import { Supervisor } from "./dyno/supervisor.ts";
+import { createImageStore } from "./image/image-store.ts";
 import { createSerializer } from "./lib/lock.ts";
-import { PlatformError } from "./lib/platform-error.ts";
 import { logTime } from "./logs/log-line.ts";
 import { createLogs } from "./logs/log-store.ts";
 import type { Logs } from "./logs/logs.ts";
@@ -65,6 +66,7 @@ import {
 } from "./model/release.ts";
 import { createSlug, type Slug } from "./model/slug.ts";
 import { noteUploadChecksum, type SlugUpload } from "./model/slug-upload.ts";
+import { hostStackName } from "./model/stack.ts";
 import { openVault, type Vault } from "./model/vault.ts";
 import type { VisitorRules } from "./model/visitor-rules.ts";
 import { type PublicUrls, publicUrls } from "./public-urls.ts";
@@ -85,7 +87,12 @@ export interface Platform {
   logs: Logs;
   urls: PublicUrls;
   /** Makes the app, its repository and its first two releases (contract §6.1). */
-  createApp(options: { name?: string | undefined; user: Account }): Promise<App>;
+  createApp(options: {
+    name?: string | undefined;
+    user: Account;
+    /** Its name; the machine's own software when left out. */
+    stack?: string | undefined;
+  }): Promise<App>;
   renameApp(app: App, name: string): Promise<App>;
   setMaintenance(app: App, on: boolean): Promise<App>;
   /** Stops its dynos, then deletes everything of it. */
@@ -119,12 +126,8 @@ export interface Platform {
   ): Promise<VisitorRules>;
   /** Where the internet finds this machine, as far as its network cards know. */
   publicAddresses(): string[];
-  /** What apps are built for and run on: `heroku-24`. */
-  stack: string;
-  /** What they can be built for: the machine's own first. */
-  stacks: string[];
-  /** What the next build is for; what runs stays as it is. */
-  setStack(app: App, name: string): App;
+  /** What apps are built for and run on. */
+  stacks: Stacks;
   /** After so long without a request the app's dynos sleep; `null`: never, but for the size Eco. */
   setSleep(app: App, afterMs: number | null): Promise<App>;
   /** Starts an attached one-off dyno in the current release. */
@@ -228,8 +231,21 @@ export async function createPlatform(
     hooksDir: join(dataDir, "git-hooks"),
     program,
   });
-  const stack = await hostStack();
-  const stacks = [stack, containerStack];
+  const announced = await hostStack();
+  const images = createImageStore({
+    folder: join(box, "images"),
+    environment: registryEnvironment(settings.buildEnvironment),
+    freeDiskBytes: () => freeBytes(dataDir),
+    minFreeDiskBytes: 1024 * mebibyte,
+  });
+  const stacks = openStacks({
+    ...{ database, logs, images, runtime, hostStack: announced },
+    builtIn: settings.runtime === "oci" ? [hostStackName, containerStack] : [hostStackName],
+    refusal:
+      settings.runtime === "oci"
+        ? null
+        : "This server runs plain processes, on the machine's own software; images need --runtime oci.",
+  });
   const { acme } = settings;
   const certificateFolder = openCertificateFolder(join(dataDir, "router", "certificates"));
   const names = { domain, hasDnsHook: acme?.dnsHook !== undefined };
@@ -246,6 +262,7 @@ export async function createPlatform(
     runtime,
     vault,
     slugs,
+    stackOf: (slug) => stacks.toRun(slug),
     dynosDir: dynosDir(box),
     disks: host.disks,
     bootTimeoutMs: settings.bootTimeoutMs,
@@ -302,7 +319,7 @@ export async function createPlatform(
         })
       : null;
   const builder = createBuilder({
-    runtime,
+    ...{ runtime, announced },
     slugs,
     buildpackStore: createBuildpackStore({
       archivesDir: join(dataDir, "buildpack-archives"),
@@ -328,6 +345,7 @@ export async function createPlatform(
     ...release,
     builder,
     lock: new DeployLock(),
+    stacks,
     queue: createBuildQueue(settings.buildConcurrency),
     buildOutputs: createKeptOutputs(join(dataDir, "build-outputs")),
     underWay: new Map(),
@@ -350,12 +368,14 @@ export async function createPlatform(
   const sweepContext = () => ({ store: slugs, liveDynos: supervisor.liveDynos() });
   async function sweep(): Promise<void> {
     await sweepAll(database, sweepContext());
+    await stacks.sweep();
     outputs.sweep((ids) => unknownReleases(database, ids));
     deploys.buildOutputs.sweep((ids) => outdatedBuilds(database, ids, keptBuildOutputs));
   }
   async function deployed(app: App, accepted: Promise<boolean>): Promise<boolean> {
     const result = await accepted;
     await sweepApp(database, app, sweepContext());
+    await stacks.sweep();
     return result;
   }
 
@@ -386,7 +406,8 @@ export async function createPlatform(
     repositories,
     noDiskQuota: host.disks.reason,
     freeDiskBytes: () => freeBytes(dataDir),
-    async createApp(options) {
+    async createApp({ stack = hostStackName, ...options }) {
+      stacks.assertKnown(stack);
       const app = makeApp({ database, vault, logs }, { ...options, stack });
       await repositories.ensure(app);
       await routes.publish();
@@ -443,17 +464,7 @@ export async function createPlatform(
       Object.values(networkInterfaces()).flatMap((cards) =>
         (cards ?? []).map(({ address }) => address).filter(isPublicAddress),
       ),
-    stack,
     stacks,
-    setStack(app, name) {
-      if (!stacks.includes(name))
-        throw new PlatformError(
-          "not_found",
-          `Couldn't find that stack: ${JSON.stringify(name.slice(0, 80))}. There is: ${stacks.join(", ")}.`,
-          { resource: "stack" },
-        );
-      return updateApp(database, app, { stack: name });
-    },
     async setSleep(app, afterMs) {
       const changed = updateApp(database, app, { sleepAfterMs: afterMs });
       if (afterMs === null) await supervisor.wake(changed);
@@ -495,16 +506,18 @@ export async function createPlatform(
     async finishSlug(app, upload) {
       const bytes = sources.open(upload.id);
       if (!bytes) return;
+      const stack = stacks.toBuild(upload.stack);
       try {
         const taken = await slugs.take(bytes.stream(), app.idRange, upload.checksum);
         noteUploadChecksum(database, upload, taken.checksum);
         createSlug(database, {
           ...{ id: upload.id, appId: app.id, sha256: taken.sha256, sizeBytes: taken.sizeBytes },
-          ...{ stack: upload.stack, processTypes: upload.processTypes },
+          ...{ stack: upload.stack, stackDigest: stack.digest, processTypes: upload.processTypes },
           commit: upload.commit ?? "",
           buildpackDescription: upload.buildpackDescription ?? "",
         });
       } finally {
+        stack.release();
         sources.remove(upload.id);
       }
     },
@@ -548,6 +561,13 @@ export async function createPlatform(
 /** A build gets 2 GB, but never more than three quarters of a small machine. */
 function buildMemoryBytes(): number {
   return Math.min(2048 * mebibyte, Math.floor(totalmem() * 0.75));
+}
+
+/** What the tool that asks registries has of the operator's settings for builds: the way out. */
+function registryEnvironment(ofBuilds: Record<string, string>): Record<string, string> {
+  const proxies = Object.entries(ofBuilds).filter(([name]) => /^\w+_proxy$/i.test(name));
+  const bundle = ofBuilds["STATOR_BUILD_CA_BUNDLE"];
+  return { ...Object.fromEntries(proxies), ...(bundle && { SSL_CERT_FILE: bundle }) };
 }
 
 /** Four hex digits that tell the things of one data folder from another's. */

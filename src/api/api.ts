@@ -40,6 +40,7 @@ import { sourceBlobsApi, sourcesApi } from "./resources/sources.ts";
 import { sniEndpointsApi } from "./resources/sni-endpoints.ts";
 import { visitorRulesApi } from "./resources/visitor-rules.ts";
 import { secondFactorApi } from "./resources/second-factor.ts";
+import { stacksApi } from "./resources/stacks.ts";
 import { teamPermissionsApi } from "./resources/team-permissions.ts";
 import { respondToError, respondToUnknownRoute } from "./respond-to-error.ts";
 import type { RegisteredHandler } from "./route-facts.ts";
@@ -102,7 +103,8 @@ export function createApi(platform: Platform, options: ApiOptions = {}) {
     .route("/", oauthClientsApi(platform))
     .route("/", oauthTokensApi(platform))
     .route("/", dynoSizesApi(platform))
-    .route("/", placesApi(platform))
+    .route("/", stacksApi(platform))
+    .route("/", placesApi())
     .route("/", appsApi(platform))
     .route("/", appTransfersApi(platform))
     .route("/", collaboratorsApi(platform))

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { asUser } from "../lib/as-user.ts";
@@ -23,10 +23,12 @@ import {
   keptText,
   printedSize,
 } from "./output.ts";
-import { stackTitle } from "./stack.ts";
+import { type BuildStack, stackTitle } from "./stack.ts";
 import { BuildTimeout, openWorkshop, type Workshop, type WorkshopOptions } from "./workshop.ts";
 
 export interface BuilderOptions extends WorkshopOptions, ImageBuildContext {
+  /** What the machine's own software is called in `STACK`. */
+  announced: string;
   slugs: SlugStore;
   buildpackStore: BuildpackStore;
   /** Whether only buildpacks are used that say exactly which code they mean. */
@@ -49,6 +51,8 @@ export interface BuildRequest {
   buildpacks: BuildpackName[];
   /** What the last build used, to tell of changes. */
   usedBefore: UsedBuildpack[];
+  /** What the build is for, once it is known what the app's own `app.json` asks for. */
+  stackFor(wanted: string | undefined, print: BuildPrinter): Promise<BuildStack>;
   /** Hears what is used, before it runs. */
   note: (used: UsedBuildpack[]) => void;
   /** Images of earlier builds whose archives are there. */
@@ -76,19 +80,20 @@ export function createBuilder(options: BuilderOptions) {
   /** Detect, compile, release, pack (contract §4.2): a slug, or BuildFailed. */
   async function build(app: App, request: BuildRequest): Promise<BuiltSlug> {
     const print = buildPrinter(request.output);
-    const ofImages = app.stack === containerStack;
-    const workshop = openWorkshop(options, app, {
-      ...{ version: request.source.version, signal: request.signal },
-      // A Dockerfile sees no config vars, only `build.config`.
-      config: ofImages ? {} : request.config,
-    });
+    const { version } = request.source;
+    const { announced } = options;
+    const workshop = openWorkshop(options, app, { version, announced, signal: request.signal });
     try {
       await request.source.checkOut(workshop, print);
-      if (ofImages) return await buildContainers(workshop, app, request);
+      const stack = await request.stackFor(stackOfAppJson(workshop), print);
+      // A Dockerfile sees no config vars, only `build.config`.
+      if (stack.name === containerStack) return await buildContainers(workshop, app, request);
+      workshop.showConfig(request.config);
+      workshop.useStack(stack);
       await applySlugIgnore(workshop);
       await print.line("Building source:");
       await print.line("");
-      await print.step(`Building on the ${stackTitle(app.stack)} stack`);
+      await print.step(`Building on the ${stackTitle(shownName(stack))} stack`);
       const steps = buildSteps(options, workshop, { ...request, print });
       const last = await steps.runAll();
       const processTypes = await discoverProcessTypes(workshop, last.folderName, print);
@@ -138,7 +143,8 @@ export function createBuilder(options: BuilderOptions) {
   ): Promise<SlugImage> {
     const print = buildPrinter(request.output);
     const { signal, source, knownImages: known, output: said } = request;
-    const workshop = openWorkshop(options, app, { version: source.version, signal, config: {} });
+    const { announced } = options;
+    const workshop = openWorkshop(options, app, { version: source.version, signal, announced });
     try {
       await source.checkOut(workshop, print);
       return await takeImage(options, workshop, { appId: app.id, print, said, known });
@@ -156,12 +162,30 @@ export function createBuilder(options: BuilderOptions) {
     async forget(app: App): Promise<void> {
       await options.imageDisks?.forget(app.id);
       const cache = join(cachesDir, app.id);
+      rmSync(join(cachesDir, `.root-${app.id}`), { force: true });
       const aside = join(cachesDir, `.${crypto.randomUUID()}`);
       if (!existsSync(cache)) return;
       renameSync(cache, aside);
       await exec(["rm", "-rf", "--", aside]);
     },
   };
+}
+
+const appJson = z.object({ stack: z.string().max(100) });
+
+/** The stack that the app itself asks for (contract §6.5). */
+function stackOfAppJson({ buildFolder }: Workshop): string | undefined {
+  const text = readUntrustedFile(join(buildFolder, "app.json"));
+  try {
+    return text === undefined ? undefined : appJson.parse(JSON.parse(text)).stack;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The machine's own software is called what it is like. */
+function shownName({ name, announced, digest }: BuildStack): string {
+  return digest === null ? announced : name;
 }
 
 /** Removes what `.slugignore` names, by git's own rules but without `!` (contract §4.4). */

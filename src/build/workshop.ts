@@ -1,4 +1,12 @@
-import { chmodSync, lstatSync, mkdirSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { exec } from "../lib/exec.ts";
 import { giveTo } from "../lib/give-to.ts";
@@ -8,6 +16,7 @@ import type { ConfigVars } from "../model/config-vars.ts";
 import { initPath } from "../runtime/rootfs.ts";
 import type { ContainerLimits, ContainerMount, Runtime } from "../runtime/runtime.ts";
 import { type BuildOutput, limitedOutput } from "./output.ts";
+import type { BuildStack } from "./stack.ts";
 
 export interface WorkshopOptions {
   runtime: Runtime;
@@ -38,8 +47,12 @@ export interface Workshop {
   /** `/tmp` of the build, as the server sees it. */
   tmpFolder: string;
   buildpackFolder(name: string): string;
+  /** Lays the config vars out for the steps; before the first of them. */
+  showConfig(config: ConfigVars): void;
   /** Runs a program in a container of its own; paths are those inside. */
   run(argv: [string, ...string[]], options: StepOptions): Promise<number>;
+  /** What its steps run on from now; the machine's own software until then. */
+  useStack(stack: BuildStack): void;
   inside: { build: string; cache: string; environment: string; buildpacks: string };
   close(): Promise<void>;
 }
@@ -48,6 +61,8 @@ export interface StepOptions {
   output: BuildOutput;
   network: boolean;
   workingDirectory?: string;
+  /** It is the platform's own, and has the machine's software whatever the stack is. */
+  onHost?: boolean;
   /** Variables of this step alone. */
   environment?: Record<string, string>;
   /** It makes images, and has these folders for them. */
@@ -63,7 +78,7 @@ export interface ImageFolders {
 export function openWorkshop(
   options: WorkshopOptions,
   app: App,
-  { version, config, signal }: { version: string; config: ConfigVars; signal: AbortSignal },
+  { version, signal, announced }: { version: string; signal: AbortSignal; announced: string },
 ): Workshop {
   const id = crypto.randomUUID();
   const folder = join(options.buildsDir, id);
@@ -89,8 +104,11 @@ export function openWorkshop(
   for (const path of ["codon", "codon/tmp", "codon/tmp/cache", "codon/tmp/buildpacks"])
     own(join(tmp, path));
   const cache = own(join(options.cachesDir, app.id), 0o700);
-  writeEnvironmentFolder(own(join(tmp, `env_${id.slice(0, 8)}`), 0o700), config, userId);
+  const environmentFolder = own(join(tmp, `env_${id.slice(0, 8)}`), 0o700);
   const deadline = AbortSignal.timeout(options.timeoutMs);
+  let ground: Pick<BuildStack, "announced" | "rootfs"> = { announced, rootfs: undefined };
+  /** Which root the cache is of; there is none for the machine's own. */
+  const rootOfCache = join(options.cachesDir, `.root-${app.id}`);
   const stop = AbortSignal.any([signal, deadline]);
 
   return {
@@ -102,7 +120,22 @@ export function openWorkshop(
     buildpacksDir: options.buildpacksDir,
     tmpFolder: tmp,
     buildpackFolder: (buildpack) => join(tmp, "codon/tmp/buildpacks", buildpack),
-    async run(argv, { output, network, workingDirectory = "/tmp", environment = {}, images }) {
+    showConfig: (config) => writeEnvironmentFolder(environmentFolder, config, userId),
+    useStack(stack) {
+      ground = stack;
+      const before = existsSync(rootOfCache) ? readFileSync(rootOfCache, "utf8") : "";
+      if (before === (stack.rootfs ?? "")) return;
+      // What was compiled against another C library does not run here.
+      const aside = join(options.cachesDir, `.${crypto.randomUUID()}`);
+      renameSync(cache, aside);
+      own(cache, 0o700);
+      writeFileSync(rootOfCache, stack.rootfs ?? "");
+      void exec(["rm", "-rf", "--", aside]);
+    },
+    async run(
+      argv,
+      { output, network, workingDirectory = "/tmp", environment = {}, onHost, images },
+    ) {
       stop.throwIfAborted();
       const containerId = `build-${crypto.randomUUID()}`;
       const limited = limitedOutput(output, maxStepOutputBytes);
@@ -110,12 +143,13 @@ export function openWorkshop(
         {
           id: containerId,
           hostname: "build",
+          rootfs: onHost ? undefined : ground.rootfs,
           argv: [initPath, "--", ...argv],
           environment: {
             ...buildEnvironment(options),
             PATH: "/opt/stator/bin:/usr/local/bin:/usr/bin:/bin",
             HOME: "/app",
-            STACK: app.stack,
+            STACK: ground.announced,
             SOURCE_VERSION: version,
             REQUEST_ID: id,
             DYNO: `run.${Number.parseInt(id.slice(0, 4), 16) % 10_000}`,

@@ -1,6 +1,7 @@
 import { buildPrinter, type BuildOutput, type BuildPrinter } from "../build/output.ts";
 import type { Builder, BuildSource } from "../build/build.ts";
 import { BuildFailed } from "../build/build-failed.ts";
+import type { BuildStack } from "../build/stack.ts";
 import { PlatformError } from "../lib/platform-error.ts";
 import type { Account } from "../model/account.ts";
 import { type App, findApp } from "../model/app.ts";
@@ -24,11 +25,13 @@ import type { DeployLock } from "./deploy-lock.ts";
 import { goLive } from "./go-live.ts";
 import type { KeptOutputs } from "./kept-outputs.ts";
 import { type ReleaseContext, tell } from "./release-context.ts";
+import type { Stacks } from "./stacks.ts";
 
 export interface DeployContext extends ReleaseContext {
   builder: Builder;
   lock: DeployLock;
   queue: BuildQueue;
+  stacks: Stacks;
   buildOutputs: KeptOutputs;
   /** The builds whose deploy is not over. */
   underWay: Map<string, DeployUnderWay>;
@@ -185,6 +188,7 @@ async function buildSlug(
   { user, source, output, signal, build, buildpacks }: Deploy,
 ): Promise<Slug> {
   const { database, vault, builder } = context;
+  let stack: BuildStack | undefined;
   tell(context, app, `Build started by user ${user.email}`);
   try {
     const built = await builder.build(app, {
@@ -192,6 +196,8 @@ async function buildSlug(
       config: readConfigVars(database, vault, app),
       buildpacks: buildpacks ?? readBuildpacks(database, vault, app),
       usedBefore: lastUsedBuildpacks(database, app),
+      stackFor: async (wanted, print) =>
+        (stack = context.stacks.toBuild(await chooseStack(context, app, { wanted, user, print }))),
       note: (used) => updateBuild(database, build, { buildpacks: used }),
       knownImages: knownImages(database, app),
     });
@@ -201,7 +207,8 @@ async function buildSlug(
       sha256: built.sha256,
       sizeBytes: built.sizeBytes,
       commit: source.version,
-      stack: app.stack,
+      stack: stack?.name ?? app.stack,
+      stackDigest: stack?.digest ?? null,
       buildpackDescription: built.buildpackDescription,
       processTypes: built.processTypes,
       images: built.images,
@@ -214,6 +221,8 @@ async function buildSlug(
   } catch (error) {
     tell(context, app, "Build failed");
     throw error;
+  } finally {
+    stack?.release();
   }
 }
 
@@ -243,6 +252,22 @@ function knownImages(database: ReleaseContext["database"], app: App): SlugImage[
     ...listSlugs(database, app).flatMap(({ images }) => Object.values(images ?? {})),
     ...listPushedImages(database, app).map(({ image }) => image),
   ];
+}
+
+/** The app's stack; before its first build, the one that its own app.json asks for. */
+async function chooseStack(
+  { database, stacks }: DeployContext,
+  app: App,
+  { wanted, user, print }: { wanted: string | undefined; user: Account; print: BuildPrinter },
+): Promise<string> {
+  if (wanted === undefined || wanted === app.stack || listSlugs(database, app).length > 0)
+    return app.stack;
+  if (stacks.list().some(({ name }) => name === wanted))
+    return stacks.set(app, { name: wanted, user }).stack;
+  await print.problem(
+    `app.json asks for the stack ${JSON.stringify(wanted)}, which is not here; this build is for ${app.stack}.`,
+  );
+  return app.stack;
 }
 
 /** Makes a release of a slug and brings it into service (contract §4.2). */

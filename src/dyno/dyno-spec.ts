@@ -53,12 +53,13 @@ export function dynoSpec(options: {
   return { ...spec, mounts: [...spec.mounts, metadataMount(metadataFolder)] };
 }
 
-type Ground = Pick<ContainerSpec, "argv" | "workingDirectory" | "mounts">;
+type Ground = Pick<ContainerSpec, "argv" | "workingDirectory" | "mounts" | "rootfs">;
 
-/** The platform's own root, with the slug in `/app`. */
-function onSlug(dyno: Dyno, { slugFolder: lower }: DynoImage, folders: DiskFolders): Ground {
-  const { upper, work, tmp } = folders;
+/** The root of its stack, with the slug in `/app`. */
+function onSlug(dyno: Dyno, image: DynoImage, { upper, work, tmp }: DiskFolders): Ground {
+  const { slugFolder: lower, stack } = image;
   return {
+    rootfs: stack.rootfs,
     // A login shell reads .profile.d and .profile; tini reaps what the app orphans.
     argv: [initPath, "--", "bash", "--login", "-c", dyno.command],
     workingDirectory: "/app",
@@ -81,10 +82,12 @@ function onImage(dyno: Dyno, image: TypeImage): Ground {
 /** What every process of a dyno is given; what the platform says wins over config vars. Pure. */
 export function dynoEnvironment(
   dyno: Dyno,
-  { environment, metadata, container }: Pick<DynoImage, "environment" | "metadata" | "container">,
+  given: Pick<DynoImage, "environment" | "metadata" | "stack" | "container">,
 ): Record<string, string> {
+  const { environment, metadata, stack, container } = given;
+  const usual = { PATH: usualPath, LANG: "C.UTF-8", STACK: stack.announced };
   return {
-    ...(container ? imageEnvironment(container) : { PATH: usualPath, LANG: "C.UTF-8" }),
+    ...(container ? imageEnvironment(container) : usual),
     ...environment,
     ...(metadata ? metadataVariables(metadata, dyno) : {}),
     ...(container ? {} : { HOME: "/app", PWD: "/app" }),

@@ -9,8 +9,18 @@ import type { SlugStore } from "../slug/slug-store.ts";
 export interface ImageContext {
   vault: Vault;
   slugs: SlugStore;
+  /** Where the dynos of a slug find their software; throws when its image is gone. */
+  stackOf: (slug: Slug) => DynoStack;
   /** `my-app.localhost`. */
   hostOf: (app: App) => string;
+}
+
+/** The software under a slug. */
+export interface DynoStack {
+  /** What programs are told in `STACK`. */
+  announced: string;
+  /** An image's unpacked root; `undefined`: the machine's own software. */
+  rootfs: string | undefined;
 }
 
 /** A release as dynos are started from it. */
@@ -19,6 +29,7 @@ export interface DynoImage {
   slugFolder: string;
   /** The image that the dyno runs on; `null`: the platform's own root. */
   container: TypeImage | null;
+  stack: DynoStack;
   /** Config vars; for a one-off, with what it was given over them. */
   environment: Record<string, string>;
   /** What dynos are told of their release, when it was made with the lab on. */
@@ -32,7 +43,7 @@ export interface ReleaseMetadata {
 
 /** Opens a release's slug and config vars (contract §1.3). */
 export async function openImage(
-  { vault, slugs, hostOf }: ImageContext,
+  { vault, slugs, stackOf, hostOf }: ImageContext,
   app: App,
   options: { release: Release; slug: Slug; type: string; added?: Record<string, string> },
 ): Promise<DynoImage> {
@@ -40,6 +51,7 @@ export async function openImage(
   const container = typeImage(slug, type);
   const { version, createdAt, description } = release;
   return {
+    stack: stackOf(slug),
     slugFolder: await slugs.open(container?.sha256 ?? slug.sha256, app.idRange),
     container,
     environment: { ...vault.open(release.sealedConfig), ...added },

@@ -110,11 +110,12 @@ export class OneOffs {
       );
     const release = findRelease(this.#context.database, app, dyno.releaseId);
     const environment = { ...this.#context.vault.open(release.sealedConfig), ...added };
-    const slug = release.slugId ? findSlug(this.#context.database, release.slugId) : undefined;
+    const slug = findSlug(this.#context.database, release.slugId ?? "");
+    const stack = slug ? this.#context.stackOf(slug) : { announced: "", rootfs: undefined };
     const container = slug ? typeImage(slug, dyno.type) : null;
     return startInside(this.#context, dyno, {
       argv: container ? shellCommand(command) : ["bash", "--login", "-c", command],
-      environment: dynoEnvironment(dyno, { environment, metadata: null, container }),
+      environment: dynoEnvironment(dyno, { environment, metadata: null, stack, container }),
       workingDirectory: container?.workingDirectory ?? "/app",
       terminal,
     });

@@ -8,11 +8,14 @@ import { runTool, ToolFailure } from "./image-tool.ts";
 /** Where an image comes from. */
 export type ImageSource =
   /** A tar of a root, as `mmdebstrap` and `docker export` write it; plain, gzip or zstd. */
-  { kind: "tar"; path: string } | LayeredSource;
+  | { kind: "tar"; path: string; shown?: string }
+  /** A tar of a folder with an OCI image layout. */
+  | { kind: "oci-archive"; path: string; tag?: string | undefined; shown?: string }
+  | LayeredSource;
 
 export type LayeredSource =
   /** A folder with an OCI image layout; without a tag it must have one image. */
-  | { kind: "oci"; path: string; tag?: string | undefined }
+  | { kind: "oci"; path: string; tag?: string | undefined; shown?: string }
   | {
       kind: "docker";
       /** `heroku/heroku:24`, `registry.example.com/x@sha256:…`. */
@@ -22,10 +25,15 @@ export type LayeredSource =
       insecure?: boolean | undefined;
     };
 
+/** What a source is called in messages. */
 export function sourceName(source: ImageSource): string {
   if (source.kind === "docker") return `docker://${source.reference}`;
-  if (source.kind === "tar") return source.path;
-  return `oci:${source.path}${source.tag ? `:${source.tag}` : ""}`;
+  if (source.shown !== undefined) return source.shown;
+  return source.kind === "tar" ? source.path : ociAddress(source);
+}
+
+function ociAddress({ path, tag }: { path: string; tag?: string | undefined }): string {
+  return `oci:${path}${tag ? `:${tag}` : ""}`;
 }
 
 /** What the registry calls that which a reference means now; the same word as `docker pull` shows. */
@@ -53,7 +61,7 @@ export async function copyImage(
   giveTo(layout, userId);
   const argv = ["skopeo", "copy", "--dest-compress-format", "gzip"] as const;
   const address =
-    source.kind === "docker" ? `docker://${pinned(source.reference, digest)}` : sourceName(source);
+    source.kind === "docker" ? `docker://${pinned(source.reference, digest)}` : ociAddress(source);
   const options = source.kind === "docker" ? access(source, job, "src-") : [];
   await explained(source, () =>
     runTool([...argv, ...options, "--", address, `oci:${layout}:image`], job, {
@@ -71,7 +79,7 @@ function ownerOf(source: Extract<LayeredSource, { kind: "oci" }>): number {
   if (!index?.isFile())
     throw new PlatformError(
       "not_found",
-      `There is no OCI image in the folder ${source.path}: it has no index.json.`,
+      `There is no OCI image in ${source.shown ?? source.path}: it has no index.json.`,
     );
   return index.uid;
 }
@@ -131,7 +139,9 @@ async function explained<T>(source: LayeredSource, task: () => Promise<T>): Prom
   } catch (error) {
     if (!(error instanceof ToolFailure)) throw error;
     const { id, hint } = failureOf(error.message);
-    throw new PlatformError(id, `Cannot get ${sourceName(source)}: ${error.message}.${hint}`, {
+    const place = source.kind === "oci" ? source.path : "";
+    const reason = place ? error.message.replaceAll(place, sourceName(source)) : error.message;
+    throw new PlatformError(id, `Cannot get ${sourceName(source)}: ${reason}.${hint}`, {
       cause: error,
     });
   }

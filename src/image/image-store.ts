@@ -187,12 +187,27 @@ async function unpackTar(path: string, job: ImageJob): Promise<Unpacked> {
   return { digest, config: plainConfig };
 }
 
+/** The folder that an archive is of; made with the rights of nobody, as all that comes from others. */
+async function unpackFolder(
+  { path, tag, shown = path }: Extract<ImageSource, { kind: "oci-archive" }>,
+  job: ImageJob,
+): Promise<LayeredSource> {
+  const folder = join(job.work, "source");
+  mkdirSync(folder, { mode: 0o700 });
+  giveTo(folder, job.userId);
+  const limits = { maxBytes: job.maxBytes, maxEntries: job.maxEntries };
+  const bytes = whileThereIsRoom(createReadStream(path), job);
+  await unpackArchive(bytes, { folder, userId: job.userId, ...limits });
+  return { kind: "oci", path: folder, tag, shown };
+}
+
 /** From a registry or an OCI folder: copied, looked through, unpacked. */
 async function unpackImage(
-  source: LayeredSource,
+  given: Exclude<ImageSource, { kind: "tar" }>,
   job: ImageJob,
   known: (digest: string) => StoredImage | undefined,
 ): Promise<Unpacked | StoredImage> {
+  const source = given.kind === "oci-archive" ? await unpackFolder(given, job) : given;
   const resolved = source.kind === "docker" ? await resolveDigest(source, job) : undefined;
   const there = resolved && known(resolved);
   if (there) return there;

@@ -17,6 +17,11 @@ export function hostIdBase(idRange: number): number {
   return firstId + idRange * rangeSize;
 }
 
+/** For what is tried out before it is any app's: the last range, which an app gets when all others are taken. */
+export function trialIdBase(): number {
+  return hostIdBase(rangeCount - 1);
+}
+
 /** The host id of the unprivileged user that dynos and builds run as. */
 export function hostUserId(idRange: number): number {
   return onlyId ?? hostIdBase(idRange) + 1000;

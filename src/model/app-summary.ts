@@ -11,6 +11,8 @@ export interface AppSummary {
   releasedAt: Date | null;
   slugSizeBytes: number | null;
   buildpackDescription: string | null;
+  /** What the current release was built for. */
+  stack: string | null;
 }
 
 /** Those of many apps in one query, by the apps' ids: there may be a thousand in a list. */
@@ -24,6 +26,7 @@ export function summariesOf(database: Database, of: App[]): Map<string, AppSumma
       releasedAt: releases.createdAt,
       slugSizeBytes: slugs.sizeBytes,
       buildpackDescription: slugs.buildpackDescription,
+      stack: slugs.stack,
     })
     .from(apps)
     .innerJoin(accounts, eq(accounts.id, apps.ownerId))

@@ -39,6 +39,8 @@ export const slugs = sqliteTable("slugs", {
   sizeBytes: integer().notNull(),
   commit: text().notNull(),
   stack: text().notNull(),
+  /** The image that its dynos run on; `null`: the machine's own software. */
+  stackDigest: text(),
   buildpackDescription: text().notNull(),
   processTypes: text({ mode: "json" }).$type<ProcessTypes>().notNull(),
   /** The image of each type, when its dynos have a root of their own; `sha256` is then one of theirs. */
@@ -50,7 +52,8 @@ export type Slug = typeof slugs.$inferSelect;
 
 export function createSlug(
   database: Database,
-  slug: Omit<Slug, "id" | "createdAt" | "images"> & { id?: string; images?: Slug["images"] },
+  slug: Omit<Slug, "id" | "createdAt" | "stackDigest" | "images"> &
+    Partial<Pick<Slug, "id" | "stackDigest" | "images">>,
 ): Slug {
   return database
     .insert(slugs)

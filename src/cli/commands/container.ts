@@ -1,10 +1,11 @@
 import { resolve } from "node:path";
 import type { Client } from "../../api/client.ts";
-import { printBuildOutput, uploadSource } from "../build-source.ts";
+import { printBuildOutput } from "../build-output.ts";
 import { appFlags, command, jsonFlag, type Topic } from "../command.ts";
 import { answerOf } from "../connect.ts";
 import { CommandFailure, UsageFailure } from "../failures.ts";
 import { tableLines, timeAgo } from "../layout.ts";
+import { uploadSource } from "../upload-source.ts";
 
 const list = command({
   summary: "list the images that were pushed last, to be released",
