@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { copyFileSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeBusyboxRoot, writeImageArchive } from "../helpers/busybox-root.ts";
 import { commandLine } from "../helpers/command-line.ts";
@@ -96,9 +96,15 @@ test("a Dockerfile in stages is pushed, asked, pushed again with its layers, bro
   await until("the first one is back", async () => (await (await app.get("/")).text()) === "one\n");
 });
 
-test("an image whose layers are all there is not packed again", async () => {
-  const app = await containerApp({ Dockerfile: dockerfile, "index.html": "same\n" });
-  await app.push();
+test("app.json can say that an app is a container; an image whose layers are all there is not packed again", async () => {
+  const app = await stator.createApp({
+    ...{ Dockerfile: dockerfile, "index.html": "same\n" },
+    "app.json": '{ "stack": "container" }',
+  });
+  copyFileSync(base, join(app.folder, "base.tar.gz"));
+  await app.commit("Its root");
+  await app.api("PATCH", "/config-vars", { PASSWORD_OF_ALL: "never-in-a-build" });
+  expect((await app.push()).text).toContain("=== Building web (Dockerfile)\n");
   await app.commit("The same");
   const again = await timed(app, "the same");
   expect(again.text).toMatch(/sha256:[0-9a-f]{64} is here already/);
