@@ -100,6 +100,9 @@ zstd zstd
 unzip unzip
 file file
 openssl openssl
+buildah buildah
+skopeo skopeo
+umoci umoci
 jq jq
 python3 python3
 make make

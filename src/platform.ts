@@ -26,24 +26,27 @@ import {
 import { goLive } from "./deploy/go-live.ts";
 import { createBuildQueue } from "./deploy/build-queue.ts";
 import { createKeptOutputs } from "./deploy/kept-outputs.ts";
+import { type ImageUpdate, releaseImages } from "./deploy/release-images.ts";
 import { releaseSlug } from "./deploy/release-slug.ts";
-import { type ArchiveAddress, sourceArchive } from "./deploy/source-archive.ts";
+import { type ArchiveAddress, imageSource, sourceArchive } from "./deploy/source-archive.ts";
 import { putIdleToSleep, wakeUp } from "./deploy/idle-apps.ts";
 import { tell } from "./deploy/release-context.ts";
 import { rollBack } from "./deploy/rollback.ts";
 import { createRoutePublisher, routeTable } from "./deploy/routes.ts";
+import { openStacks, type Stacks } from "./deploy/stacks.ts";
 import { type FormationUpdate, scale } from "./deploy/scale.ts";
 import { sweepAll, sweepApp } from "./deploy/sweep.ts";
 import { changeVisitorRules, type VisitorRulesChange } from "./deploy/visitor-rules.ts";
 import type { AttachedDyno, AttachedProgram } from "./dyno/attached-dyno.ts";
 import type { InsideOrder, OneOffOrder } from "./dyno/one-offs.ts";
 import { Supervisor } from "./dyno/supervisor.ts";
+import { createImageStore } from "./image/image-store.ts";
 import { createSerializer } from "./lib/lock.ts";
 import { logTime } from "./logs/log-line.ts";
 import { createLogs } from "./logs/log-store.ts";
 import type { Logs } from "./logs/logs.ts";
 import type { Account } from "./model/account.ts";
-import { type App, deleteApp, findApp, updateApp } from "./model/app.ts";
+import { type App, containerStack, deleteApp, findApp, listApps, updateApp } from "./model/app.ts";
 import {
   type Build,
   failInterruptedBuilds,
@@ -66,6 +69,7 @@ import {
 } from "./model/release.ts";
 import { createSlug, type Slug } from "./model/slug.ts";
 import { noteUploadChecksum, type SlugUpload } from "./model/slug-upload.ts";
+import { hostStackName } from "./model/stack.ts";
 import { openVault, type Vault } from "./model/vault.ts";
 import type { VisitorRules } from "./model/visitor-rules.ts";
 import { type PublicUrls, publicUrls } from "./public-urls.ts";
@@ -73,6 +77,7 @@ import { createRepositories, type Repositories } from "./repository/repository.t
 import { createSourceStore, type SourceStore } from "./repository/source-store.ts";
 import { isPublicAddress } from "./router/addresses.ts";
 import type { RouterClient } from "./router/router-client.ts";
+import { createKeptDisks } from "./runtime/kept-disks.ts";
 import { dynosDir, openRuntime } from "./runtime/open-runtime.ts";
 import type { TerminalSize } from "./runtime/runtime.ts";
 import type { ServerSettings } from "./settings.ts";
@@ -85,7 +90,12 @@ export interface Platform {
   logs: Logs;
   urls: PublicUrls;
   /** Makes the app, its repository and its first two releases (contract §6.1). */
-  createApp(options: { name?: string | undefined; user: Account }): Promise<App>;
+  createApp(options: {
+    name?: string | undefined;
+    user: Account;
+    /** Its name; the machine's own software when left out. */
+    stack?: string | undefined;
+  }): Promise<App>;
   renameApp(app: App, name: string): Promise<App>;
   setMaintenance(app: App, on: boolean): Promise<App>;
   /** Stops its dynos, then deletes everything of it. */
@@ -119,8 +129,8 @@ export interface Platform {
   ): Promise<VisitorRules>;
   /** Where the internet finds this machine, as far as its network cards know. */
   publicAddresses(): string[];
-  /** What apps are built for and run on: `heroku-24`. */
-  stack: string;
+  /** What apps are built for and run on. */
+  stacks: Stacks;
   /** After so long without a request the app's dynos sleep; `null`: never, but for the size Eco. */
   setSleep(app: App, afterMs: number | null): Promise<App>;
   /** Starts an attached one-off dyno in the current release. */
@@ -144,6 +154,8 @@ export interface Platform {
       address: ArchiveAddress;
       blob: SourceBlob;
       buildpacks: BuildpackName[] | undefined;
+      /** The archive is an image for this process type, and is not released yet. */
+      imageFor: string | undefined;
     },
   ): Build;
   /** In the place of all that were set; names that mean nothing are refused. */
@@ -165,6 +177,11 @@ export interface Platform {
     app: App,
     options: { slug: Slug; user: Account; description: string | undefined },
   ): Release;
+  /** A new release in which types have pushed images. Dynos follow in the background. */
+  releaseImages(
+    app: App,
+    options: { updates: ImageUpdate[]; user: Account },
+  ): { release: Release; slug: Slug };
   repositories: Repositories;
   /** Why what dynos write has no limit on this machine; `null`: it has one. */
   noDiskQuota: string | null;
@@ -223,7 +240,21 @@ export async function createPlatform(
     hooksDir: join(dataDir, "git-hooks"),
     program,
   });
-  const stack = await hostStack();
+  const announced = await hostStack();
+  const images = createImageStore({
+    folder: join(box, "images"),
+    environment: registryEnvironment(settings.buildEnvironment),
+    freeDiskBytes: () => freeBytes(dataDir),
+    minFreeDiskBytes: 1024 * mebibyte,
+  });
+  const stacks = openStacks({
+    ...{ database, logs, images, runtime, hostStack: announced },
+    builtIn: settings.runtime === "oci" ? [hostStackName, containerStack] : [hostStackName],
+    refusal:
+      settings.runtime === "oci"
+        ? null
+        : "This server runs plain processes, on the machine's own software; images need --runtime oci.",
+  });
   const { acme } = settings;
   const certificateFolder = openCertificateFolder(join(dataDir, "router", "certificates"));
   const names = { domain, hasDnsHook: acme?.dnsHook !== undefined };
@@ -240,6 +271,7 @@ export async function createPlatform(
     runtime,
     vault,
     slugs,
+    stackOf: (slug) => stacks.toRun(slug),
     dynosDir: dynosDir(box),
     disks: host.disks,
     bootTimeoutMs: settings.bootTimeoutMs,
@@ -291,8 +323,16 @@ export async function createPlatform(
     registry: settings.buildpacks.registry,
     builtIn: builtInNames(buildpacksDir),
   });
+  const imageDisks =
+    settings.runtime === "oci"
+      ? createKeptDisks({
+          dir: join(box, "image-disks"),
+          sizeBytes: settings.imageDiskBytes,
+          quota: host.disks.reason === null,
+        })
+      : null;
   const builder = createBuilder({
-    runtime,
+    ...{ runtime, announced },
     slugs,
     buildpackStore: createBuildpackStore({
       archivesDir: join(dataDir, "buildpack-archives"),
@@ -301,6 +341,7 @@ export async function createPlatform(
     }),
     requirePins: settings.buildpacks.requirePins,
     maxCacheBytes: settings.buildCacheBytes,
+    imageDisks,
     buildsDir: join(box, "builds"),
     cachesDir: join(box, "caches"),
     buildpacksDir,
@@ -318,6 +359,7 @@ export async function createPlatform(
     ...release,
     builder,
     lock: new DeployLock(),
+    stacks,
     queue: createBuildQueue(settings.buildConcurrency),
     buildOutputs: createKeptOutputs(join(dataDir, "build-outputs")),
     underWay: new Map(),
@@ -340,6 +382,7 @@ export async function createPlatform(
   const sweepContext = () => ({ store: slugs, liveDynos: supervisor.liveDynos() });
   async function sweep(): Promise<void> {
     await sweepAll(database, sweepContext());
+    await stacks.sweep();
     outputs.sweep((ids) => unknownReleases(database, ids));
     deploys.buildOutputs.sweep((ids) => outdatedBuilds(database, ids, keptBuildOutputs));
   }
@@ -347,6 +390,7 @@ export async function createPlatform(
     const result = await accepted;
     await sweepApp(database, app, sweepContext());
     deploys.buildOutputs.forget(olderBuilds(database, app, keptBuildOutputs));
+    await stacks.sweep();
     return result;
   }
 
@@ -362,6 +406,7 @@ export async function createPlatform(
   await host.reconcile({ openPorts });
   await supervisor.recover();
   await supervisor.sweepDisks();
+  await imageDisks?.sweep(new Set(listApps(database).map(({ id }) => id)));
   await sweep();
   for (const one of interrupted)
     void goLive(release, findApp(database, one.appId), { release: one });
@@ -376,7 +421,8 @@ export async function createPlatform(
     repositories,
     noDiskQuota: host.disks.reason,
     freeDiskBytes: () => freeBytes(dataDir),
-    async createApp(options) {
+    async createApp({ stack = hostStackName, ...options }) {
+      stacks.assertKnown(stack);
       const app = makeApp({ database, vault, logs }, { ...options, stack });
       await repositories.ensure(app);
       await routes.publish();
@@ -433,7 +479,7 @@ export async function createPlatform(
       Object.values(networkInterfaces()).flatMap((cards) =>
         (cards ?? []).map(({ address }) => address).filter(isPublicAddress),
       ),
-    stack,
+    stacks,
     async setSleep(app, afterMs) {
       const changed = updateApp(database, app, { sleepAfterMs: afterMs });
       if (afterMs === null) await supervisor.wake(changed);
@@ -456,7 +502,8 @@ export async function createPlatform(
       const { build, accepted } = deploy(deploys, app, {
         ...{ user: order.user, output: nobody, signal: never, over: Promise.resolve() },
         ...(order.buildpacks && { buildpacks: order.buildpacks }),
-        source: sourceArchive(address, blob),
+        ...(order.imageFor !== undefined && { imageFor: order.imageFor }),
+        source: (order.imageFor === undefined ? sourceArchive : imageSource)(address, blob),
         blob,
       });
       deployed(app, accepted).catch((error: unknown) => {
@@ -480,21 +527,24 @@ export async function createPlatform(
     async finishSlug(app, upload) {
       const bytes = sources.open(upload.id);
       if (!bytes) return;
+      const stack = stacks.toBuild(upload.stack);
       try {
         const taken = await slugs.take(bytes.stream(), app.idRange, upload.checksum);
         noteUploadChecksum(database, upload, taken.checksum);
         createSlug(database, {
           ...{ id: upload.id, appId: app.id, sha256: taken.sha256, sizeBytes: taken.sizeBytes },
-          ...{ stack: upload.stack, processTypes: upload.processTypes },
+          ...{ stack: upload.stack, stackDigest: stack.digest, processTypes: upload.processTypes },
           commit: upload.commit ?? "",
           buildpackDescription: upload.buildpackDescription ?? "",
         });
       } finally {
+        stack.release();
         sources.remove(upload.id);
       }
     },
     slugArchive: (slug) => Bun.file(slugs.archive(slug.sha256)),
     releaseSlug: (app, options) => releaseSlug(release, app, options),
+    releaseImages: (app, options) => releaseImages(release, app, options),
     async reconcile({ routerIsNew }) {
       if (routerIsNew) routes.forget();
       await host.reconcile({ openPorts });
@@ -532,6 +582,13 @@ export async function createPlatform(
 /** A build gets 2 GB, but never more than three quarters of a small machine. */
 function buildMemoryBytes(): number {
   return Math.min(2048 * mebibyte, Math.floor(totalmem() * 0.75));
+}
+
+/** What the tool that asks registries has of the operator's settings for builds: the way out. */
+function registryEnvironment(ofBuilds: Record<string, string>): Record<string, string> {
+  const proxies = Object.entries(ofBuilds).filter(([name]) => /^\w+_proxy$/i.test(name));
+  const bundle = ofBuilds["STATOR_BUILD_CA_BUNDLE"];
+  return { ...Object.fromEntries(proxies), ...(bundle && { SSL_CERT_FILE: bundle }) };
 }
 
 /** Four hex digits that tell the things of one data folder from another's. */

@@ -37,6 +37,8 @@ export interface ServerSettings {
   requestsPerHour: number;
   /** What each dyno may write. */
   dynoDiskBytes: number;
+  /** What the images and layers of an app's Dockerfiles may take between and during builds. */
+  imageDiskBytes: number;
   /** How much of each app's log is kept: whichever is less. */
   logs: { maxBytes: number; maxAgeMs: number };
   /** Who signs certificates by ACME; `null`: nobody does. */
@@ -85,6 +87,7 @@ export const serverHelp = `Run the platform: the API, git, builds and dynos, unt
   STATOR_GO_MIRROR=URL           where Go is fetched from
   STATOR_RUBY_MIRROR=URL         where Ruby is fetched from
   STATOR_BUILD_TIMEOUT=SECONDS   [900]
+  STATOR_IMAGE_DISK_MEGABYTES=MEGABYTES   what the images and layers of one app's Dockerfiles may take [10240]
   STATOR_BUILD_CONCURRENCY=N     so many builds at once, of all apps [2]
   STATOR_BUILD_CACHE=MB          so much of each app is kept from one build to the next [2048]
   STATOR_BUILDPACK_MIRROR=URL    where names like heroku/ruby are fetched from, as URL/heroku/ruby.tgz
@@ -323,6 +326,13 @@ export function readServerSettings(
       diskMegabytes,
       "a whole number of megabytes, at least 16",
       1024 * 1024 * 1024,
+    ),
+    imageDiskBytes: read(
+      null,
+      "STATOR_IMAGE_DISK_MEGABYTES",
+      diskMegabytes,
+      "a whole number of megabytes, at least 16",
+      10 * 1024 * 1024 * 1024,
     ),
     logs: {
       maxBytes: read(

@@ -8,6 +8,7 @@ const mayImport: Record<string, string[]> = {
   model: ["lib"],
   logs: ["lib", "model"],
   slug: ["lib", "model"],
+  image: ["lib"],
   repository: ["lib", "model"],
   runtime: ["lib"],
   router: ["lib", "logs"],
@@ -15,6 +16,7 @@ const mayImport: Record<string, string[]> = {
   build: ["lib", "model", "logs", "slug", "runtime"],
   dyno: ["lib", "model", "logs", "slug", "runtime"],
   deploy: [
+    "image",
     ...["lib", "model", "logs", "slug", "repository", "runtime", "router", "certs"],
     ...["build", "dyno"],
   ],
@@ -24,7 +26,7 @@ const mayImport: Record<string, string[]> = {
   toolbox: ["lib", "settings.ts"],
   "platform.ts": [
     ...["lib", "model", "logs", "slug", "repository", "runtime", "router"],
-    ...["certs", "build", "dyno", "deploy", "settings.ts", "public-urls.ts"],
+    ...["image", "certs", "build", "dyno", "deploy", "settings.ts", "public-urls.ts"],
   ],
   "router-process.ts": ["lib", "router", "settings.ts"],
   git: ["lib", "model", "logs", "repository", "build", "deploy", "platform.ts"],

@@ -21,6 +21,7 @@ import { buildpackInstallationsApi } from "./resources/buildpack-installations.t
 import { buildpackRegistryApi } from "./resources/buildpack-registry.ts";
 import { collaboratorsApi } from "./resources/collaborators.ts";
 import { configVarsApi } from "./resources/config-vars.ts";
+import { containerImagesApi } from "./resources/container-images.ts";
 import { domainsApi } from "./resources/domains.ts";
 import { attachApi, dynosApi, type MeetingPlaces, waitingDynos } from "./resources/dynos.ts";
 import { dynoSizesApi } from "./resources/dyno-sizes.ts";
@@ -41,6 +42,7 @@ import { sourceBlobsApi, sourcesApi } from "./resources/sources.ts";
 import { sniEndpointsApi } from "./resources/sni-endpoints.ts";
 import { visitorRulesApi } from "./resources/visitor-rules.ts";
 import { secondFactorApi } from "./resources/second-factor.ts";
+import { stacksApi } from "./resources/stacks.ts";
 import { teamPermissionsApi } from "./resources/team-permissions.ts";
 import { respondToError, respondToUnknownRoute } from "./respond-to-error.ts";
 import type { RegisteredHandler } from "./route-facts.ts";
@@ -107,7 +109,8 @@ export function createApi(platform: Platform, options: ApiOptions = {}) {
     .route("/", oauthClientsApi(platform))
     .route("/", oauthTokensApi(platform))
     .route("/", dynoSizesApi(platform))
-    .route("/", placesApi(platform))
+    .route("/", stacksApi(platform))
+    .route("/", placesApi())
     .route("/", appsApi(platform))
     .route("/", appTransfersApi(platform))
     .route("/", collaboratorsApi(platform))
@@ -116,6 +119,7 @@ export function createApi(platform: Platform, options: ApiOptions = {}) {
     .route("/apps", buildpackInstallationsApi(platform))
     .route("/apps", buildsApi(platform))
     .route("/apps", configVarsApi(platform))
+    .route("/apps", containerImagesApi(platform))
     .route("/apps", domainsApi(platform))
     .route("/apps", dynosApi(platform, places))
     .route("/apps", featuresApi(platform))

@@ -1,4 +1,4 @@
-import { hc, type InferResponseType } from "hono/client";
+import { hc, type InferRequestType, type InferResponseType } from "hono/client";
 import type { Api } from "./api.ts";
 
 export type Client = ReturnType<typeof createClient>;
@@ -23,6 +23,12 @@ export type SniEndpointAnswer = InferResponseType<
   AppRoutes["sni-endpoints"][":endpoint"]["$get"],
   200
 >;
+export type StackAnswer = InferResponseType<Client["stacks"][":stack"]["$get"], 200>;
+export type StackAdditionAnswer = InferResponseType<
+  Client["stacks"][":stack"]["addition"]["$get"],
+  200
+>;
+export type WantedImage = InferRequestType<Client["stacks"]["$post"]>["json"]["image"];
 export type VisitorRulesAnswer = InferResponseType<AppRoutes["visitor-rules"]["$get"], 200>;
 
 /** A typed client of the API; `onAnswer` sees what comes beside each answer. */

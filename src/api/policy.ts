@@ -1,7 +1,7 @@
 import type { MiddlewareHandler } from "hono";
 import { createMiddleware } from "hono/factory";
 import { PlatformError } from "../lib/platform-error.ts";
-import type { Account } from "../model/account.ts";
+import { type Account, firstAccount } from "../model/account.ts";
 import { type App, lookUpApp, noSuchApp } from "../model/app.ts";
 import { roleIn } from "../model/collaborator.ts";
 import type { Database } from "../model/database.ts";
@@ -43,6 +43,21 @@ export const self = (scope: Scope): MiddlewareHandler<ApiEnvironment> =>
       const { id, email } = c.var.account;
       if (user !== "~" && user !== id && user.toLowerCase() !== email.toLowerCase())
         throw new PlatformError("not_found", "Couldn't find that user.", { resource: "user" });
+      await next();
+    }),
+  );
+
+/** The one who runs the server, and no other account. */
+export const operator = (scope: Scope): MiddlewareHandler<ApiEnvironment> =>
+  saying(
+    { policy: { who: "operator", scope, anyVersion: false } },
+    createMiddleware<ApiEnvironment>(async (c, next) => {
+      const first = firstAccount(c.var.database);
+      if (first?.id !== c.var.account.id)
+        throw new PlatformError(
+          "forbidden",
+          `Only the server's owner (${first?.email}) may do that.`,
+        );
       await next();
     }),
   );

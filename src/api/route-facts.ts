@@ -3,7 +3,7 @@ import type { z } from "zod";
 
 /** Who may use a route. */
 export interface Policy {
-  who: "anyone" | "password" | "account" | "self" | "member" | "owner";
+  who: "anyone" | "password" | "account" | "operator" | "self" | "member" | "owner";
   /** What a token must allow. */
   scope: Scope | null;
   /** Asked for without `Accept: …; version=3` as well. */

@@ -1,3 +1,5 @@
+import { lstatSync } from "node:fs";
+import { join } from "node:path";
 import type { UsedBuildpack } from "../model/build.ts";
 import { type BuildpackName, isPinned } from "../model/buildpack-source.ts";
 import type { ConfigVars } from "../model/config-vars.ts";
@@ -158,6 +160,10 @@ export function buildSteps(
     await print.line(
       `\t\t\tBuilt-in buildpacks: ${builtIn.join(", ")}. A Node.js app has a package.json, a file, in its root folder.`,
     );
+    if (["heroku.yml", "Dockerfile"].some((name) => isFile(join(workshop.buildFolder, name))))
+      await print.line(
+        "\t\t\tThis one can be built as a container image: stator stack:set container",
+      );
     await print.line("");
     return fail();
   }
@@ -228,6 +234,10 @@ function firstLine(text: string): string {
   return printable(text.split("\n")[0] ?? "")
     .trim()
     .slice(0, 60);
+}
+
+function isFile(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
 }
 
 /** One line, nothing that moves a cursor. */

@@ -1,26 +1,30 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { z } from "zod";
 import { asUser } from "../lib/as-user.ts";
 import { type Argv, exec, execOk, spawn } from "../lib/exec.ts";
 import { hostUserId } from "../lib/id-range.ts";
 import { readUntrustedFile } from "../lib/untrusted-file.ts";
-import type { App } from "../model/app.ts";
+import { type App, containerStack } from "../model/app.ts";
 import type { UsedBuildpack } from "../model/build.ts";
 import type { BuildpackName } from "../model/buildpack-source.ts";
 import type { ConfigVars } from "../model/config-vars.ts";
 import { parseProcfile } from "../model/procfile.ts";
-import type { ProcessTypes } from "../model/slug.ts";
+import type { ProcessTypes, SlugImage, TypeImage } from "../model/slug.ts";
 import { maxSlugBytes, type PackedSlug, type SlugStore } from "../slug/slug-store.ts";
 import { BuildFailed } from "./build-failed.ts";
 import { buildSteps } from "./build-steps.ts";
-import type { BuildpackStore } from "./buildpack-store.ts";
+import { buildImages, type ImageBuildContext, takeImage } from "./image-build.ts";
 import { maskedOutput, maskedText, secretsOf } from "./masked-output.ts";
+import type { BuildpackStore } from "./buildpack-store.ts";
 import { type BuildOutput, type BuildPrinter, buildPrinter, printedSize } from "./output.ts";
 import { readReleaseOutput, type ReleaseOutput } from "./release-output.ts";
-import { stackTitle } from "./stack.ts";
+import { type BuildStack, stackTitle } from "./stack.ts";
 import { BuildTimeout, openWorkshop, type Workshop, type WorkshopOptions } from "./workshop.ts";
 
-export interface BuilderOptions extends WorkshopOptions {
+export interface BuilderOptions extends WorkshopOptions, ImageBuildContext {
+  /** What the machine's own software is called in `STACK`. */
+  announced: string;
   slugs: SlugStore;
   buildpackStore: BuildpackStore;
   /** Whether only buildpacks are used that say exactly which code they mean. */
@@ -45,11 +49,17 @@ export interface BuildRequest {
   buildpacks: BuildpackName[];
   /** What the last build used, to tell of changes. */
   usedBefore: UsedBuildpack[];
+  /** What the build is for, once it is known what the app's own `app.json` asks for. */
+  stackFor(wanted: string | undefined, print: BuildPrinter): Promise<BuildStack>;
   /** Hears what is used, before it runs. */
   note: (used: UsedBuildpack[]) => void;
+  /** Images of earlier builds whose archives are there. */
+  knownImages: SlugImage[];
 }
 
 export interface BuiltSlug extends PackedSlug {
+  /** Of an app of the stack `container`. */
+  images: Record<string, TypeImage> | null;
   processTypes: ProcessTypes;
   /** What the buildpack wants the app to have from its first deploy on. */
   addons: string[];
@@ -71,13 +81,20 @@ export function createBuilder(options: BuilderOptions) {
   /** Detect, compile, release, pack (contract §4.2): a slug, or BuildFailed. */
   async function build(app: App, request: BuildRequest): Promise<BuiltSlug> {
     const print = buildPrinter(request.output);
-    const workshop = openWorkshop(options, app, { ...request, version: request.source.version });
+    const { version } = request.source;
+    const { announced } = options;
+    const workshop = openWorkshop(options, app, { version, announced, signal: request.signal });
     try {
       await request.source.checkOut(workshop, print);
+      const stack = await request.stackFor(stackOfAppJson(workshop), print);
+      // A Dockerfile sees no config vars, only `build.config`.
+      if (stack.name === containerStack) return await buildContainers(workshop, app, request);
+      workshop.showConfig(request.config);
+      workshop.useStack(stack);
       await applySlugIgnore(workshop);
       await print.line("Building source:");
       await print.line("");
-      await print.step(`Building on the ${stackTitle(app.stack)} stack`);
+      await print.step(`Building on the ${stackTitle(shownName(stack))} stack`);
       const steps = buildSteps(options, workshop, { ...request, print });
       const last = await steps.runAll();
       await print.step("Discovering process types");
@@ -86,14 +103,57 @@ export function createBuilder(options: BuilderOptions) {
       const processTypes = await discoverProcessTypes(workshop, release, { print, secrets });
       const packed = await packSlug(options.slugs, workshop, print);
       const { detected, description } = last;
-      const { addons } = release;
-      return { ...packed, processTypes, addons, detected, buildpackDescription: description };
+      const found = { processTypes, addons: release.addons, detected };
+      return { ...packed, ...found, buildpackDescription: description, images: null };
     } catch (error) {
-      if (!(error instanceof BuildTimeout)) throw error;
-      await print.line("");
-      await print.step(error.message);
-      await print.problem("Push failed");
-      throw new BuildFailed("timed out");
+      throw await explained(error, print);
+    } finally {
+      await workshop.close();
+    }
+  }
+
+  async function explained(error: unknown, print: BuildPrinter): Promise<unknown> {
+    if (!(error instanceof BuildTimeout)) return error;
+    await print.line("");
+    await print.step(error.message);
+    await print.problem("Push failed");
+    return new BuildFailed("timed out");
+  }
+
+  /** The way of an app whose stack is `container`: images in the place of a slug. */
+  async function buildContainers(
+    workshop: Workshop,
+    app: App,
+    request: BuildRequest,
+  ): Promise<BuiltSlug> {
+    const print = buildPrinter(request.output);
+    await print.line("Building source:");
+    await print.line("");
+    const masked = maskedOutput(request.output, secretsOf(request.config));
+    const { images, processTypes } = await buildImages(options, workshop, {
+      ...{ appId: app.id, print, said: masked, known: request.knownImages },
+    });
+    await masked.end();
+    const first = images.web ?? (Object.values(images)[0] as TypeImage);
+    const { sha256, sizeBytes } = first;
+    const what = { addons: [], detected: null, buildpackDescription: "Container" };
+    return { sha256, sizeBytes, images, processTypes, ...what };
+  }
+
+  /** Takes an image as somebody has made it: what the source checks out is its archive. */
+  async function take(
+    app: App,
+    request: Pick<BuildRequest, "source" | "output" | "signal" | "knownImages">,
+  ): Promise<SlugImage> {
+    const print = buildPrinter(request.output);
+    const { signal, source, knownImages: known, output: said } = request;
+    const { announced } = options;
+    const workshop = openWorkshop(options, app, { version: source.version, signal, announced });
+    try {
+      await source.checkOut(workshop, print);
+      return await takeImage(options, workshop, { appId: app.id, print, said, known });
+    } catch (error) {
+      throw await explained(error, print);
     } finally {
       await Promise.all([boundCache(app, print), workshop.close()]);
     }
@@ -111,6 +171,8 @@ export function createBuilder(options: BuilderOptions) {
 
   /** Deletes the build cache of an app. A build under way goes on with what it has of it. */
   async function forget(app: App): Promise<void> {
+    await options.imageDisks?.forget(app.id);
+    rmSync(join(cachesDir, `.root-${app.id}`), { force: true });
     const aside = join(cachesDir, `.${crypto.randomUUID()}`);
     if (!existsSync(cacheOf(app))) return;
     renameSync(cacheOf(app), aside);
@@ -125,7 +187,24 @@ export function createBuilder(options: BuilderOptions) {
     return spawn<"ignore", "pipe", "ignore">(asUser(hostUserId(app.idRange), argv), options).stdout;
   }
 
-  return { build, forget, readCache };
+  return { build, take, forget, readCache };
+}
+
+const appJson = z.object({ stack: z.string().max(100) });
+
+/** The stack that the app itself asks for (contract §6.5). */
+function stackOfAppJson({ buildFolder }: Workshop): string | undefined {
+  const text = readUntrustedFile(join(buildFolder, "app.json"));
+  try {
+    return text === undefined ? undefined : appJson.parse(JSON.parse(text)).stack;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The machine's own software is called what it is like. */
+function shownName({ name, announced, digest }: BuildStack): string {
+  return digest === null ? announced : name;
 }
 
 /** Removes what `.slugignore` names, by git's own rules but without `!` (contract §4.4). */

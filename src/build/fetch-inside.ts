@@ -22,6 +22,7 @@ export async function fetchInside(
   const status = await workshop.run(["toolbox", ...args], {
     output: said,
     network: true,
+    onHost: true,
     ...(secrets !== null && { environment: { STATOR_FETCH_SECRETS: secrets } }),
   });
   if (status === 0) return said.text().trim().split("\n").at(-1)?.trim() ?? "";

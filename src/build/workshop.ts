@@ -1,12 +1,22 @@
-import { chmodSync, lstatSync, mkdirSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { exec } from "../lib/exec.ts";
 import { giveTo } from "../lib/give-to.ts";
 import { hostIdBase, hostUserId } from "../lib/id-range.ts";
 import type { App } from "../model/app.ts";
 import type { ConfigVars } from "../model/config-vars.ts";
+import { initPath } from "../runtime/rootfs.ts";
 import type { ContainerLimits, ContainerMount, Runtime } from "../runtime/runtime.ts";
 import { type BuildOutput, limitedOutput } from "./output.ts";
+import type { BuildStack } from "./stack.ts";
 
 export interface WorkshopOptions {
   runtime: Runtime;
@@ -37,8 +47,12 @@ export interface Workshop {
   /** `/tmp` of the build, as the server sees it. */
   tmpFolder: string;
   buildpackFolder(name: string): string;
+  /** Lays the config vars out for the steps; before the first of them. */
+  showConfig(config: ConfigVars): void;
   /** Runs a program in a container of its own; paths are those inside. */
   run(argv: [string, ...string[]], options: StepOptions): Promise<number>;
+  /** What its steps run on from now; the machine's own software until then. */
+  useStack(stack: BuildStack): void;
   inside: { build: string; cache: string; environment: string; buildpacks: string };
   close(): Promise<void>;
 }
@@ -47,14 +61,24 @@ export interface StepOptions {
   output: BuildOutput;
   network: boolean;
   workingDirectory?: string;
+  /** It is the platform's own, and has the machine's software whatever the stack is. */
+  onHost?: boolean;
   /** Variables of this step alone. */
   environment?: Record<string, string>;
+  /** It makes images, and has these folders for them. */
+  images?: ImageFolders;
+}
+
+/** Where images and layers are kept, and where there is room on the way. */
+export interface ImageFolders {
+  folder: string;
+  scratch: string;
 }
 
 export function openWorkshop(
   options: WorkshopOptions,
   app: App,
-  { version, config, signal }: { version: string; config: ConfigVars; signal: AbortSignal },
+  { version, signal, announced }: { version: string; signal: AbortSignal; announced: string },
 ): Workshop {
   const id = crypto.randomUUID();
   const folder = join(options.buildsDir, id);
@@ -80,8 +104,11 @@ export function openWorkshop(
   for (const path of ["codon", "codon/tmp", "codon/tmp/cache", "codon/tmp/buildpacks"])
     own(join(tmp, path));
   const cache = own(join(options.cachesDir, app.id), 0o700);
-  writeEnvironmentFolder(own(join(tmp, `env_${id.slice(0, 8)}`), 0o700), config, userId);
+  const environmentFolder = own(join(tmp, `env_${id.slice(0, 8)}`), 0o700);
   const deadline = AbortSignal.timeout(options.timeoutMs);
+  let ground: Pick<BuildStack, "announced" | "rootfs"> = { announced, rootfs: undefined };
+  /** Which root the cache is of; there is none for the machine's own. */
+  const rootOfCache = join(options.cachesDir, `.root-${app.id}`);
   const stop = AbortSignal.any([signal, deadline]);
 
   return {
@@ -93,7 +120,22 @@ export function openWorkshop(
     buildpacksDir: options.buildpacksDir,
     tmpFolder: tmp,
     buildpackFolder: (buildpack) => join(tmp, "codon/tmp/buildpacks", buildpack),
-    async run(argv, { output, network, workingDirectory = "/tmp", environment = {} }) {
+    showConfig: (config) => writeEnvironmentFolder(environmentFolder, config, userId),
+    useStack(stack) {
+      ground = stack;
+      const before = existsSync(rootOfCache) ? readFileSync(rootOfCache, "utf8") : "";
+      if (before === (stack.rootfs ?? "")) return;
+      // What was compiled against another C library does not run here.
+      const aside = join(options.cachesDir, `.${crypto.randomUUID()}`);
+      renameSync(cache, aside);
+      own(cache, 0o700);
+      writeFileSync(rootOfCache, stack.rootfs ?? "");
+      void exec(["rm", "-rf", "--", aside]);
+    },
+    async run(
+      argv,
+      { output, network, workingDirectory = "/tmp", environment = {}, onHost, images },
+    ) {
       stop.throwIfAborted();
       const containerId = `build-${crypto.randomUUID()}`;
       const limited = limitedOutput(output, maxStepOutputBytes);
@@ -101,12 +143,13 @@ export function openWorkshop(
         {
           id: containerId,
           hostname: "build",
-          argv: ["/usr/bin/tini", "--", ...argv],
+          rootfs: onHost ? undefined : ground.rootfs,
+          argv: [initPath, "--", ...argv],
           environment: {
             ...buildEnvironment(options),
             PATH: "/opt/stator/bin:/usr/local/bin:/usr/bin:/bin",
             HOME: "/app",
-            STACK: app.stack,
+            STACK: ground.announced,
             SOURCE_VERSION: version,
             REQUEST_ID: id,
             DYNO: `run.${Number.parseInt(id.slice(0, 4), 16) % 10_000}`,
@@ -120,7 +163,9 @@ export function openWorkshop(
             { kind: "bind", source: cache, target: inside.cache, readOnly: false },
             { kind: "bind", source: home, target: "/app", readOnly: false },
             ...programMounts(options),
+            ...(images ? imageMounts(images) : []),
           ],
+          makesImages: images !== undefined,
           limits: options.limits,
           terminal: null,
           openPort: null,
@@ -147,6 +192,18 @@ export function openWorkshop(
       await exec(["rm", "-rf", "--", folder]);
     },
   };
+}
+
+/** Where a step finds the images that it makes. */
+export const imagesInside = "/var/lib/containers";
+
+function imageMounts({ folder, scratch }: ImageFolders): ContainerMount[] {
+  const places = [
+    [folder, imagesInside],
+    // Programs that make images go there, whatever they are told.
+    [scratch, "/var/tmp"],
+  ] as const;
+  return places.map(([source, target]) => ({ kind: "bind", source, target, readOnly: false }));
 }
 
 /** A build has used up its time. */

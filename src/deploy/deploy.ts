@@ -1,6 +1,7 @@
 import { buildPrinter, type BuildOutput, type BuildPrinter } from "../build/output.ts";
 import type { Builder, BuildSource } from "../build/build.ts";
 import { BuildFailed } from "../build/build-failed.ts";
+import type { BuildStack } from "../build/stack.ts";
 import { PlatformError } from "../lib/platform-error.ts";
 import type { Account } from "../model/account.ts";
 import { type App, findApp } from "../model/app.ts";
@@ -17,18 +18,21 @@ import { readConfigVars } from "../model/config-vars.ts";
 import { defaultDynoSize } from "../model/dyno-size.ts";
 import { listFormation, releaseType } from "../model/formation.ts";
 import { createRelease, type Release } from "../model/release.ts";
-import { createSlug, type Slug } from "../model/slug.ts";
+import { listPushedImages, pushImage } from "../model/pushed-image.ts";
+import { createSlug, listSlugs, type Slug, type SlugImage } from "../model/slug.ts";
 import type { BuildQueue } from "./build-queue.ts";
 import { provideDefaultAddons } from "./default-addons.ts";
 import type { DeployLock } from "./deploy-lock.ts";
 import { goLive } from "./go-live.ts";
 import type { KeptOutputs } from "./kept-outputs.ts";
 import { type ReleaseContext, tell } from "./release-context.ts";
+import type { Stacks } from "./stacks.ts";
 
 export interface DeployContext extends ReleaseContext {
   builder: Builder;
   lock: DeployLock;
   queue: BuildQueue;
+  stacks: Stacks;
   buildOutputs: KeptOutputs;
   /** The builds whose deploy is not over. */
   underWay: Map<string, DeployUnderWay>;
@@ -49,6 +53,8 @@ export interface DeployRequest {
   blob: SourceBlob;
   /** Instead of those that are set for the app. */
   buildpacks?: BuildpackName[];
+  /** The source is an image's archive, to be released for this type some time; nothing goes live now. */
+  imageFor?: string;
   output: BuildOutput;
   /** Ends the build; without effect once a release is being launched. */
   signal: AbortSignal;
@@ -146,6 +152,10 @@ async function inTurn(context: DeployContext, app: App, request: Deploy): Promis
       wait: (before) =>
         print.step(`Waiting for other builds of this platform to end (${before} before this one)`),
     });
+    if (request.imageFor !== undefined) {
+      await takeImage(context, findApp(database, app.id), { ...request, type: request.imageFor });
+      return true;
+    }
     const slug = await buildSlug(context, findApp(database, app.id), request);
     leaveQueue();
     underWay.set(request.build.id, { state: "launching", cancel: new AbortController() });
@@ -179,6 +189,7 @@ async function buildSlug(
   { user, source, output, signal, build, buildpacks }: Deploy,
 ): Promise<Slug> {
   const { database, vault, builder } = context;
+  let stack: BuildStack | undefined;
   tell(context, app, `Build started by user ${user.email}`);
   try {
     const built = await builder.build(app, {
@@ -186,7 +197,10 @@ async function buildSlug(
       config: readConfigVars(database, vault, app),
       buildpacks: buildpacks ?? readBuildpacks(database, vault, app),
       usedBefore: lastUsedBuildpacks(database, app),
+      stackFor: async (wanted, print) =>
+        (stack = context.stacks.toBuild(await chooseStack(context, app, { wanted, user, print }))),
       note: (used) => updateBuild(database, build, { buildpacks: used }),
+      knownImages: knownImages(database, app),
     });
     signal.throwIfAborted();
     const slug = createSlug(database, {
@@ -194,10 +208,12 @@ async function buildSlug(
       sha256: built.sha256,
       sizeBytes: built.sizeBytes,
       commit: source.version,
-      stack: app.stack,
+      stack: stack?.name ?? app.stack,
+      stackDigest: stack?.digest ?? null,
       buildpackDescription: built.buildpackDescription,
       processTypes: built.processTypes,
       addons: built.addons,
+      images: built.images,
     });
     if (built.detected !== null && listBuildpacks(database, app).length === 0)
       setBuildpacks(database, vault, { app, buildpacks: [built.detected] });
@@ -207,7 +223,53 @@ async function buildSlug(
   } catch (error) {
     tell(context, app, "Build failed");
     throw error;
+  } finally {
+    stack?.release();
   }
+}
+
+/** Takes an image that somebody has made, and keeps it for its release. */
+async function takeImage(
+  context: DeployContext,
+  app: App,
+  { user, source, output, signal, build, type }: Deploy & { type: string },
+): Promise<void> {
+  const { database, builder } = context;
+  const image = await builder.take(app, {
+    ...{ source, output, signal },
+    knownImages: knownImages(database, app),
+  });
+  signal.throwIfAborted();
+  database.transaction(() => {
+    pushImage(database, app, { type, image });
+    updateBuild(database, build, { status: "succeeded" });
+  });
+  tell(context, app, `Pushed image ${image.id.slice(0, 19)} for ${type} by user ${user.email}`);
+  const print = buildPrinter(output);
+  await print.line(`Your image has been pushed. Release it with: stator container:release ${type}`);
+}
+
+function knownImages(database: ReleaseContext["database"], app: App): SlugImage[] {
+  return [
+    ...listSlugs(database, app).flatMap(({ images }) => Object.values(images ?? {})),
+    ...listPushedImages(database, app).map(({ image }) => image),
+  ];
+}
+
+/** The app's stack; before its first build, the one that its own app.json asks for. */
+async function chooseStack(
+  { database, stacks }: DeployContext,
+  app: App,
+  { wanted, user, print }: { wanted: string | undefined; user: Account; print: BuildPrinter },
+): Promise<string> {
+  if (wanted === undefined || wanted === app.stack || listSlugs(database, app).length > 0)
+    return app.stack;
+  if (stacks.list().some(({ name }) => name === wanted))
+    return stacks.set(app, { name: wanted, user }).stack;
+  await print.problem(
+    `app.json asks for the stack ${JSON.stringify(wanted)}, which is not here; this build is for ${app.stack}.`,
+  );
+  return app.stack;
 }
 
 /** Makes a release of a slug and brings it into service (contract §4.2). */

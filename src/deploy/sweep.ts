@@ -1,7 +1,8 @@
 import type { LiveDyno } from "../dyno/live-dyno.ts";
 import { type App, listApps } from "../model/app.ts";
 import type { Database } from "../model/database.ts";
-import { deleteSlugs, unknownArchives } from "../model/slug.ts";
+import { unpushedArchives } from "../model/pushed-image.ts";
+import { archivesOf, deleteSlugs, unknownArchives } from "../model/slug.ts";
 import { archivesInUse, outdatedSlugs } from "../model/slug-retention.ts";
 import type { SlugStore } from "../slug/slug-store.ts";
 
@@ -26,8 +27,8 @@ export async function sweepApp(
   });
   deleteSlugs(database, outdated);
   // The same archive may be a slug of another release, or of another app.
-  const archives = [...new Set(outdated.map(({ sha256 }) => sha256))];
-  store.removeArchives(unknownArchives(database, archives));
+  const archives = [...new Set(outdated.flatMap(archivesOf))];
+  store.removeArchives(unpushedArchives(database, unknownArchives(database, archives)));
   const unpacked = archivesInUse(database, app, { newestReleases: unpackedReleases, releaseIds });
   await store.keepUnpacked(app.idRange, new Set(unpacked));
 }
@@ -40,7 +41,7 @@ export async function sweepAll(
   const { store } = context;
   const apps = listApps(database);
   for (const app of apps) await sweepApp(database, app, context);
-  store.removeArchives(unknownArchives(database, store.listArchives()));
+  store.removeArchives(unpushedArchives(database, unknownArchives(database, store.listArchives())));
   const ranges = new Set(apps.map(({ idRange }) => idRange));
   for (const range of store.listRanges())
     if (!ranges.has(range)) await store.keepUnpacked(range, new Set());

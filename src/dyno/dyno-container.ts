@@ -36,6 +36,7 @@ export async function prepareContainer(
   }
   return dynoSpec({
     ...{ app, dyno, image, terminal, folders },
+    root: image.container ? await disks.mountRoot(dyno.id, image.slugFolder, folders) : null,
     size: sizeOf(sizes, dyno),
     metadataFolder: image.metadata ? metadataFolder : null,
     network: runtime.reserveAddress(dyno.id),

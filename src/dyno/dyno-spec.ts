@@ -2,8 +2,11 @@ import { hostIdBase } from "../lib/id-range.ts";
 import type { App } from "../model/app.ts";
 import { type Dyno, dynoName } from "../model/dyno.ts";
 import { type DynoImage, metadataVariables } from "./image.ts";
+import type { TypeImage } from "../model/slug.ts";
+import { programOf } from "./image-program.ts";
 import { defaultDynoSize, type DynoSize, type DynoSizes } from "../model/dyno-size.ts";
 import type { DiskFolders } from "../runtime/disk.ts";
+import { initPath } from "../runtime/rootfs.ts";
 import type {
   ContainerMount,
   ContainerSpec,
@@ -19,31 +22,22 @@ export function dynoSpec(options: {
   size: DynoSize;
   /** What it writes, gone with it (contract §1.4). */
   folders: DiskFolders;
+  /** The root of a dyno that runs on a container image. */
+  root: string | null;
   /** Folder that is shown as `/etc/heroku`. */
   metadataFolder: string | null;
   network: NetworkAddress;
   terminal: TerminalSize | null;
 }): ContainerSpec {
   const { app, dyno, image, size, folders, network } = options;
-  return {
+  const spec = {
     id: dyno.id,
     hostname: dyno.id,
-    // A login shell reads .profile.d and .profile; tini reaps what the app orphans.
-    argv: ["/usr/bin/tini", "--", "bash", "--login", "-c", dyno.command],
+    ...(image.container && options.root !== null
+      ? { ...onImage(dyno, image.container), rootfs: options.root, ownsRoot: true }
+      : onSlug(dyno, image, folders)),
     environment: dynoEnvironment(dyno, image),
-    workingDirectory: "/app",
     hostIdBase: hostIdBase(app.idRange),
-    mounts: [
-      {
-        kind: "overlay",
-        lower: image.slugFolder,
-        upper: folders.upper,
-        work: folders.work,
-        target: "/app",
-      },
-      { kind: "bind", source: folders.tmp, target: "/tmp", readOnly: false },
-      ...(options.metadataFolder === null ? [] : [metadataMount(options.metadataFolder)]),
-    ],
     limits: {
       memoryBytes: size.memoryBytes,
       memoryKillBytes: size.memoryKillBytes,
@@ -54,23 +48,60 @@ export function dynoSpec(options: {
     network,
     openPort: dyno.type === "web" ? dyno.port : null,
   };
+  const { metadataFolder } = options;
+  if (metadataFolder === null) return spec;
+  return { ...spec, mounts: [...spec.mounts, metadataMount(metadataFolder)] };
+}
+
+type Ground = Pick<ContainerSpec, "argv" | "workingDirectory" | "mounts" | "rootfs">;
+
+/** The root of its stack, with the slug in `/app`. */
+function onSlug(dyno: Dyno, image: DynoImage, { upper, work, tmp }: DiskFolders): Ground {
+  const { slugFolder: lower, stack } = image;
+  return {
+    rootfs: stack.rootfs,
+    // A login shell reads .profile.d and .profile; tini reaps what the app orphans.
+    argv: [initPath, "--", "bash", "--login", "-c", dyno.command],
+    workingDirectory: "/app",
+    mounts: [
+      { kind: "overlay", lower, upper, work, target: "/app" },
+      { kind: "bind", source: tmp, target: "/tmp", readOnly: false },
+    ],
+  };
+}
+
+/** The root of a container image, as it says. */
+function onImage(dyno: Dyno, image: TypeImage): Ground {
+  return {
+    argv: [initPath, "--", ...programOf(image, dyno)],
+    workingDirectory: image.workingDirectory,
+    mounts: [],
+  };
 }
 
 /** What every process of a dyno is given; what the platform says wins over config vars. Pure. */
 export function dynoEnvironment(
   dyno: Dyno,
-  { environment, metadata }: Pick<DynoImage, "environment" | "metadata">,
+  given: Pick<DynoImage, "environment" | "metadata" | "stack" | "container">,
 ): Record<string, string> {
+  const { environment, metadata, stack, container } = given;
+  const usual = { PATH: usualPath, LANG: "C.UTF-8", STACK: stack.announced };
   return {
-    PATH: "/usr/local/bin:/usr/bin:/bin",
-    LANG: "C.UTF-8",
+    ...(container ? imageEnvironment(container) : usual),
     ...environment,
     ...(metadata ? metadataVariables(metadata, dyno) : {}),
-    HOME: "/app",
-    PWD: "/app",
+    ...(container ? {} : { HOME: "/app", PWD: "/app" }),
     DYNO: dynoName(dyno),
     PORT: String(dyno.port),
   };
+}
+
+const usualPath = "/usr/local/bin:/usr/bin:/bin";
+
+/** As Docker does it: the image's variables, and the home of its user. */
+function imageEnvironment({ home, environment }: TypeImage): Record<string, string> {
+  const path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  return { PATH: path, HOME: home, ...environment };
 }
 
 function metadataMount(source: string): ContainerMount {

@@ -2,20 +2,34 @@ import type { App } from "../model/app.ts";
 import type { Dyno } from "../model/dyno.ts";
 import { dynoName } from "../model/dyno.ts";
 import type { Release } from "../model/release.ts";
-import type { Slug } from "../model/slug.ts";
+import type { Slug, TypeImage } from "../model/slug.ts";
 import type { Vault } from "../model/vault.ts";
 import type { SlugStore } from "../slug/slug-store.ts";
 
 export interface ImageContext {
   vault: Vault;
   slugs: SlugStore;
+  /** Where the dynos of a slug find their software; throws when its image is gone. */
+  stackOf: (slug: Slug) => DynoStack;
   /** `my-app.localhost`. */
   hostOf: (app: App) => string;
 }
 
+/** The software under a slug. */
+export interface DynoStack {
+  /** What programs are told in `STACK`. */
+  announced: string;
+  /** An image's unpacked root; `undefined`: the machine's own software. */
+  rootfs: string | undefined;
+}
+
 /** A release as dynos are started from it. */
 export interface DynoImage {
+  /** What is laid under `/app`; under the whole root when it is of a container image. */
   slugFolder: string;
+  /** The image that the dyno runs on; `null`: the platform's own root. */
+  container: TypeImage | null;
+  stack: DynoStack;
   /** Config vars; for a one-off, with what it was given over them. */
   environment: Record<string, string>;
   /** What dynos are told of their release, when it was made with the lab on. */
@@ -29,14 +43,17 @@ export interface ReleaseMetadata {
 
 /** Opens a release's slug and config vars (contract §1.3). */
 export async function openImage(
-  { vault, slugs, hostOf }: ImageContext,
+  { vault, slugs, stackOf, hostOf }: ImageContext,
   app: App,
-  options: { release: Release; slug: Slug; added?: Record<string, string> },
+  options: { release: Release; slug: Slug; type: string; added?: Record<string, string> },
 ): Promise<DynoImage> {
-  const { release, slug, added } = options;
+  const { release, slug, type, added } = options;
+  const container = typeImage(slug, type);
   const { version, createdAt, description } = release;
   return {
-    slugFolder: await slugs.open(slug.sha256, app.idRange),
+    stack: stackOf(slug),
+    slugFolder: await slugs.open(container?.sha256 ?? slug.sha256, app.idRange),
+    container,
     environment: { ...vault.open(release.sealedConfig), ...added },
     metadata: release.withMetadata
       ? {
@@ -45,6 +62,13 @@ export async function openImage(
         }
       : null,
   };
+}
+
+/** The image that dynos of a type run on; of a one-off's type it is the web's. Pure. */
+export function typeImage({ images }: Pick<Slug, "images">, type: string): TypeImage | null {
+  if (!images) return null;
+  const own = Object.hasOwn(images, type) ? images[type] : undefined;
+  return own ?? images.web ?? Object.values(images)[0] ?? null;
 }
 
 /** The variables of the lab `runtime-dyno-metadata` (contract §1.3). Pure. */

@@ -11,7 +11,7 @@ import {
 } from "../model/dyno.ts";
 import type { Release } from "../model/release.ts";
 import { findSlug, type Slug } from "../model/slug.ts";
-import { type ImageContext, openImage } from "./image.ts";
+import { type DynoImage, type ImageContext, openImage } from "./image.ts";
 import { type DynoContext, LiveDyno } from "./live-dyno.ts";
 import type { Wanted } from "./wanted.ts";
 
@@ -85,8 +85,13 @@ export class LiveDynos {
     const { database } = this.#context;
     const slug = release.slugId ? findSlug(database, release.slugId) : undefined;
     if (!slug || wanted.length === 0) return [];
-    const image = openImage(this.#context, app, { release, slug });
-    image.catch(() => {});
+    const images = new Map<string, Promise<DynoImage>>();
+    for (const { type } of wanted) {
+      if (images.has(type)) continue;
+      const image = openImage(this.#context, app, { release, slug, type });
+      image.catch(() => {});
+      images.set(type, image);
+    }
     const started = await Promise.all(
       wanted.map((one) =>
         this.#places(async () => {
@@ -94,7 +99,7 @@ export class LiveDynos {
           const before = options.before?.get(dynoName(one)) ?? this.#holderOf(app, one)?.state;
           const live = this.#create(app, { release, slug, wanted: one });
           live.waiting = options.waiting ?? false;
-          await live.start(image, before);
+          await live.start(images.get(one.type)!, before);
           return [live];
         }),
       ),

@@ -18,7 +18,8 @@ import {
 } from "./attached-dyno.ts";
 import { prepareContainer } from "./dyno-container.ts";
 import { dynoEnvironment } from "./dyno-spec.ts";
-import { type ImageContext, openImage } from "./image.ts";
+import { type ImageContext, openImage, typeImage } from "./image.ts";
+import { shellCommand } from "./image-program.ts";
 import { type DynoContext, LiveDyno } from "./live-dyno.ts";
 
 export interface OneOffOrder {
@@ -78,7 +79,9 @@ export class OneOffs {
     const dyno = this.#create(app, { order, release, slug, kind: "detached" });
     this.#announce(app, dyno, order.user);
     const live = this.#follow(app, dyno);
-    await live.start(openImage(this.#context, app, { release, slug, added: order.environment }));
+    const { type } = dyno;
+    const added = order.environment;
+    await live.start(openImage(this.#context, app, { release, slug, type, added }));
     return live.dyno;
   }
 
@@ -110,10 +113,13 @@ export class OneOffs {
       );
     const release = findRelease(this.#context.database, app, dyno.releaseId);
     const environment = { ...this.#context.vault.open(release.sealedConfig), ...added };
+    const slug = findSlug(this.#context.database, release.slugId ?? "");
+    const stack = slug ? this.#context.stackOf(slug) : { announced: "", rootfs: undefined };
+    const container = slug ? typeImage(slug, dyno.type) : null;
     return startInside(this.#context, dyno, {
-      argv: ["bash", "--login", "-c", command],
-      environment: dynoEnvironment(dyno, { environment, metadata: null }),
-      workingDirectory: "/app",
+      argv: container ? shellCommand(command) : ["bash", "--login", "-c", command],
+      environment: dynoEnvironment(dyno, { environment, metadata: null, stack, container }),
+      workingDirectory: container?.workingDirectory ?? "/app",
       terminal,
     });
   }
@@ -184,9 +190,10 @@ export class OneOffs {
   ): Promise<AttachedDyno> {
     const { dyno, release, slug, order } = options;
     const { terminal, environment: added } = order;
+    const { type } = dyno;
     const come = async () => {
       if (this.#closed) throw new Error(`${dynoName(dyno)} cannot start: the server ends`);
-      const image = await openImage(this.#context, app, { release, slug, added });
+      const image = await openImage(this.#context, app, { release, slug, type, added });
       const spec = await prepareContainer(this.#context, app, { dyno, image, terminal });
       const gone = () => void this.#attached.delete(dyno.id);
       const attached = startAttachedDyno(this.#context, app, { dyno, spec, gone });

@@ -6,6 +6,7 @@ import { createGunzip, createZstdDecompress } from "node:zlib";
 import { extract, type Header, pack, type Pack } from "tar-stream";
 import { asUser } from "./as-user.ts";
 import { spawn } from "./exec.ts";
+import { PlatformError } from "./platform-error.ts";
 
 /** An archive has something in it that is not unpacked; its message names it. Nothing of it may be used. */
 export class UnsafeArchive extends Error {
@@ -21,6 +22,8 @@ export interface UnpackOptions {
   strip?: number;
   /** Whether symbolic links may point out of the folder, as in slugs (`/app/…`); nothing is ever written through one. */
   linksMayLeave?: boolean;
+  /** A folder of the archive whose content is passed over, whatever it is: `dev`. */
+  leftOut?: string;
   maxBytes: number;
   maxEntries?: number;
 }
@@ -55,6 +58,37 @@ export async function unpackArchive(
   if (tar.exitCode !== 0) throw new Error(`cannot unpack the archive: ${(await problem).trim()}`);
 }
 
+/**
+ * Reads through a layer of an image, which another program is going to unpack over those below it: a link may
+ * lead anywhere and a hard link into another layer, but no name, and no device (but in /dev), which is none anyway.
+ * Returns what is in it; throws UnsafeArchive.
+ */
+export async function measureLayer(
+  source: AsyncIterable<Uint8Array>,
+  { maxBytes, maxEntries }: { maxBytes: number; maxEntries: number },
+): Promise<{ bytes: number; entries: number }> {
+  const found = { bytes: 0, entries: 0 };
+  await readEntries(counted(await decompressed(source), maxBytes * 1.2), async (entry) => {
+    const { header } = entry;
+    const refuse = refusal(header);
+    const path = placeOf(header.name, 0, refuse);
+    if (header.type === "link") placeOf(header.linkname, 0, refuse);
+    if (/^\.wh\.\.{0,2}$/.test(posix.basename(path))) throw refuse("takes away its own folder");
+    if (isSparse(header)) throw refuse("is a sparse file");
+    const type = header.type as Header["type"] | null;
+    if (!type) throw refuse("is of a kind that is not unpacked");
+    if (path === "" && type !== "directory") throw refuse("has no name");
+    if (/device|fifo/.test(type) && !path.startsWith("dev/")) throw refuse(`is a ${type}`);
+    found.bytes += header.size;
+    if (found.bytes > maxBytes)
+      throw refuse(`makes it more than ${mebibytes(maxBytes)} MB unpacked`);
+    if (++found.entries > maxEntries)
+      throw refuse(`is one more than the ${maxEntries} files allowed`);
+    for await (const _ of entry);
+  });
+  return found;
+}
+
 /** Passes bytes on and into a hash. */
 export async function* hashed(
   bytes: AsyncIterable<Uint8Array>,
@@ -73,31 +107,38 @@ async function rewrite(
   options: UnpackOptions,
 ): Promise<void> {
   const check = archiveChecker(options);
+  await readEntries(bytes, async (entry) => {
+    const header = check(entry.header);
+    if (!header) return void entry.resume();
+    const written = Promise.withResolvers<void>();
+    // When the reading fails, what is half written fails too, and the first is told.
+    written.promise.catch(() => {});
+    const target = clean.entry(header, (error) => {
+      if (error) written.reject(error);
+      else written.resolve();
+    });
+    if (header.type === "file" && target) {
+      for await (const chunk of entry as AsyncIterable<Uint8Array>)
+        if (!target.write(chunk)) await once(target, "drain");
+      target.end(null);
+    } else entry.resume();
+    await written.promise;
+  });
+}
+
+type Entry = AsyncIterable<Uint8Array> & { header: Header; resume(): unknown };
+
+/** Hands out the entries one by one; what is no whole archive is an UnsafeArchive. */
+async function readEntries(
+  bytes: AsyncIterable<Uint8Array>,
+  take: (entry: Entry) => Promise<void>,
+): Promise<void> {
   const reader = extract();
   pipeline(Readable.from(bytes), reader as unknown as Writable, () => {});
   try {
-    for await (const entry of reader) {
-      const header = check(entry.header);
-      if (!header) {
-        entry.resume();
-        continue;
-      }
-      const written = Promise.withResolvers<void>();
-      // When the reading fails, what is half written fails too, and the first is told.
-      written.promise.catch(() => {});
-      const target = clean.entry(header, (error) => {
-        if (error) written.reject(error);
-        else written.resolve();
-      });
-      if (header.type === "file" && target) {
-        for await (const chunk of entry as AsyncIterable<Uint8Array>)
-          if (!target.write(chunk)) await once(target, "drain");
-        target.end(null);
-      } else entry.resume();
-      await written.promise;
-    }
+    for await (const entry of reader) await take(entry as unknown as Entry);
   } catch (error) {
-    if (error instanceof UnsafeArchive) throw error;
+    if (error instanceof UnsafeArchive || error instanceof PlatformError) throw error;
     throw new UnsafeArchive(`it is not a whole tar archive (${(error as Error).message})`);
   }
 }
@@ -109,23 +150,23 @@ type CleanHeader = Pick<Header, "name" | "mode" | "mtime" | "type"> & Partial<He
 function archiveChecker({
   strip = 0,
   linksMayLeave = false,
+  leftOut,
   maxBytes,
   maxEntries = 500_000,
-}: Pick<UnpackOptions, "strip" | "linksMayLeave" | "maxBytes" | "maxEntries">): (
+}: Pick<UnpackOptions, "strip" | "linksMayLeave" | "leftOut" | "maxBytes" | "maxEntries">): (
   header: Header,
 ) => CleanHeader | undefined {
   const seen = new Map<string, "file" | "directory" | "symlink">();
   let bytes = 0;
   let entries = 0;
   return (header) => {
-    const shown = JSON.stringify(header.name.slice(0, 200));
-    const refuse = (why: string) => new UnsafeArchive(`${shown} ${why}`);
+    const refuse = refusal(header);
     const path = placeOf(header.name, strip, refuse);
     if (++entries > maxEntries) throw refuse(`is one more than the ${maxEntries} files allowed`);
+    if (leftOut !== undefined && path.startsWith(`${leftOut}/`)) return undefined;
     bytes += header.size;
     if (bytes > maxBytes) throw refuse(`makes it more than ${mebibytes(maxBytes)} MB unpacked`);
-    if (Object.keys(header.pax ?? {}).some((key) => key.startsWith("GNU.sparse")))
-      throw refuse("is a sparse file");
+    if (isSparse(header)) throw refuse("is a sparse file");
     // What the reader does not know has none.
     const type = (header.type as Header["type"] | null)?.replace("contiguous-file", "file") as
       Exclude<Header["type"], "contiguous-file"> | undefined;
@@ -169,6 +210,15 @@ function archiveChecker({
         throw refuse(`is a ${type}`);
     }
   };
+}
+
+/** Its size says nothing then: a few bytes become as many zeros as it likes. */
+function isSparse({ pax }: Header): boolean {
+  return Object.keys(pax ?? {}).some((key) => key.startsWith("GNU.sparse"));
+}
+
+function refusal({ name }: Header): (why: string) => UnsafeArchive {
+  return (why) => new UnsafeArchive(`${JSON.stringify(name.slice(0, 200))} ${why}`);
 }
 
 /** The path inside the folder, without `.` and the stripped folders. */

@@ -17,7 +17,21 @@ export function hostIdBase(idRange: number): number {
   return firstId + idRange * rangeSize;
 }
 
+/** For what is tried out before it is any app's: the last range, which an app gets when all others are taken. */
+export function trialIdBase(): number {
+  return hostIdBase(rangeCount - 1);
+}
+
 /** The host id of the unprivileged user that dynos and builds run as. */
 export function hostUserId(idRange: number): number {
   return onlyId ?? hostIdBase(idRange) + 1000;
+}
+
+/**
+ * Whose the files of an image are that all apps share: nobody's, in every container. An id behind the last range,
+ * another one for each image: what one tries while it is unpacked, it can do to no other.
+ */
+export function sharedImageId(): number {
+  const first = firstId + rangeCount * rangeSize;
+  return onlyId ?? first + Math.floor(Math.random() * 65_500);
 }

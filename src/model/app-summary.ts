@@ -11,6 +11,8 @@ export interface AppSummary {
   releasedAt: Date | null;
   slugSizeBytes: number | null;
   buildpackDescription: string | null;
+  /** What the current release was built for. */
+  stack: string | null;
 }
 
 const findSummaries = prepared((database) => {
@@ -23,6 +25,7 @@ const findSummaries = prepared((database) => {
       releasedAt: releases.createdAt,
       slugSizeBytes: slugs.sizeBytes,
       buildpackDescription: slugs.buildpackDescription,
+      stack: slugs.stack,
     })
     .from(apps)
     .innerJoin(accounts, eq(accounts.id, apps.ownerId))

@@ -27,6 +27,9 @@ export const apps = sqliteTable("apps", {
   updatedAt: integer({ mode: "timestamp_ms" }).notNull(),
 });
 
+/** Heroku's name of the stack whose apps run on container images. */
+export const containerStack = "container";
+
 /**
  * Ranges of user ids that were ever given. Rows stay when their app goes, so that no app inherits
  * another one's files.
@@ -97,7 +100,7 @@ export function updateApp(
   database: Database,
   app: App,
   change: Partial<
-    Pick<App, "name" | "maintenance" | "features" | "sleepAfterMs" | "asleep" | "acm">
+    Pick<App, "name" | "maintenance" | "features" | "sleepAfterMs" | "asleep" | "acm" | "stack">
   >,
 ): App {
   if (change.name !== undefined && change.name !== app.name) checkName(database, change.name);

@@ -2,7 +2,7 @@ import { and, desc, eq, inArray, isNotNull, lt, notInArray } from "drizzle-orm";
 import type { App } from "./app.ts";
 import type { Database } from "./database.ts";
 import { releases } from "./release.ts";
-import { type Slug, slugs } from "./slug.ts";
+import { archivesOf, type Slug, slugs } from "./slug.ts";
 
 /** The slugs of the newest releases with code, newest first; one that was released twice counts twice. */
 function newestSlugIds(database: Database, app: App, count: number): string[] {
@@ -60,9 +60,9 @@ export function archivesInUse(
     ...slugIdsOf(database, keep.releaseIds),
   ];
   return database
-    .select({ sha256: slugs.sha256 })
+    .select({ sha256: slugs.sha256, images: slugs.images })
     .from(slugs)
     .where(inArray(slugs.id, ids))
     .all()
-    .map(({ sha256 }) => sha256);
+    .flatMap(archivesOf);
 }

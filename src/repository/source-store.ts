@@ -19,6 +19,8 @@ export interface SourceStore {
   put(id: string, bytes: AsyncIterable<Uint8Array>): Promise<void>;
   /** The bytes, or nothing when there are none (any more). */
   open(id: string): Blob | undefined;
+  /** Where they are, or nothing. */
+  find(id: string): string | undefined;
   remove(id: string): void;
 }
 
@@ -65,6 +67,7 @@ export function createSourceStore(
         rmSync(partial, { force: true });
       }
     },
+    find: (id) => (existsSync(pathOf(id)) ? pathOf(id) : undefined),
     open: (id) => (existsSync(pathOf(id)) ? Bun.file(pathOf(id)) : undefined),
     remove: (id) => rmSync(pathOf(id), { force: true }),
   };

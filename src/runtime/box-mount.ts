@@ -8,8 +8,11 @@ import { execOk } from "../lib/exec.ts";
 export async function mountBox(folder: string, at: string): Promise<void> {
   mkdirSync(folder, { recursive: true, mode: 0o711 });
   mkdirSync(at, { recursive: true, mode: 0o711 });
-  if (isMounted(realpathSync(at))) return;
-  await execOk(["mount", "--bind", "--make-private", folder, at]);
+  const place = realpathSync(at);
+  if (!isMounted(place)) await execOk(["mount", "--bind", "--make-private", folder, at]);
+  // Images, slugs and builds lie here: nothing of them is a device or somebody else for anybody.
+  if (!mounts().some(({ path, options }) => path === place && /\bnosuid,nodev\b/.test(options)))
+    await execOk(["mount", "-o", "remount,bind,nosuid,nodev", at]);
 }
 
 export async function unmountBox(at: string): Promise<void> {
@@ -26,14 +29,15 @@ export function mountPoints(): string[] {
   return mounts().map(({ path }) => path);
 }
 
-/** What is mounted where (proc_pid_mountinfo(5)); `source` is a device, if there is one. */
-export function mounts(): { path: string; source: string }[] {
+/** What is mounted where, and how (proc_pid_mountinfo(5)); `source` is a device, if there is one. */
+export function mounts(): { path: string; source: string; options: string }[] {
   const rows = readFileSync("/proc/self/mountinfo", "utf8").split("\n");
   return rows.map((row) => {
     const [before = "", after = ""] = row.split(" - ");
-    const path = (before.split(" ")[4] ?? "").replace(/\\(\d{3})/g, (_, octal) =>
+    const [, , , , place = "", options = ""] = before.split(" ");
+    const path = place.replace(/\\(\d{3})/g, (_, octal) =>
       String.fromCharCode(Number.parseInt(octal, 8)),
     );
-    return { path, source: after.split(" ")[1] ?? "" };
+    return { path, source: after.split(" ")[1] ?? "", options };
   });
 }

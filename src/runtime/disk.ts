@@ -14,6 +14,11 @@ export interface DiskFolders {
 export interface DynoDisks {
   /** Makes the folders of one dyno; `rootId` and `userId` are host ids of its root and its user. */
   make(id: string, owners: { rootId: number; userId: number }): Promise<DiskFolders>;
+  /**
+   * Lays what the dyno writes over a whole root, which is the user's already, and returns where. Mounted by
+   * the host: what the kernel copies up keeps its owner. `remove` takes it away.
+   */
+  mountRoot(id: string, lower: string, folders: DiskFolders): Promise<string>;
   /** Removes all that `make` has made, and whatever else lies in the dyno's folder. */
   remove(id: string): Promise<void>;
   /** Removes the disks of dynos that are no more, also half-made ones of an earlier server. */
@@ -53,36 +58,9 @@ export async function createDynoDisks(options: {
   async function mountDisk(id: string): Promise<string> {
     const [image, disk] = [join(folderOf(id), "image"), join(folderOf(id), "disk")];
     mkdirSync(disk);
-    writeFileSync(image, "", { mode: 0o600, flag: "wx" });
-    truncateSync(image, sizeBytes);
-    const inodes = String(Math.ceil(sizeBytes / bytesPerInode));
-    await execOk([
-      "mke2fs",
-      "-q",
-      "-F",
-      "-t",
-      "ext4",
-      "-b",
-      "4096",
-      "-m",
-      "0",
-      "-N",
-      inodes,
-      ...features,
-      image,
-    ]);
-    await execOk(["mount", "-t", "ext4", "-o", mountOptions, image, disk]);
-    await writeStraightOn(disk);
+    await formatDisk(image, sizeBytes);
+    await mountDiskAt(image, disk);
     return disk;
-  }
-
-  /**
-   * What a dyno writes is then not in the host's memory twice, and a flood of it waits for the disk,
-   * where it would take the processors from others. Not every file system below can do it.
-   */
-  async function writeStraightOn(disk: string): Promise<void> {
-    const device = mounts().find(({ path }) => path === disk)?.source;
-    if (device) await exec(["losetup", "--direct-io=on", device]);
   }
 
   async function remove(id: string): Promise<void> {
@@ -119,11 +97,40 @@ export async function createDynoDisks(options: {
         throw error;
       }
     },
+    async mountRoot(id, lower, { upper, work }) {
+      const root = makeFolder(join(folderOf(id), "root"), { owner: 0, mode: 0o755 });
+      const layers = `lowerdir=${lower},upperdir=${upper},workdir=${work}`;
+      await execOk(["mount", "-t", "overlay", "-o", `nosuid,nodev,${layers}`, "overlay", root]);
+      return root;
+    },
     remove,
     async sweep(keep) {
       for (const id of readdirSync(dir)) if (!keep.has(id)) await remove(id);
     },
   };
+}
+
+/** Makes a sparse file of a file system; there must be none yet. */
+export async function formatDisk(image: string, sizeBytes: number): Promise<void> {
+  writeFileSync(image, "", { mode: 0o600, flag: "wx" });
+  truncateSync(image, sizeBytes);
+  const inodes = String(Math.ceil(sizeBytes / bytesPerInode));
+  const size = ["-b", "4096", "-m", "0", "-N", inodes] as const;
+  await execOk(["mke2fs", "-q", "-F", "-t", "ext4", ...size, ...features, image]);
+}
+
+export async function mountDiskAt(image: string, disk: string): Promise<void> {
+  await execOk(["mount", "-t", "ext4", "-o", mountOptions, image, disk]);
+  await writeStraightOn(disk);
+}
+
+/**
+ * What is written is then not in the host's memory twice, and a flood of it waits for the disk,
+ * where it would take the processors from others. Not every file system below can do it.
+ */
+async function writeStraightOn(disk: string): Promise<void> {
+  const device = mounts().find(({ path }) => path === disk)?.source;
+  if (device) await exec(["losetup", "--direct-io=on", device]);
 }
 
 /** The same without a quota, for the runtime without walls. */
@@ -138,6 +145,8 @@ export function createPlainFolders(dir: string): DynoDisks {
       makeFolder(join(dir, id), { owner: owners.rootId, mode: 0o700 });
       return Promise.resolve(makeFolders(join(dir, id), owners));
     },
+    mountRoot: () =>
+      Promise.reject(new Error("a container image needs a server with --runtime oci")),
     remove,
     async sweep(keep) {
       for (const id of readdirSync(dir)) if (!keep.has(id)) await remove(id);

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type {
   ContainerLimits,
   ContainerMount,
@@ -5,7 +6,7 @@ import type {
   ContainerSpec,
   NetworkAddress,
 } from "./runtime.ts";
-import { seccompFilter } from "./seccomp.ts";
+import { imageMakerFilter, seccompFilter } from "./seccomp.ts";
 
 export interface HostParts {
   /** The skeleton that every container has as its read-only root. */
@@ -34,12 +35,13 @@ export function ociConfig(spec: ContainerSpec, host: HostParts) {
   return {
     ociVersion: "1.0.2",
     hostname: spec.hostname,
-    root: { path: host.rootfs, readonly: true },
-    process: ociProcess(spec),
+    root: { path: spec.rootfs ?? host.rootfs, readonly: !spec.ownsRoot },
+    process: spec.makesImages ? imageMaker(ociProcess(spec)) : ociProcess(spec),
     mounts: [
       ...standardMounts,
       ...shownLimits(spec.limits, host),
-      ...[...hostFolders, ...host.sysFolders].map(hostMount),
+      ...host.sysFolders.map(hostMount),
+      ...(spec.rootfs === undefined ? hostFolders.map(hostMount) : ownPartsOf(spec, host)),
       ...spec.mounts.map(ociMount),
     ],
     hooks: spec.network ? { createRuntime: [networkHook(host.networkHook, spec.network)] } : {},
@@ -58,7 +60,7 @@ export function ociConfig(spec: ContainerSpec, host: HostParts) {
         // Out of memory: all of it goes, and not one process, which leaves an app that is half there.
         ...(host.unifiedCgroups ? { unified: { "memory.oom.group": "1" } } : {}),
       },
-      seccomp: seccompFilter(),
+      seccomp: spec.makesImages ? imageMakerFilter() : seccompFilter(),
       maskedPaths,
       readonlyPaths: ["/proc/sys", "/proc/irq", "/proc/fs"],
     },
@@ -84,6 +86,26 @@ export function ociProcess(program: ContainerProgram) {
     ],
   };
 }
+
+/**
+ * What a Dockerfile needs: to be root among the container's own ids, to mount layers, and to leave for
+ * another root. None of it counts outside of the container's own namespaces.
+ */
+function imageMaker(process: ReturnType<typeof ociProcess>) {
+  return {
+    ...process,
+    user: { uid: 0, gid: 0, umask: 0o022 },
+    capabilities: {
+      ...process.capabilities,
+      ...{ bounding: imageMakerRights, effective: imageMakerRights, permitted: imageMakerRights },
+    },
+  };
+}
+
+const imageMakerRights =
+  "CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD NET_BIND_SERVICE SETFCAP SETGID SETPCAP SETUID SYS_ADMIN SYS_CHROOT"
+    .split(" ")
+    .map((name) => `CAP_${name}`);
 
 /** What the kernel holds it to; swap does not extend it. */
 function memoryLimit(limits: ContainerLimits, host: HostParts) {
@@ -160,6 +182,16 @@ export const sysFolders = [
 
 /** The host's software, read-only and without its set-uid bits; of its settings only these. */
 const hostFolders = ["/usr", "/etc/alternatives", "/etc/ssl/certs"];
+
+/** What of the skeleton lies over an image: the platform's programs, and what is true of this machine. */
+export const ownParts = ["/opt/stator", "/etc/hosts", "/etc/resolv.conf", "/etc/profile"];
+
+/** In a root of its own the shells are its own, too. */
+function ownPartsOf({ ownsRoot }: ContainerSpec, { rootfs }: HostParts) {
+  return ownParts
+    .filter((path) => !ownsRoot || path !== "/etc/profile")
+    .map((path) => ({ ...hostMount(path), source: join(rootfs, path) }));
+}
 
 function hostMount(path: string) {
   const options = ["rbind", "rprivate", "ro", "nosuid", "nodev"];

@@ -90,6 +90,8 @@ export function createProcessRuntime({ runDir, program }: ProcessRuntimeOptions)
   }
 
   function makeContainer(spec: ContainerSpec): void {
+    if (spec.rootfs !== undefined)
+      throw new Error("plain processes have the machine's own software; images need --runtime oci");
     const folder = folderOf(spec.id);
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     const places = { ...realPlaces(spec.mounts), "/opt/stator/bin": bin };

@@ -7,6 +7,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -15,12 +16,19 @@ import { join } from "node:path";
 import { containerUser, sysFolders } from "./oci-config.ts";
 
 const folders =
-  "app dev etc/alternatives etc/apt etc/heroku etc/ssl/certs home media mnt opt/stator/bin opt/stator/source/src opt/stator/source/node_modules proc root run srv sys tmp usr var/tmp".split(
+  "app dev etc/alternatives etc/apt etc/containers/registries.conf.d etc/heroku etc/ssl/certs home media mnt opt/stator/bin opt/stator/source/src opt/stator/source/node_modules proc root run srv sys tmp usr var/lib/containers var/tmp".split(
     " ",
   );
 const links = { bin: "usr/bin", sbin: "usr/sbin", lib: "usr/lib", lib64: "usr/lib64" };
 /** Files of the host's /etc that programs need and that tell nothing. */
-const copied = ["ld.so.cache", "mime.types", "services", "protocols", "ssl/openssl.cnf"];
+const copied = [
+  "ld.so.cache",
+  "mime.types",
+  "services",
+  "protocols",
+  "ssl/openssl.cnf",
+  "containers/registries.conf",
+];
 
 /** Makes the skeleton that all containers have as their read-only root (the host's /usr comes in as a mount). */
 export function writeRootfs(rootfs: string): void {
@@ -45,7 +53,9 @@ export function writeRootfs(rootfs: string): void {
     profile: profile,
     "apt/sources.list": "",
     "host.conf": "multi on\n",
+    ...containerFiles,
   };
+  writeInit(join(rootfs, initPath));
   // Mount points for this program and the operator's certificates; `bun` in builds is this program.
   for (const name of ["bin/stator", "ca.pem"]) writeFileSync(join(rootfs, "opt/stator", name), "");
   for (const [name, script] of Object.entries(programs)) {
@@ -60,6 +70,35 @@ export function writeRootfs(rootfs: string): void {
       writeFileSync(path, text, { mode: 0o644 });
     }
   }
+}
+
+/** Of what builds images: `node:22` is Docker Hub's, and a Dockerfile's commands have no right to mount or to leave. */
+const containerFiles = {
+  "containers/policy.json": '{"default":[{"type":"insecureAcceptAnything"}]}\n',
+  "containers/registries.conf.d/000-stator.conf":
+    'unqualified-search-registries = ["docker.io"]\nshort-name-mode = "disabled"\n',
+  "containers/storage.conf": `[storage]
+driver = "overlay"
+graphroot = "/var/lib/containers/storage"
+runroot = "/dev/shm/containers"
+`,
+  "containers/containers.conf": `[containers]
+default_capabilities = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE", "SETFCAP", "SETGID", "SETPCAP", "SETUID"]
+`,
+};
+
+/** The first process of a container, where any image has it; linked to no library. */
+export const initPath = "/opt/stator/bin/tini";
+
+function writeInit(path: string): void {
+  const found = ["/usr/bin/tini-static", "/usr/bin/tini"].find((file) => existsSync(file));
+  if (found === undefined)
+    throw new Error("this machine has no tini; sh install.sh deps installs it");
+  const bytes = readFileSync(found);
+  if (existsSync(path) && readFileSync(path).equals(bytes)) return;
+  // Beside it first: what runs cannot be written to.
+  writeFileSync(`${path}.new`, bytes, { mode: 0o755 });
+  renameSync(`${path}.new`, path);
 }
 
 /** This program under the names that buildpacks call: compiled it is whole, in a checkout it is Bun and its source. */

@@ -3,6 +3,8 @@ export interface ContainerSpec {
   /** Unique on this machine; letters, digits and dashes. */
   id: string;
   hostname: string;
+  /** An image's unpacked root (image/image-store.ts), read-only; left out: the machine's own software. */
+  rootfs?: string | undefined;
   argv: string[];
   environment: Record<string, string>;
   workingDirectory: string;
@@ -16,6 +18,10 @@ export interface ContainerSpec {
   network: NetworkAddress | null;
   /** The one port at which the host reaches it; `null`: it is reached by nobody. */
   openPort: number | null;
+  /** `rootfs` is the user's to write, and nobody else's. */
+  ownsRoot?: boolean;
+  /** It makes images: root of its own ids, with the rights to mount and to give files away among them. */
+  makesImages?: boolean;
 }
 
 export interface TerminalSize {

@@ -84,34 +84,68 @@ const masked = (index: number, value: number, valueTwo: number): Condition => ({
   ...{ index, op: "SCMP_CMP_MASKED_EQ", value, valueTwo },
 });
 
-const allow = (names: string[], ...args: Condition[]) => ({
+interface Rule {
+  names: string[];
+  action: "SCMP_ACT_ALLOW" | "SCMP_ACT_ERRNO";
+  errnoRet?: number;
+  args?: Condition[];
+}
+const allow = (names: string[], ...args: Condition[]): Rule => ({
   ...{ names, action: "SCMP_ACT_ALLOW" },
   ...(args.length > 0 ? { args } : {}),
 });
-const answer = (errnoRet: number, names: string[], ...args: Condition[]) => ({
+const answer = (errnoRet: number, names: string[], ...args: Condition[]): Rule => ({
   ...{ names, action: "SCMP_ACT_ERRNO", errnoRet },
   ...(args.length > 0 ? { args } : {}),
 });
+
+const oldNamespacesOnly = [
+  allow(["clone"], masked(0, sum(newNamespaces), 0)),
+  ...newNamespaces.map((flag) => answer(errors.EPERM, ["clone"], masked(0, flag, flag))),
+];
 
 /**
  * The filter of every container, as OCI's `linux.seccomp`. Only the machine's own calls pass: a
  * program that makes those of 32 bits (or of x32) is killed, so they are no way around. Pure.
  */
 export function seccompFilter(machine: string = process.arch) {
+  return filter(machine, []);
+}
+
+const newUserNamespace = 0x1000_0000;
+const imageMaking = words(`
+  chroot mount mount_setattr move_mount open_tree pivot_root sethostname setns umount2`);
+
+/** The filter of a container that makes images: it mounts, and makes namespaces but for users' ones. Pure. */
+export function imageMakerFilter(machine: string = process.arch) {
+  const inside = masked(0, newUserNamespace, 0);
+  const outside = masked(0, newUserNamespace, newUserNamespace);
+  return filter(machine, [
+    allow(imageMaking),
+    allow(["clone", "unshare"], inside),
+    answer(errors.EPERM, ["clone", "unshare"], outside),
+  ]);
+}
+
+function filter(machine: string, added: Rule[]) {
+  const loosened = new Set(added.flatMap(({ names }) => names));
   return {
     defaultAction: "SCMP_ACT_ERRNO",
     defaultErrnoRet: errors.ENOSYS,
     architectures: [machine === "arm64" ? "SCMP_ARCH_AARCH64" : "SCMP_ARCH_X86_64"],
     syscalls: [
       allow([...files, ...waiting, ...memory, ...processes, ...talking]),
-      answer(errors.EPERM, refused),
+      answer(
+        errors.EPERM,
+        refused.filter((name) => !loosened.has(name)),
+      ),
       ...families.map((family) => allow(["socket", "socketpair"], equal(0, family))),
       allow(["socket"], equal(0, netlink), equal(2, 0)),
       ...personalities.map((personality) => allow(["personality"], equal(0, personality))),
       // Its flags are in memory, where a filter cannot look: libraries take `clone` then.
       answer(errors.ENOSYS, ["clone3"]),
-      allow(["clone"], masked(0, sum(newNamespaces), 0)),
-      ...newNamespaces.map((flag) => answer(errors.EPERM, ["clone"], masked(0, flag, flag))),
+      ...(loosened.has("clone") ? [] : oldNamespacesOnly),
+      ...added,
       // The limit on core dumps stays as it is, and lowering it seems to succeed: 1 keeps the kernel
       // from handing a crashed process to the host's own collector, and 0 would not (core(5)).
       allow(["setrlimit"], differs(0, resourceOfCores)),
@@ -123,4 +157,6 @@ export function seccompFilter(machine: string = process.arch) {
   };
 }
 
-const sum = (numbers: number[]) => numbers.reduce((total, number) => total + number, 0);
+function sum(numbers: number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}

@@ -23,6 +23,9 @@ import { hostIdBase, hostUserId } from "../lib/id-range.ts";
 /** Heroku's limit for a compressed slug (contract §4.4). */
 export const maxSlugBytes = 500 * 1024 * 1024;
 
+/** Heroku has none for images; a machine of one's own needs one. */
+export const maxImageBytes = 2 * 1024 * 1024 * 1024;
+
 /** What an archive that somebody has made may grow to. */
 const maxUnpackedBytes = 4 * 1024 * 1024 * 1024;
 
@@ -45,12 +48,19 @@ export class ChecksumError extends Error {
   }
 }
 
+export interface PutOptions {
+  /** `maxSlugBytes` when left out. */
+  maxBytes?: number;
+  /** Its files have their dates from where they come, and keep them: an image's layers say them. */
+  keepDates?: boolean;
+}
+
 export interface SlugStore {
   /**
    * Packs the folder `app` inside `parent` into the store and keeps the folder itself as the
    * unpacked slug. A slug above the limit is measured, but not kept.
    */
-  put(parent: string, idRange: number): Promise<PackedSlug>;
+  put(parent: string, idRange: number, options?: PutOptions): Promise<PackedSlug>;
   /** The unpacked slug of an app, shared read-only by all its dynos; unpacked again when it was swept. */
   open(sha256: string, idRange: number): Promise<string>;
   /**
@@ -62,6 +72,8 @@ export interface SlugStore {
     idRange: number,
     expected: string | null,
   ): Promise<PackedSlug & { checksum: string }>;
+  /** Whether an archive is there; then it stays until a release keeps it, or the server starts again. */
+  claim(sha256: string): boolean;
   /** The file of an archive. */
   archive(sha256: string): string;
   /** All archives, but for what is being packed. */
@@ -83,14 +95,18 @@ export function createSlugStore(archives: string, unpacked: string): SlugStore {
   const unclaimed = new Set<string>();
   const inTurn = createSerializer();
 
-  async function put(parent: string, idRange: number): Promise<PackedSlug> {
+  async function put(
+    parent: string,
+    idRange: number,
+    { maxBytes = maxSlugBytes, keepDates = false }: PutOptions = {},
+  ): Promise<PackedSlug> {
     const name = `new-${crypto.randomUUID()}`;
     const temporary = join(archives, name);
     unclaimed.add(name);
     try {
-      await forgetDates(join(parent, "app"), hostUserId(idRange));
-      const packed = await pack(parent, temporary);
-      if (packed.sizeBytes > maxSlugBytes) return packed;
+      if (!keepDates) await forgetDates(join(parent, "app"), hostUserId(idRange));
+      const packed = await pack(parent, temporary, maxBytes);
+      if (packed.sizeBytes > maxBytes) return packed;
       unclaimed.add(packed.sha256);
       renameSync(temporary, archivePath(packed.sha256));
       syncFolder(archives);
@@ -140,6 +156,11 @@ export function createSlugStore(archives: string, unpacked: string): SlugStore {
         await exec(["rm", "-rf", "--", work]);
       }
     },
+    claim(sha256) {
+      const there = existsSync(archivePath(sha256));
+      if (there) unclaimed.add(sha256);
+      return there;
+    },
     archive: archivePath,
     listArchives: () =>
       readdirSync(archives)
@@ -183,7 +204,7 @@ async function forgetDates(folder: string, userId: number): Promise<void> {
 }
 
 /** Writes `./app/…` as a gzip tar, hashing on the way; past the limit it only counts. */
-async function pack(parent: string, archive: string): Promise<PackedSlug> {
+async function pack(parent: string, archive: string, maxBytes: number): Promise<PackedSlug> {
   const tar = spawn([
     "tar",
     ...["--directory", parent, "--numeric-owner", "--owner=0", "--group=0", "--sort=name"],
@@ -196,7 +217,7 @@ async function pack(parent: string, archive: string): Promise<PackedSlug> {
   try {
     for await (const bytes of tar.stdout) {
       sizeBytes += bytes.length;
-      if (sizeBytes > maxSlugBytes) continue;
+      if (sizeBytes > maxBytes) continue;
       hash.update(bytes);
       writeSync(file, bytes);
     }

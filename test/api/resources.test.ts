@@ -30,7 +30,7 @@ test("an app is created, found by name and id, renamed, put in maintenance, dest
     maintenance: false,
     owner: { email: "owner@example.com", id: uuid },
     region: { id: uuid, name: "local" },
-    stack: { id: uuid, name: "heroku-24" },
+    stack: { id: uuid, name: "host" },
     git_url: `${served.gitUrl}/first.git`,
     web_url: expect.stringMatching(/^http:\/\/first\.localhost:\d+\/$/),
     created_at: time,

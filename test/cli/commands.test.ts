@@ -143,7 +143,7 @@ test("info shows an app as Heroku does", async () => {
     `Git URL:        ${served.gitUrl}/${app.name}.git`,
     "Owner:          owner@example.com",
     "Slug Size:      11.8 MB",
-    "Stack:          heroku-24",
+    "Stack:          host",
     expect.stringMatching(/^Web URL: {8}http:\/\/shop-\d+\.localhost:\d+\/$/),
     "",
   ]);

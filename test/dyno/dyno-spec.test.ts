@@ -27,7 +27,12 @@ function spec(
   return dynoSpec({
     app,
     dyno,
-    image: { slugFolder: "/slug", environment, metadata: null },
+    image: {
+      stack: { announced: "heroku-24", rootfs: undefined },
+      slugFolder: "/slug",
+      ...{ environment, metadata: null, container: null },
+    },
+    root: null,
     size: sizeOf(sizes, change.dyno ?? dyno),
     metadataFolder: null,
     folders: { upper: "/upper", work: "/work", tmp: "/tmp-of-dyno" },
@@ -40,7 +45,7 @@ function spec(
 test("the command is one word for a login shell, whatever is in it", () => {
   const command = `echo "$PORT" && rm -rf 'a b' ; \`id\``;
   expect(spec({ dyno: { ...dyno, command } }).argv).toEqual([
-    ...["/usr/bin/tini", "--", "bash", "--login", "-c"],
+    ...["/opt/stator/bin/tini", "--", "bash", "--login", "-c"],
     command,
   ]);
 });
@@ -66,7 +71,11 @@ test("clause 107: with the lab on, the release is told in variables and in /etc/
   const release = { version: 7, createdAt: now, commit: "c0ffee", description: "Deploy c0ffee" };
   const metadata = { app: { id: "app-id", name: "my-app", host: "my-app.localhost" }, release };
   const told = spec({
-    image: { slugFolder: "/slug", environment: {}, metadata },
+    image: {
+      stack: { announced: "heroku-24", rootfs: undefined },
+      slugFolder: "/slug",
+      ...{ environment: {}, metadata, container: null },
+    },
     metadataFolder: "/metadata",
   });
   expect(told.environment).toMatchObject({

@@ -37,7 +37,7 @@ export async function fuzzApi({ requests, seed }: { requests: number; seed: numb
   served.deploy(app, { web: "npm start", worker: "node worker.js" });
   served.startDyno(app, { type: "web", number: 1, command: "npm start" });
   const known = ["shop", app.id, "web", "web.1", "worker", "1", "v2", "~", "preboot", "Basic"];
-  known.push("owner@example.com", "local", "cedar", "heroku-24", account.id);
+  known.push("owner@example.com", "local", "cedar", "host", account.id);
   const routes = listRoutes(served.api.routes);
   const problems: string[] = [];
   const statuses = new Map<number, number>();

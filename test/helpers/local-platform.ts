@@ -5,6 +5,10 @@ import { type ApiOptions, createApi } from "../../src/api/api.ts";
 import { type AttachSession, websocket } from "../../src/api/attach-socket.ts";
 import { openCertificates } from "../../src/deploy/certificates.ts";
 import { openDomains } from "../../src/deploy/domains.ts";
+import { imageSlug } from "../../src/deploy/release-images.ts";
+import { openStacks } from "../../src/deploy/stacks.ts";
+import { createImageStore } from "../../src/image/image-store.ts";
+import type { Runtime } from "../../src/runtime/runtime.ts";
 import { scaledFormation } from "../../src/deploy/scale.ts";
 import { changeVisitorRules } from "../../src/deploy/visitor-rules.ts";
 import type { AttachedDyno } from "../../src/dyno/attached-dyno.ts";
@@ -67,6 +71,14 @@ function localPlatform(urls: { api: string; git: string; domain: string }) {
     });
   };
   let runNumber = 1000;
+  const images = createImageStore({
+    ...{ folder: join(folder, "images"), freeDiskBytes: () => 1e12, minFreeDiskBytes: 0 },
+  });
+  const stacks = openStacks({
+    ...{ database, logs, images, builtIn: ["host", "container"], hostStack: "heroku-24" },
+    // Nothing runs here.
+    ...{ runtime: {} as Runtime, refusal: "Nothing runs on this platform." },
+  });
   const ofDomains = {
     ...{ database, vault, logs, platformDomain: new URL(`http://${urls.domain}`).hostname },
     ...{ hasAuthority: true, hasHttps: true, routesChanged: () => Promise.resolve() },
@@ -81,8 +93,9 @@ function localPlatform(urls: { api: string; git: string; domain: string }) {
       git: (app) => `${urls.git}/${app.name}.git`,
       web: (app) => `http://${app.name}.${urls.domain}/`,
     },
-    createApp({ name, user }) {
-      const app = createApp(database, { name, owner: user, stack: "heroku-24" });
+    createApp({ name, user, stack = "host" }) {
+      stacks.assertKnown(stack);
+      const app = createApp(database, { name, owner: user, stack });
       release(app, { description: "Initial release" });
       release(app, { description: "Enable Logplex" });
       return Promise.resolve(app);
@@ -118,7 +131,7 @@ function localPlatform(urls: { api: string; git: string; domain: string }) {
       stopped.push(name);
     },
     sizes,
-    stack: "heroku-24",
+    stacks,
     noDiskQuota: null,
     scale(app, { updates }) {
       const after = scaledFormation(listFormation(database, app), updates, { app, sizes });
@@ -144,6 +157,10 @@ function localPlatform(urls: { api: string; git: string; domain: string }) {
     purgeBuildCache: () => Promise.resolve(),
     releaseSlug: (app, { slug, description = "Deploy" }) =>
       release(app, { description, slugId: slug.id }),
+    releaseImages(app, { updates }) {
+      const slug = imageSlug({ database }, app, updates);
+      return { slug, release: release(app, { description: "Deployed", slugId: slug.id }) };
+    },
     releaseOutput: () => new Response("released\n").body as ReadableStream<Uint8Array>,
     runAttached(app, { command, environment, terminal }) {
       const dyno = startDyno(app, { type: "run", number: ++runNumber, command });
@@ -200,7 +217,7 @@ function localPlatform(urls: { api: string; git: string; domain: string }) {
         sha256: "ab".repeat(32),
         sizeBytes: 12_345_678,
         commit: "de63889c20a96347679af2c5160c390727fa6749",
-        stack: "heroku-24",
+        stack: app.stack,
         buildpackDescription: "Node.js",
         processTypes,
       });

@@ -42,6 +42,8 @@ export async function startOutsideServer() {
 
   return {
     address,
+    /** Where other programs that stand for the internet can be started, and what they are reached at. */
+    there: { namespace: name, address: outside },
     withPassword: address.replace("//", "//someone:opensesame@"),
     path: (...parts: string[]) => join(folder, ...parts),
     /** Makes a repository of files, or commits to it; returns the commit. */

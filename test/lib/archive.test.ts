@@ -11,8 +11,13 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
-import { type Header, pack } from "tar-stream";
-import { UnsafeArchive, unpackArchive, type UnpackOptions } from "../../src/lib/archive.ts";
+import {
+  measureLayer,
+  UnsafeArchive,
+  unpackArchive,
+  type UnpackOptions,
+} from "../../src/lib/archive.ts";
+import { type TarEntry, tarOf } from "../helpers/tar-of.ts";
 
 let root: string;
 let folder: string;
@@ -22,17 +27,6 @@ beforeEach(() => {
   mkdirSync(folder);
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
-
-type Entry = [header: Partial<Header> & Pick<Header, "name">, content?: string];
-
-async function tarOf(entries: Entry[]): Promise<Buffer> {
-  const made = pack();
-  for (const [header, content] of entries) made.entry(header, content ?? "");
-  made.finalize();
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of made as AsyncIterable<Uint8Array>) chunks.push(chunk);
-  return Buffer.concat(chunks);
-}
 
 async function* pieces(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   for (let start = 0; start < bytes.length; start += 1000)
@@ -47,13 +41,13 @@ const unpack = (bytes: Uint8Array, more: Partial<UnpackOptions> = {}) =>
     ...more,
   });
 
-async function expectRefusal(unpacking: Promise<void>, message: string): Promise<void> {
+async function expectRefusal(unpacking: Promise<unknown>, message: string): Promise<void> {
   const problem = await unpacking.catch((error: Error) => error);
   expect(problem).toBeInstanceOf(UnsafeArchive);
   expect((problem as Error).message).toContain(message);
 }
 
-const good: Entry[] = [
+const good: TarEntry[] = [
   [{ name: "./app/", type: "directory", mode: 0o755 }],
   [{ name: "./app/run.sh", mode: 0o4755 }, "#!/bin/sh\n"],
   [{ name: "./app/read-only", mode: 0o444 }, "x"],
@@ -80,7 +74,7 @@ for (const [name, compress] of [
     expect(lstatSync(join(folder, "hard")).ino).toBe(lstatSync(join(folder, "run.sh")).ino);
   });
 
-const refused: [what: string, entries: Entry[], message: string][] = [
+const refused: [what: string, entries: TarEntry[], message: string][] = [
   ["a way up", [[{ name: "a/../../up" }, "x"]], '"a/../../up" leads out of its folder by `..`'],
   ["an absolute name", [[{ name: "/etc/x" }, "x"]], '"/etc/x" has an absolute name'],
   [
@@ -145,15 +139,82 @@ for (const [what, entries, message] of refused)
   });
 
 test("links of a slug may lead to where it will run, but nothing is written through them", async () => {
-  const link: Entry = [{ name: "python", type: "symlink", linkname: "/app/.heroku/python" }];
+  const link: TarEntry = [{ name: "python", type: "symlink", linkname: "/app/.heroku/python" }];
   await unpack(await tarOf([link]), { linksMayLeave: true });
   expect(readlinkSync(join(folder, "python"))).toBe("/app/.heroku/python");
   const through = unpack(await tarOf([link, [{ name: "python/x" }, "x"]]), { linksMayLeave: true });
   await expectRefusal(through, "would be written through a link");
 });
 
+test("a folder can be left out, whatever is in it", async () => {
+  const entries: TarEntry[] = [
+    [{ name: "./dev/", type: "directory" }],
+    [{ name: "./dev/sda", type: "block-device" }],
+    [{ name: "./device" }, "x"],
+  ];
+  await unpack(await tarOf(entries), { leftOut: "dev" });
+  expect(readdirSync(folder).sort()).toEqual(["dev", "device"]);
+  expect(readdirSync(join(folder, "dev"))).toEqual([]);
+});
+
+const layerLimits = { maxBytes: 1024 * 1024, maxEntries: 100 };
+
+test("a layer of an image may have links and devices that nobody will use", async () => {
+  const layer = await tarOf([
+    [{ name: "./", type: "directory" }],
+    [{ name: "bin", type: "symlink", linkname: "/usr/bin" }],
+    [{ name: "bin/.wh.gone" }],
+    [{ name: "bin/.wh..wh..opq" }],
+    [{ name: "usr/bin/x", type: "link", linkname: "usr/bin/of-the-layer-below" }],
+    [{ name: "dev/null", type: "character-device" }],
+    [{ name: "usr/bin/y", mode: 0o4755 }, "yyy"],
+  ]);
+  expect(await measureLayer(pieces(gzipSync(layer)), layerLimits)).toEqual({
+    bytes: 3,
+    entries: 7,
+  });
+});
+
+const badLayers: [what: string, entry: TarEntry, message: string][] = [
+  [
+    "a name that leads out",
+    [{ name: "a/../../x" }, "x"],
+    '"a/../../x" leads out of its folder by `..`',
+  ],
+  ["an absolute name", [{ name: "/etc/x" }, "x"], '"/etc/x" has an absolute name'],
+  ["a hard link that leads out", [{ name: "x", type: "link", linkname: "../x" }], '"x" leads out'],
+  ["a disk", [{ name: "x/sda", type: "block-device" }], '"x/sda" is a block-device'],
+  ["a pipe", [{ name: "pipe", type: "fifo" }], '"pipe" is a fifo'],
+  [
+    "a root that is a link",
+    [{ name: "./", type: "symlink", linkname: "/etc" }],
+    '"./" has no name',
+  ],
+  [
+    "a whiteout of the folder above",
+    [{ name: "x/.wh..." }],
+    '"x/.wh..." takes away its own folder',
+  ],
+  ["a whiteout of nothing", [{ name: "x/.wh." }], '"x/.wh." takes away its own folder'],
+  [
+    "a sparse file",
+    [{ name: "s", pax: { "GNU.sparse.realsize": "1099511627776" } }, "x"],
+    '"s" is a sparse file',
+  ],
+  ["a large one", [{ name: "a" }, "x".repeat(1_100_000)], '"a" makes it more than 1 MB unpacked'],
+];
+
+for (const [what, entry, message] of badLayers)
+  test(`a layer with ${what} is refused by name`, async () => {
+    const layer = pieces(await tarOf([entry]));
+    await expectRefusal(measureLayer(layer, layerLimits), message);
+  });
+
 test("too many files are refused", async () => {
-  const entries: Entry[] = Array.from({ length: 11 }, (_, number) => [{ name: `f${number}` }, "x"]);
+  const entries: TarEntry[] = Array.from({ length: 11 }, (_, number) => [
+    { name: `f${number}` },
+    "x",
+  ]);
   await expectRefusal(
     unpack(await tarOf(entries), { maxEntries: 10 }),
     '"f10" is one more than the 10 files allowed',

@@ -70,6 +70,25 @@ test("no mount brings set-uid programs, devices or a writable part of the host",
     expect(config.mounts.find(({ destination }) => destination === place)?.options).toContain("ro");
 });
 
+test("an image has its own /usr and settings, and the platform's programs and addresses over it", () => {
+  const { root, mounts } = ociConfig({ ...spec, rootfs: "/box/images/1/rootfs" }, host);
+  expect(root).toEqual({ path: "/box/images/1/rootfs", readonly: true });
+  const binds = mounts.filter(({ type }) => type === "bind");
+  expect(binds.map(({ destination, source }) => [destination, source])).toEqual([
+    ["/sys/devices/system/cpu", "/sys/devices/system/cpu"],
+    ["/opt/stator", "/box/rootfs/opt/stator"],
+    ["/etc/hosts", "/box/rootfs/etc/hosts"],
+    ["/etc/resolv.conf", "/box/rootfs/etc/resolv.conf"],
+    ["/etc/profile", "/box/rootfs/etc/profile"],
+    ["/tmp", "/tmp-of-dyno"],
+    ["/opt/tool", "/tool"],
+  ]);
+  for (const mount of binds)
+    expect(mount.options).toEqual(
+      expect.arrayContaining(["nosuid", "nodev", mount.destination === "/tmp" ? "rw" : "ro"]),
+    );
+});
+
 test("limits are on memory, processes and the share of the processors", () => {
   expect(config.linux.resources).toMatchObject({
     ...{ memory: { limit: 512, swap: 512 }, pids: { limit: 256 }, cpu: { shares: 1024 } },

@@ -8,13 +8,16 @@ import { answers, born, named, never, person, time } from "../answers.ts";
 import { body } from "../body.ts";
 import { pageOf } from "../list-range.ts";
 import { account, type ApiEnvironment, member, owner, self } from "../policy.ts";
-import { generation, region, stackOf } from "./places.ts";
+import { generation, region } from "./places.ts";
+import { stackOf } from "./stacks.ts";
 
 const name = z.string("must be a string");
-const newApp = z.object({ name: name.nullish() });
+const stackName = z.string("must be the name of a stack").max(100);
+const newApp = z.object({ name: name.nullish(), stack: stackName.nullish() });
 const appChange = z.object({
   name: name.optional(),
   maintenance: z.boolean("must be true or false").optional(),
+  build_stack: stackName.optional(),
   /** Seconds without a request until its dynos sleep; ours, Heroku has no such field. */
   sleep_after: z
     .int("must be a number of seconds")
@@ -80,17 +83,21 @@ export const appsApi = (platform: Platform) => {
       return c.json(presentAll(listed(c, wanted)).map((app) => ({ ...app, ...joined })));
     })
     .post("/apps", account("write"), answers(appAnswer), body(newApp), async (c) => {
-      const { name } = c.req.valid("json");
-      const app = await platform.createApp({ name: name ?? undefined, user: c.var.account });
+      const { name = null, stack = null } = c.req.valid("json");
+      const app = await platform.createApp({
+        ...{ name: name ?? undefined, stack: stack ?? undefined, user: c.var.account },
+      });
       return c.json(present(app), 201);
     })
     .get("/apps/:app", member("read"), answers(appAnswer), (c) => c.json(present(c.var.app)))
     .patch("/apps/:app", member("write"), answers(appAnswer), body(appChange), async (c) => {
-      const { name, maintenance, sleep_after: sleepAfter } = c.req.valid("json");
+      const { name, maintenance, build_stack: stack, ...change } = c.req.valid("json");
+      const { sleep_after: sleepAfter } = change;
       let { app } = c.var;
       if (name !== undefined && name !== app.name) app = await platform.renameApp(app, name);
       if (maintenance !== undefined && maintenance !== app.maintenance)
         app = await platform.setMaintenance(app, maintenance);
+      if (stack !== undefined) app = platform.stacks.set(app, { name: stack, user: c.var.account });
       if (sleepAfter !== undefined)
         app = await platform.setSleep(app, sleepAfter === null ? null : sleepAfter * 1000);
       return c.json(present(findApp(database, app.id)));
@@ -118,11 +125,10 @@ function presentSummary(
   app: App,
   summary?: AppSummary,
 ): AppAnswer {
-  const stack = stackOf(app.stack);
   return {
     acm: app.acm && certificates.hasAuthority,
     archived_at: null,
-    build_stack: stack,
+    build_stack: stackOf(app.stack),
     buildpack_provided_description: summary?.buildpackDescription ?? null,
     created_at: app.createdAt.toISOString(),
     generation,
@@ -139,7 +145,7 @@ function presentSummary(
     sleep_after: app.sleepAfterMs === null ? null : app.sleepAfterMs / 1000,
     slug_size: summary?.slugSizeBytes ?? null,
     space: null,
-    stack,
+    stack: stackOf(summary?.stack ?? app.stack),
     team: null,
     updated_at: app.updatedAt.toISOString(),
     web_url: urls.web(app),

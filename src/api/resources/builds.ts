@@ -12,7 +12,7 @@ import { anyone, type ApiEnvironment, member } from "../policy.ts";
 import { isSigned, signLink } from "../signed-links.ts";
 import { presentBuildpack } from "./buildpack-installations.ts";
 import { generation } from "./places.ts";
-import { checksum } from "./slugs.ts";
+import { checksum, processType } from "./slugs.ts";
 import { uploadOf } from "./sources.ts";
 
 const text = z.string("must be a string");
@@ -30,6 +30,10 @@ const newBuild = z.object({
     .array(z.object({ url: text.nullish(), name: text.nullish() }))
     .max(32)
     .nullish(),
+  /** Ours: the archive is a container image (`oci-archive`, `docker save`), to be released for this type. */
+  docker_image: z
+    .object({ process_type: processType }, "must be an object with a process_type")
+    .nullish(),
 });
 
 export const buildsApi = (platform: Platform) => {
@@ -46,7 +50,7 @@ export const buildsApi = (platform: Platform) => {
     })
     .post("/:app/builds", member("write-protected"), body(newBuild), (c) => {
       const { app } = c.var;
-      const { source_blob: source, buildpacks } = c.req.valid("json");
+      const { source_blob: source, buildpacks, docker_image: image } = c.req.valid("json");
       const upload = uploadOf(platform, source.url);
       const build = platform.startBuild(app, {
         user: c.var.account,
@@ -60,6 +64,7 @@ export const buildsApi = (platform: Platform) => {
           versionDescription: source.version_description ?? null,
           checksum: source.checksum ?? null,
         },
+        imageFor: image?.process_type,
         buildpacks: buildpacks?.map(({ url, name }) => readBuildpackName(url ?? name ?? "")),
       });
       return c.json(present(platform, app, build), 201);

@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { AttachedProgram } from "../../dyno/attached-dyno.ts";
 import { PlatformError } from "../../lib/platform-error.ts";
 import { logTime } from "../../logs/log-line.ts";
-import type { App } from "../../model/app.ts";
+import { type App, containerStack } from "../../model/app.ts";
 import { type Dyno, dynoName } from "../../model/dyno.ts";
 import { listFormation } from "../../model/formation.ts";
 import { findRelease, type Release } from "../../model/release.ts";
@@ -128,7 +128,12 @@ export const dynosApi = (platform: Platform, { waiting, rendezvousOf }: MeetingP
         if (wanted.attach) checkMeetingPlace(c);
         if (wanted.size && !platform.sizes.find(wanted.size))
           throw noSuchSize(platform, wanted.size);
-        if (wanted.type && listFormation(database, app).some(({ type }) => type === wanted.type))
+        // Of images the type says which one the dyno runs on.
+        if (
+          wanted.type &&
+          app.stack !== containerStack &&
+          listFormation(database, app).some(({ type }) => type === wanted.type)
+        )
           throw new PlatformError(
             "invalid_params",
             `type: ${wanted.type} is a process type of ${app.name}; a one-off dyno needs another word.`,

@@ -1,8 +1,10 @@
 import { Hono } from "hono";
 import { z } from "zod";
+import type { ImageUpdate } from "../../deploy/release-images.ts";
 import { PlatformError } from "../../lib/platform-error.ts";
+import type { Account } from "../../model/account.ts";
 import type { App } from "../../model/app.ts";
-import { type Formation, listFormation } from "../../model/formation.ts";
+import { type Formation, listFormation, plannedFormation } from "../../model/formation.ts";
 import { currentRelease } from "../../model/release.ts";
 import { findSlug } from "../../model/slug.ts";
 import type { Platform } from "../../platform.ts";
@@ -14,6 +16,11 @@ import { stableId } from "../stable-id.ts";
 
 const quantity = z.union([z.int().min(0), z.string()]).nullish();
 const sizeName = z.string("must be the name of a size").nullish();
+/** `container:release` and `container:rm` (`Accept: …; version=3.docker-releases`). */
+const dockerImage = z
+  .string()
+  .regex(/^sha256:[0-9a-f]{64}$/, "must be sha256: and 64 hex digits")
+  .nullish();
 const change = z.object({
   quantity,
   size: sizeName,
@@ -22,7 +29,9 @@ const change = z.object({
     .nullish(),
 });
 const batch = z.object({
-  updates: z.array(change.extend({ type: z.string("must be a process type") })),
+  updates: z.array(
+    change.extend({ type: z.string("must be a process type"), docker_image: dockerImage }),
+  ),
 });
 
 const formationAnswer = z.object({
@@ -48,9 +57,13 @@ export const formationApi = (platform: Platform) =>
       body(batch),
       (c) => {
         const { app } = c.var;
-        const updates = c.req
-          .valid("json")
-          .updates.map((one) => ({ type: one.type, ...changeOf(platform, one) }));
+        const given = c.req.valid("json").updates;
+        const images = given.flatMap(({ type, docker_image: image }) =>
+          image === undefined ? [] : [{ type, image }],
+        );
+        if (images.length > 0)
+          return c.json(releasedFormation(platform, app, { images, user: c.var.account }));
+        const updates = given.map((one) => ({ type: one.type, ...changeOf(platform, one) }));
         platform.scale(app, { updates, user: c.var.account });
         return c.json(presentedFormation(platform, app));
       },
@@ -59,10 +72,15 @@ export const formationApi = (platform: Platform) =>
       "/:app/formation/:type",
       member("write"),
       answers(formationAnswer),
-      body(change),
+      body(change.extend({ docker_image: dockerImage })),
       (c) => {
         const { app } = c.var;
-        const type = findRow(platform, app, c.req.param("type")).type;
+        const { type, ...row } = findRow(platform, app, c.req.param("type"));
+        const { docker_image: image } = c.req.valid("json");
+        if (image !== undefined) {
+          platform.releaseImages(app, { updates: [{ type, image }], user: c.var.account });
+          return c.json({ ...row, type });
+        }
         const updates = [{ type, ...changeOf(platform, c.req.valid("json")) }];
         platform.scale(app, { updates, user: c.var.account });
         return c.json(findRow(platform, app, type));
@@ -91,6 +109,19 @@ function findRow(platform: Platform, app: App, typeOrId: string) {
   throw new PlatformError(
     "not_found",
     `Couldn't find that process type (${typeOrId.slice(0, 80)}).`,
+  );
+}
+
+/** What the formation is once a release of images has gone live. */
+function releasedFormation(
+  platform: Platform,
+  app: App,
+  { images, user }: { images: ImageUpdate[]; user: Account },
+) {
+  const { slug } = platform.releaseImages(app, { updates: images, user });
+  const { processTypes } = slug;
+  return plannedFormation(app, listFormation(platform.database, app), processTypes).map((row) =>
+    presentFormation(app, row, processTypes[row.type] ?? ""),
   );
 }
 

@@ -1,25 +1,16 @@
-import { type Context, Hono } from "hono";
+import { Hono } from "hono";
 import { z } from "zod";
 import { PlatformError } from "../../lib/platform-error.ts";
-import type { Platform } from "../../platform.ts";
 import { answers, born } from "../answers.ts";
 import { pageOf } from "../list-range.ts";
-import { account, type ApiEnvironment, member } from "../policy.ts";
+import { account, type ApiEnvironment } from "../policy.ts";
 import { stableId } from "../stable-id.ts";
 
-/** What there is one of: this machine is the only region, its stack the only stack. */
+/** What there is one of: this machine is the only region. */
 
 /** Where Heroku's clients look for what they may do; the ways of `fir` are not spoken here. */
 export const generation = { id: stableId("generation", "cedar"), name: "cedar" };
 export const region = { id: stableId("region", "local"), name: "local" };
-
-/** Of the few that there are, each once: it is in every app's answer. */
-export function stackOf(name: string): { id: string; name: string } {
-  const known = knownStacks.get(name) ?? { id: stableId("stack", name), name };
-  knownStacks.set(name, known);
-  return known;
-}
-const knownStacks = new Map<string, { id: string; name: string }>();
 
 /** Since these have no date of their own. */
 const always = { created_at: "2026-01-01T00:00:00.000Z", updated_at: "2026-01-01T00:00:00.000Z" };
@@ -35,7 +26,6 @@ const wholeRegion = {
 };
 
 const generationAnswer = z.object({ ...born, name: z.string() });
-const stackAnswer = generationAnswer.extend({ default: z.boolean(), state: z.string() });
 const regionAnswer = generationAnswer.extend({
   country: z.string(),
   description: z.string(),
@@ -44,25 +34,13 @@ const regionAnswer = generationAnswer.extend({
   provider: z.object({ name: z.string(), region: z.string() }),
 });
 
-export const placesApi = ({ stack }: Platform) => {
-  const stacks = [{ ...stackOf(stack), ...always, default: true, state: "public" }];
-  const listed = (c: Context, all: (typeof stacks)[number][]) =>
-    pageOf(c, all, { name: (one) => one.name, id: (one) => one.id });
-  return new Hono<ApiEnvironment>()
+export const placesApi = () =>
+  new Hono<ApiEnvironment>()
     .get("/regions", account("identity"), answers(z.array(regionAnswer)), (c) =>
       c.json(pageOf(c, [wholeRegion], { name: (one) => one.name, id: (one) => one.id })),
     )
     .get("/regions/:region", account("identity"), answers(regionAnswer), (c) =>
       c.json(found([wholeRegion], c.req.param("region"), "region")),
-    )
-    .get("/stacks", account("identity"), answers(z.array(stackAnswer)), (c) =>
-      c.json(listed(c, stacks)),
-    )
-    .get("/stacks/:stack", account("identity"), answers(stackAnswer), (c) =>
-      c.json(found(stacks, c.req.param("stack"), "stack")),
-    )
-    .get("/apps/:app/available-stacks", member("read"), answers(z.array(stackAnswer)), (c) =>
-      c.json(listed(c, stacks)),
     )
     .get("/generations", account("identity"), answers(z.array(generationAnswer)), (c) =>
       c.json(
@@ -72,7 +50,6 @@ export const placesApi = ({ stack }: Platform) => {
     .get("/generations/:generation", account("identity"), answers(generationAnswer), (c) =>
       c.json(found([{ ...generation, ...always }], c.req.param("generation"), "generation")),
     );
-};
 
 function found<One extends { id: string; name: string }>(
   all: One[],

@@ -9,10 +9,10 @@ import type { Platform } from "../../platform.ts";
 import { anyone, type ApiEnvironment, member } from "../policy.ts";
 import { body } from "../body.ts";
 import { isSigned, signLink } from "../signed-links.ts";
-import { stableId } from "../stable-id.ts";
 import { bytesOf } from "./sources.ts";
+import { stackOf } from "./stacks.ts";
 
-const processType = z
+export const processType = z
   .string()
   .regex(/^[A-Za-z0-9_-]{1,128}$/, "a process type has letters, digits, _ and - only");
 const text = z.string("must be a string").max(1000, "must have at most 1000 characters");
@@ -35,13 +35,15 @@ export const slugsApi = (platform: Platform) => {
     .post("/:app/slugs", member("write-protected"), body(newSlug), (c) => {
       const { app } = c.var;
       const given = c.req.valid("json");
-      if (given.stack && given.stack !== app.stack)
+      const stack = given.stack ?? app.stack;
+      const known = platform.stacks.list().map(({ name }) => name);
+      if (!known.includes(stack))
         throw new PlatformError(
           "invalid_params",
-          `The stack of ${app.name} is ${app.stack}, not ${given.stack}.`,
+          `stack: there is none of the name ${JSON.stringify(stack)}, only ${known.join(", ")}.`,
         );
       const upload = createSlugUpload(database, {
-        ...{ appId: app.id, stack: app.stack, processTypes: given.process_types },
+        ...{ appId: app.id, stack, processTypes: given.process_types },
         ...{ checksum: given.checksum ?? null, commit: given.commit ?? null },
         commitDescription: given.commit_description ?? null,
         buildpackDescription: given.buildpack_provided_description ?? null,
@@ -116,7 +118,7 @@ function present(
     id,
     process_types: processTypes,
     size: slug?.sizeBytes ?? null,
-    stack: { id: stableId("stack", stack), name: stack },
+    stack: stackOf(stack),
     updated_at: createdAt.toISOString(),
   };
 }

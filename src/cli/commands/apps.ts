@@ -19,6 +19,7 @@ const create = command({
       value: "REMOTE",
       summary: "name of the git remote that is made (stator)",
     },
+    stack: { type: "string", short: "s", value: "STACK", summary: "what it is built for (host)" },
     "no-remote": { type: "boolean", short: "n", summary: "make no git remote" },
     buildpack: { type: "string", short: "b", value: "BUILDPACK", summary: "what builds its code" },
     ...jsonFlag,
@@ -26,7 +27,8 @@ const create = command({
   async run({ api, args: [name], flags, paint, action, print, printJson, world }) {
     const app = await action(
       name === undefined ? "Creating app" : `Creating ${paint.app(name)}`,
-      () => answerOf(api.apps.$post({ json: { name } })),
+      () =>
+        answerOf(api.apps.$post({ json: { name, ...(flags.stack && { stack: flags.stack }) } })),
       (app) => (name === undefined ? paint.app(app.name) : ""),
     );
     if (flags.buildpack !== undefined) await setBuildpack(api, app.name, flags.buildpack);
@@ -104,7 +106,7 @@ const info = command({
       ["Maintenance", app.maintenance ? "on" : null],
       ["Owner", app.owner.email],
       ["Slug Size", app.slug_size === null ? null : bytesText(app.slug_size)],
-      ["Stack", app.stack.name],
+      ["Stack", stackText(app)],
       ["Web URL", app.web_url],
     ]);
     for (const line of lines) print(line);
@@ -215,6 +217,11 @@ const leave = command({
     if (flags.json) printJson(left);
   },
 });
+
+/** As Heroku says it while the next build is for another one (contract §9.3). */
+function stackText({ stack, build_stack: next }: AppAnswer): string {
+  return stack.name === next.name ? stack.name : `${stack.name} (next build will use ${next.name})`;
+}
 
 /** These commands take the app as an argument too. */
 function appOf(context: Pick<Context<typeof appFlags>, "args" | "app">): Promise<string> {

@@ -1,11 +1,12 @@
 import { rename, rm } from "node:fs/promises";
 import { resolve } from "node:path";
-import { type BuildAnswer, type Client, reach } from "../../api/client.ts";
+import type { BuildAnswer, Client } from "../../api/client.ts";
+import { printBuildOutput } from "../build-output.ts";
 import { appFlags, command, jsonFlag, type Topic } from "../command.ts";
 import { answerOf } from "../connect.ts";
 import { CommandFailure, UsageFailure } from "../failures.ts";
 import { keyValueLines, tableLines, timeAgo } from "../layout.ts";
-import type { World } from "../world.ts";
+import { uploadSource } from "../upload-source.ts";
 
 const list = command({
   summary: "list the builds of an app, newest first",
@@ -77,7 +78,7 @@ const output = command({
   async run(context) {
     const { api, flags, world } = context;
     const build = await chosen(api, await context.app(), context.args[0]);
-    await printOutput(world, build, { follow: flags.tail ?? false });
+    await printBuildOutput(world, build, { follow: flags.tail ?? false });
   },
 });
 
@@ -121,7 +122,9 @@ const create = command({
     const source =
       file === undefined
         ? { url: url ?? "" }
-        : await context.action("Uploading source", () => upload(api, resolve(world.cwd, file)));
+        : await context.action("Uploading source", () =>
+            uploadSource(api, resolve(world.cwd, file)),
+          );
     const build = await answerOf(
       api.apps[":app"].builds.$post({
         param: { app },
@@ -129,7 +132,7 @@ const create = command({
       }),
     );
     const quiet = flags.json ? { ...world, out: world.err } : world;
-    await printOutput(quiet, build, { follow: true });
+    await printBuildOutput(quiet, build, { follow: true });
     const ended = await chosen(api, app, build.id);
     if (flags.json) context.printJson(ended);
     return ended.status === "succeeded" ? 0 : 1;
@@ -193,37 +196,6 @@ async function chosen(api: Client, app: string, id: string | undefined): Promise
   const [build] = await newest(api, app, 1);
   if (!build) throw new CommandFailure("This app has no build yet. Make one: git push stator main");
   return build;
-}
-
-async function printOutput(
-  world: World,
-  build: BuildAnswer,
-  { follow }: { follow: boolean },
-): Promise<void> {
-  const { url, headers } = reach(`${build.output_stream_url}${follow ? "" : "?follow=no"}`);
-  const response = await fetch(url, { headers, timeout: false } as RequestInit);
-  if (!response.ok || !response.body)
-    throw new CommandFailure(`The output cannot be read: the server answered ${response.status}.`);
-  const decoder = new TextDecoder();
-  for await (const bytes of response.body)
-    // NULs only hold the connection open.
-    world.out(decoder.decode(bytes, { stream: true }).replaceAll("\0", ""));
-}
-
-/** Puts a file where the server can build it from. */
-async function upload(api: Client, path: string): Promise<{ url: string; checksum: string }> {
-  const file = Bun.file(path);
-  if (!(await file.exists())) throw new CommandFailure(`There is no file ${path}.`);
-  const hash = new Bun.CryptoHasher("sha256");
-  for await (const bytes of file.stream()) hash.update(bytes);
-  const { source_blob: blob } = await answerOf(api.sources.$post());
-  const { url, headers } = reach(blob.put_url);
-  const response = await fetch(url, { method: "PUT", headers, body: file });
-  if (!response.ok)
-    throw new CommandFailure(
-      `The archive cannot be uploaded: the server answered ${response.status}. ${(await response.text()).slice(0, 300)}`,
-    );
-  return { url: blob.get_url, checksum: `SHA256:${hash.digest("hex")}` };
 }
 
 export default {

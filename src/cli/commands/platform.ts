@@ -1,4 +1,4 @@
-import { appFlags, command, jsonFlag, type Topic } from "../command.ts";
+import { command, jsonFlag, type Topic } from "../command.ts";
 import { answerOf } from "../connect.ts";
 import { tableLines } from "../layout.ts";
 
@@ -10,22 +10,6 @@ const regions = command({
     if (flags.json) return printJson(all);
     for (const line of tableLines(all.map(({ name, description }) => [name, description])))
       print(line);
-  },
-});
-
-const stacks = command({
-  summary: "list what apps can run on; the app's own has a star",
-  aliases: ["stack", "apps:stacks"],
-  flags: { ...appFlags, ...jsonFlag },
-  async run(context) {
-    const { api, flags, paint, print, printJson } = context;
-    const param = { app: await context.app() };
-    const { name, build_stack: own } = await answerOf(api.apps[":app"].$get({ param }));
-    const all = await answerOf(api.stacks.$get());
-    if (flags.json) return printJson(all);
-    print(paint.header(`${paint.app(name)} Available Stacks`));
-    print();
-    for (const stack of all) print(`${stack.name === own.name ? "*" : " "} ${stack.name}`);
   },
 });
 
@@ -46,6 +30,6 @@ const sizes = command({
 
 export default {
   name: "platform",
-  summary: "what this platform has: stacks, sizes, regions",
-  commands: { regions, stacks, sizes },
+  summary: "what this platform has: sizes, regions",
+  commands: { regions, sizes },
 } satisfies Topic;

@@ -15,7 +15,12 @@ const sizeFlag = {
 } as const;
 
 const typeFlag = {
-  type: { type: "string", value: "WORD", summary: "its name: WORD.1234 instead of run.1234" },
+  type: {
+    type: "string",
+    value: "WORD",
+    summary:
+      "its name: WORD.1234 instead of run.1234; of container images also which one, as worker",
+  },
 } as const;
 
 /** Heroku's, for what is not here: scripts that have it go on. */
