@@ -21,7 +21,14 @@ const folders =
   );
 const links = { bin: "usr/bin", sbin: "usr/sbin", lib: "usr/lib", lib64: "usr/lib64" };
 /** Files of the host's /etc that programs need and that tell nothing. */
-const copied = ["ld.so.cache", "mime.types", "services", "protocols", "ssl/openssl.cnf"];
+const copied = [
+  "ld.so.cache",
+  "os-release",
+  "mime.types",
+  "services",
+  "protocols",
+  "ssl/openssl.cnf",
+];
 
 /** Makes the skeleton that all containers have as their read-only root (the host's /usr comes in as a mount). */
 export function writeRootfs(rootfs: string): void {

@@ -193,9 +193,7 @@ test("config:edit: all as JSON, or one value; what is away is removed", async ()
 
 test("what the platform has: stacks, sizes, regions", async () => {
   await ok("create", "stacked");
-  expect(await ok("stack", "-a", "stacked")).toBe(
-    "=== ⬢ stacked Available Stacks\n\n* host\n",
-  );
+  expect(await ok("stack", "-a", "stacked")).toBe("=== ⬢ stacked Available Stacks\n\n* host\n");
   expect(await ok("regions")).toBe("local  This machine\n");
   expect(await ok("sizes")).toContain("Standard-2X");
 });
