@@ -157,9 +157,9 @@ export function openStacks(context: StacksContext): Stacks {
       const why =
         set.length > 0
           ? `is the stack of ${some(set)}. Set another one first: stator stack:set ${hostStackName} -a ${set[0]}`
-          : `is what code of ${some(built)} was built for, which they can still go back to`;
+          : `is what code of ${some(built)} was built for, which they can still go back to.`;
       if (set.length + built.length > 0)
-        throw new PlatformError("conflict", `The stack ${name} ${why}.`);
+        throw new PlatformError("conflict", `The stack ${name} ${why}`);
       deleteStack(database, name);
       additions.delete(name);
       await sweep();
