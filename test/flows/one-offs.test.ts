@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { connect } from "node:tls";
 import { type DynoAnswer as Dyno, serveApp } from "../helpers/serve-app.ts";
-import { probeFiles, until } from "../helpers/stator-server.ts";
+import { findProcesses, probeFiles, until } from "../helpers/stator-server.ts";
 
 const { stator, app } = await serveApp(
   probeFiles("one", {
@@ -143,14 +143,17 @@ test("a client that leaves is followed by SIGHUP", async () => {
 });
 
 test("run:detached: its output goes to the log, and it lives on when the server dies", async () => {
+  const mark = `one-off-${crypto.randomUUID()}`;
   const { name, attach_url: address } = await app.api<Dyno>("POST", "/dynos", {
-    command: "echo begin $WORD; sleep 2.5; echo end; exit 4",
+    command: `trap 'echo end; exit 4' USR1; echo begin $WORD; while sleep 0.1; do :; done # ${mark}`,
   });
   expect(address).toBeNull();
   await until("it speaks", async () => (await lines(name)).includes(`app[${name}]: begin xyzzy`));
   await stator.kill("SIGKILL");
   await stator.restart();
   expect((await dynos()).map((dyno) => dyno.name)).toContain(name);
+  const [shell] = findProcesses(mark).filter(({ argv }) => argv[0] === "bash");
+  process.kill(shell?.pid as number, "SIGUSR1");
   await until("it has ended", async () =>
     (await lines(name)).includes(`heroku[${name}]: State changed from up to complete`),
   );
