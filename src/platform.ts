@@ -421,8 +421,8 @@ export async function createPlatform(
     repositories,
     noDiskQuota: host.disks.reason,
     freeDiskBytes: () => freeBytes(dataDir),
-    async createApp({ stack = hostStackName, ...options }) {
-      stacks.assertKnown(stack);
+    async createApp({ stack: wanted = hostStackName, ...options }) {
+      const stack = stacks.meantBy(wanted);
       const app = makeApp({ database, vault, logs }, { ...options, stack });
       await repositories.ensure(app);
       await routes.publish();

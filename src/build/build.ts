@@ -108,7 +108,7 @@ export function createBuilder(options: BuilderOptions) {
     } catch (error) {
       throw await explained(error, print);
     } finally {
-      await workshop.close();
+      await Promise.all([boundCache(app, print), workshop.close()]);
     }
   }
 
@@ -155,7 +155,7 @@ export function createBuilder(options: BuilderOptions) {
     } catch (error) {
       throw await explained(error, print);
     } finally {
-      await Promise.all([boundCache(app, print), workshop.close()]);
+      await workshop.close();
     }
   }
 

@@ -264,8 +264,12 @@ async function chooseStack(
 ): Promise<string> {
   if (wanted === undefined || wanted === app.stack || listSlugs(database, app).length > 0)
     return app.stack;
-  if (stacks.list().some(({ name }) => name === wanted))
-    return stacks.set(app, { name: wanted, user }).stack;
+  try {
+    const chosen = stacks.set(app, { name: wanted, user }).stack;
+    if (chosen === wanted) return chosen;
+  } catch (error) {
+    if (!(error instanceof PlatformError)) throw error;
+  }
   await print.problem(
     `app.json asks for the stack ${JSON.stringify(wanted)}, which is not here; this build is for ${app.stack}.`,
   );

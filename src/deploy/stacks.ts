@@ -49,8 +49,11 @@ export interface StackAddition {
 export interface Stacks {
   /** `null`: a stack without an image. The first is the default. */
   list(): { name: string; image: Stack | null }[];
-  /** Throws a PlatformError when there is none of the name. */
-  assertKnown(name: string): void;
+  /**
+   * The stack that a name means: itself, or the default where it is one of Heroku's own that nobody
+   * has added here. Throws a PlatformError when it means none.
+   */
+  meantBy(name: string): string;
   /** Takes effect with the next build (contract §4.4). */
   set(app: App, options: { name: string; user: Account }): App;
   /** Begins to make a stack of an image; `done` is called in any case. */
@@ -90,14 +93,22 @@ export function openStacks(context: StacksContext): Stacks {
     ...listStacks(database).map((image) => ({ name: image.name, image })),
   ];
 
+  const isKnown = (name: string) => list().some((stack) => stack.name === name);
+
   function assertKnown(name: string): void {
+    if (isKnown(name)) return;
     const names = list().map((stack) => stack.name);
-    if (names.includes(name)) return;
     throw new PlatformError(
       "not_found",
       `Couldn't find that stack: ${JSON.stringify(name.slice(0, 80))}. There is: ${names.join(", ")}.`,
       { resource: "stack" },
     );
+  }
+
+  function meantBy(name: string): string {
+    if (herokuStack.test(name) && !isKnown(name)) return hostStackName;
+    assertKnown(name);
+    return name;
   }
 
   function rootOf(stack: string, digest: string): string {
@@ -114,9 +125,9 @@ export function openStacks(context: StacksContext): Stacks {
   }
 
   return {
-    ...{ list, assertKnown },
-    set(app, { name, user }) {
-      assertKnown(name);
+    ...{ list, meantBy },
+    set(app, { user, ...wanted }) {
+      const name = meantBy(wanted.name);
       if (name === app.stack) return app;
       const changed = updateApp(database, app, { stack: name });
       tell(context, app, `Stack changed from ${app.stack} to ${name} by user ${user.email}`);
@@ -190,6 +201,8 @@ export function openStacks(context: StacksContext): Stacks {
   };
 }
 
+/** Heroku's own: what its users have in their scripts, and what buildpacks know. */
+const herokuStack = /^heroku-\d\d$/;
 const namePattern = /^[a-z][a-z0-9-]{0,28}[a-z0-9]$/;
 /** What Heroku means by them is something else. */
 const reservedNames = ["cnb", "container", "cedar"];
@@ -240,7 +253,7 @@ async function addStack(
 
 /** What buildpacks are told: a name of Heroku's, since they know no others. Pure. */
 export function announcedName(name: string, ofImage: string | undefined, like: string): string {
-  return [name, ofImage ?? ""].find((one) => /^heroku-\d\d$/.test(one)) ?? like;
+  return [name, ofImage ?? ""].find((one) => herokuStack.test(one)) ?? like;
 }
 
 function messageOf(error: Error): string {

@@ -135,7 +135,7 @@ test("pages lead to the end of a list and stop there", async () => {
 
 test("stacks: the machine's own is the default, and an app is set to one that is there", async () => {
   const host = { id: uuid, name: "host", default: true, state: "public", image: null };
-  expect(await json("/stacks")).toMatchObject([host]);
+  expect(await json("/stacks")).toMatchObject([{ name: "container", default: false }, host]);
   expect(await json("/stacks/host")).toMatchObject(host);
   expect((await served.ask("/stacks/nope")).status).toBe(404);
   const patch = (body: object) =>
@@ -146,8 +146,13 @@ test("stacks: the machine's own is the default, and an app is set to one that is
   });
   expect(await (await patch({ build_stack: "nope" })).json()).toEqual({
     ...{ id: "not_found", resource: "stack" },
-    message: `Couldn't find that stack: "nope". There is: host.`,
+    message: `Couldn't find that stack: "nope". There is: host, container.`,
   });
+  const ofHeroku = await patch({ build_stack: "heroku-24" });
+  expect(ofHeroku.headers.get("X-Heroku-Warning")).toBe(
+    "The stack heroku-24 has not been added to this server; the app is for host.",
+  );
+  expect(await ofHeroku.json()).toMatchObject({ build_stack: { name: "host" } });
 });
 
 test("an image is named as one of three kinds, or refused", async () => {

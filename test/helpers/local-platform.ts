@@ -93,8 +93,8 @@ function localPlatform(urls: { api: string; git: string; domain: string }) {
       git: (app) => `${urls.git}/${app.name}.git`,
       web: (app) => `http://${app.name}.${urls.domain}/`,
     },
-    createApp({ name, user, stack = "host" }) {
-      stacks.assertKnown(stack);
+    createApp({ name, user, stack: wanted = "host" }) {
+      const stack = stacks.meantBy(wanted);
       const app = createApp(database, { name, owner: user, stack });
       release(app, { description: "Initial release" });
       release(app, { description: "Enable Logplex" });

@@ -9,6 +9,7 @@ import { body } from "../body.ts";
 import { pageOf } from "../list-range.ts";
 import { account, type ApiEnvironment, member, owner, self } from "../policy.ts";
 import { generation, region } from "./places.ts";
+import { warn } from "../warn.ts";
 import { stackOf } from "./stacks.ts";
 
 const name = z.string("must be a string");
@@ -87,6 +88,7 @@ export const appsApi = (platform: Platform) => {
       const app = await platform.createApp({
         ...{ name: name ?? undefined, stack: stack ?? undefined, user: c.var.account },
       });
+      warnOfStack(c, stack, app);
       return c.json(present(app), 201);
     })
     .get("/apps/:app", member("read"), answers(appAnswer), (c) => c.json(present(c.var.app)))
@@ -98,6 +100,7 @@ export const appsApi = (platform: Platform) => {
       if (maintenance !== undefined && maintenance !== app.maintenance)
         app = await platform.setMaintenance(app, maintenance);
       if (stack !== undefined) app = platform.stacks.set(app, { name: stack, user: c.var.account });
+      warnOfStack(c, stack, app);
       if (sleepAfter !== undefined)
         app = await platform.setSleep(app, sleepAfter === null ? null : sleepAfter * 1000);
       return c.json(present(findApp(database, app.id)));
@@ -108,6 +111,11 @@ export const appsApi = (platform: Platform) => {
       return c.json(answer);
     });
 };
+
+function warnOfStack(c: Context, wanted: string | null | undefined, { stack }: App): void {
+  if (wanted && wanted !== stack)
+    warn(c, `The stack ${wanted} has not been added to this server; the app is for ${stack}.`);
+}
 
 type AppAnswer = z.input<typeof appAnswer>;
 

@@ -35,13 +35,7 @@ export const slugsApi = (platform: Platform) => {
     .post("/:app/slugs", member("write-protected"), body(newSlug), (c) => {
       const { app } = c.var;
       const given = c.req.valid("json");
-      const stack = given.stack ?? app.stack;
-      const known = platform.stacks.list().map(({ name }) => name);
-      if (!known.includes(stack))
-        throw new PlatformError(
-          "invalid_params",
-          `stack: there is none of the name ${JSON.stringify(stack)}, only ${known.join(", ")}.`,
-        );
+      const stack = platform.stacks.meantBy(given.stack ?? app.stack);
       const upload = createSlugUpload(database, {
         ...{ appId: app.id, stack, processTypes: given.process_types },
         ...{ checksum: given.checksum ?? null, commit: given.commit ?? null },
