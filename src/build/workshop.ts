@@ -195,7 +195,7 @@ export function openWorkshop(
 }
 
 /** Where a step finds the images that it makes. */
-export const imagesInside = "/var/lib/containers";
+export const imagesInside = "/opt/stator/images";
 
 function imageMounts({ folder, scratch }: ImageFolders): ContainerMount[] {
   const places = [

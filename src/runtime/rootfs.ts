@@ -16,7 +16,7 @@ import { join } from "node:path";
 import { containerUser, sysFolders } from "./oci-config.ts";
 
 const folders =
-  "app dev etc/alternatives etc/apt etc/containers/registries.conf.d etc/heroku etc/ssl/certs home media mnt opt/stator/bin opt/stator/source/src opt/stator/source/node_modules proc root run srv sys tmp usr var/lib/containers var/tmp".split(
+  "app dev etc/alternatives etc/apt etc/containers/registries.conf.d etc/heroku etc/ssl/certs home media mnt opt/stator/bin opt/stator/images opt/stator/source/src opt/stator/source/node_modules proc root run srv sys tmp usr var/tmp".split(
     " ",
   );
 const links = { bin: "usr/bin", sbin: "usr/sbin", lib: "usr/lib", lib64: "usr/lib64" };
@@ -79,7 +79,7 @@ const containerFiles = {
     'unqualified-search-registries = ["docker.io"]\nshort-name-mode = "disabled"\n',
   "containers/storage.conf": `[storage]
 driver = "overlay"
-graphroot = "/var/lib/containers/storage"
+graphroot = "/opt/stator/images/storage"
 runroot = "/dev/shm/containers"
 `,
   "containers/containers.conf": `[containers]
