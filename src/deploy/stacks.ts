@@ -124,24 +124,29 @@ export function openStacks(context: StacksContext): Stacks {
     },
     add(order, done) {
       const { name } = order;
-      checkOrder(context, order);
-      if (additions.get(name)?.state === "adding")
-        throw new PlatformError("conflict", `The stack ${name} is being added already.`);
+      try {
+        checkOrder(context, order);
+        if (additions.get(name)?.state === "adding")
+          throw new PlatformError("conflict", `The stack ${name} is being added already.`);
+      } catch (error) {
+        done();
+        throw error;
+      }
       const addition: StackAddition = { state: "adding", lines: [], message: null };
       additions.set(name, addition);
       const say = (line: string) => void addition.lines.push(line);
-      addStack(context, order, say)
-        .then(
-          () => void (addition.state = "added"),
-          (error: Error) => {
-            addition.message = messageOf(error);
-            addition.state = "failed";
-          },
-        )
-        .finally(() => {
-          done();
-          void sweep();
-        });
+      const end = async (state: "added" | "failed") => {
+        done();
+        await sweep();
+        addition.state = state;
+      };
+      void addStack(context, order, say).then(
+        () => end("added"),
+        (error: Error) => {
+          addition.message = messageOf(error);
+          return end("failed");
+        },
+      );
     },
     addition: (name) => additions.get(name),
     async remove(name) {
@@ -152,9 +157,9 @@ export function openStacks(context: StacksContext): Stacks {
       const why =
         set.length > 0
           ? `is the stack of ${some(set)}. Set another one first: stator stack:set ${hostStackName} -a ${set[0]}`
-          : `is what code of ${some(built)} was built for, which they can still go back to`;
+          : `is what code of ${some(built)} was built for, which they can still go back to.`;
       if (set.length + built.length > 0)
-        throw new PlatformError("conflict", `The stack ${name} ${why}.`);
+        throw new PlatformError("conflict", `The stack ${name} ${why}`);
       deleteStack(database, name);
       additions.delete(name);
       await sweep();
@@ -206,24 +211,31 @@ async function addStack(
   { name, image, buildImage }: StackOrder,
   say: (line: string) => void,
 ): Promise<void> {
-  const take = async (wanted: WantedImage): Promise<StoredImage> => {
-    say(`Getting ${wanted.shown}`);
-    const { source, digest } = wanted;
-    return images.add(source, { digest, onProgress: say });
-  };
-  const run = await take(image);
-  const build = buildImage && (await take(buildImage));
-  say("Trying it");
-  const tried = await tryStack(runtime, run.rootfs);
-  const { missing } = build ? await tryStack(runtime, build.rootfs) : tried;
-  if (missing.length > 0) say(`Buildpacks may miss what it does not have: ${missing.join(", ")}`);
-  putStack(database, {
-    ...{ name, digest: run.digest, buildDigest: build?.digest ?? null },
-    announced: announcedName(name, run.config.env["STACK"], tried.like),
-    ...{ title: tried.title, sizeBytes: run.sizeBytes + (build?.sizeBytes ?? 0) },
-    source: [image.shown, buildImage?.shown].filter(Boolean).join(", "),
-  });
-  say(`${name} is ${tried.title}, ${run.digest}`);
+  const taken: StoredImage[] = [];
+  async function take({ source, shown, digest }: WantedImage): Promise<StoredImage> {
+    say(`Getting ${shown}`);
+    const stored = await images.add(source, { digest, onProgress: say });
+    taken.push(stored);
+    return stored;
+  }
+  try {
+    const run = await take(image);
+    const build = buildImage && (await take(buildImage));
+    say("Trying it");
+    const tried = await tryStack(runtime, run.rootfs);
+    const { missing } = build ? await tryStack(runtime, build.rootfs) : tried;
+    if (missing.length > 0) say(`Buildpacks may miss what it does not have: ${missing.join(", ")}`);
+    putStack(database, {
+      ...{ name, digest: run.digest, buildDigest: build?.digest ?? null },
+      announced: announcedName(name, run.config.env["STACK"], tried.like),
+      ...{ title: tried.title, sizeBytes: run.sizeBytes + (build?.sizeBytes ?? 0) },
+      source: [image.shown, buildImage?.shown].filter(Boolean).join(", "),
+    });
+    say(`${name} is ${tried.title}, ${run.digest}`);
+  } catch (error) {
+    for (const { digest } of taken) images.giveUp(digest);
+    throw error;
+  }
 }
 
 /** What buildpacks are told: a name of Heroku's, since they know no others. Pure. */

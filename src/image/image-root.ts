@@ -24,6 +24,9 @@ export async function finishRoot(rootfs: string, userId: number): Promise<void> 
   await execOk(["rm", "-rf", "--", join(rootfs, "dev")]);
   for (const folder of mountFolders) makeFolder(rootfs, folder, userId);
   for (const file of mountFiles) replaceFile(rootfs, file, { text: "", userId });
+  // Heroku's apt buildpack reads it, wherever the image itself has its sources.
+  if (!lstatSync(join(rootfs, "etc/apt/sources.list"), { throwIfNoEntry: false }))
+    replaceFile(rootfs, "etc/apt/sources.list", { text: "", userId });
   for (const [file, text] of Object.entries(accountFiles(rootfs)))
     replaceFile(rootfs, file, { text, userId });
   const bits = ["-perm", "/6000", "-exec", "chmod", "u-s,g-s", "--", "{}", "+"];

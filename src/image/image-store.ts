@@ -70,6 +70,8 @@ export interface ImageStore {
    */
   add(source: ImageSource, options?: AddOptions): Promise<StoredImage>;
   find(digest: string, owner?: ImageOwner): StoredImage | undefined;
+  /** An image that was added will not be named by anybody: the next sweep takes it, unless it is kept. */
+  giveUp(digest: string, owner?: ImageOwner): void;
   /** Removes an owner's other images, and what a server that died was adding. Containers of those kept go on. */
   sweep(keep: ReadonlySet<string>, owner?: ImageOwner): Promise<void>;
   /** Those that have a folder here. */
@@ -111,10 +113,11 @@ export function createImageStore(options: ImageStoreOptions): ImageStore {
       mkdirSync(work, { mode: 0o700 });
       giveTo(work, userId);
       const job: ImageJob = { ...bounds, work, userId, onProgress, wanted };
+      const known = (digest: string) => find(digest, owner);
       const found =
         source.kind === "tar"
-          ? await unpackTar(source.path, job)
-          : await unpackImage(source, job, (digest) => find(digest, owner));
+          ? await unpackTar(source, job, known)
+          : await unpackImage(source, job, known);
       if (isStored(found)) return found;
       const { digest, config } = found;
       // What the tools have left beside it (the password of a registry, say) goes with the work.
@@ -143,6 +146,7 @@ export function createImageStore(options: ImageStoreOptions): ImageStore {
   return {
     add: (source, given = {}) => inTurn(JSON.stringify(source), () => add(source, given)),
     find,
+    giveUp: (digest, owner = null) => void unclaimed.delete(placeOf(digest, owner)),
     async sweep(keep, owner = null) {
       const own = folderOf(owner);
       for (const digest of keep) unclaimed.delete(placeOf(digest, owner));
@@ -168,9 +172,17 @@ type KeptImage = Pick<StoredImage, "config" | "sizeBytes">;
 type Unpacked = Pick<StoredImage, "digest" | "config">;
 
 /** A tar of a root, as `mmdebstrap` and `docker export` write it; plain, gzip or zstd. */
-async function unpackTar(path: string, job: ImageJob): Promise<Unpacked> {
+async function unpackTar(
+  { path }: Extract<ImageSource, { kind: "tar" }>,
+  job: ImageJob,
+  known: (digest: string) => StoredImage | undefined,
+): Promise<Unpacked | StoredImage> {
   if (!statSync(path, { throwIfNoEntry: false })?.isFile())
     throw new PlatformError("not_found", `There is no file ${path}.`);
+  const digest = await sumOf(path);
+  assertWanted(job, digest);
+  const there = known(digest);
+  if (there) return there;
   job.onProgress("Unpacking");
   const rootfs = join(job.work, "rootfs");
   mkdirSync(rootfs, { mode: 0o755 });
@@ -182,9 +194,15 @@ async function unpackTar(path: string, job: ImageJob): Promise<Unpacked> {
     // A root's links lead to its own places, which are elsewhere here; its devices are never used.
     ...{ linksMayLeave: true, leftOut: "dev" },
   });
-  const digest = `sha256:${hash.digest("hex")}`;
-  assertWanted(job, digest);
+  if (digest !== `sha256:${hash.digest("hex")}`)
+    throw new PlatformError("invalid_params", "The archive has changed while it was read.");
   return { digest, config: plainConfig };
+}
+
+async function sumOf(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const bytes of createReadStream(path)) hash.update(bytes as Uint8Array);
+  return `sha256:${hash.digest("hex")}`;
 }
 
 /** The folder that an archive is of; made with the rights of nobody, as all that comes from others. */

@@ -23,6 +23,7 @@ const links = { bin: "usr/bin", sbin: "usr/sbin", lib: "usr/lib", lib64: "usr/li
 /** Files of the host's /etc that programs need and that tell nothing. */
 const copied = [
   "ld.so.cache",
+  "os-release",
   "mime.types",
   "services",
   "protocols",

@@ -146,6 +146,24 @@ test("a collaborator works with an app, but neither destroys nor shares it", asy
   expect(answer.status).toBe(200);
 });
 
+test("only the server's owner does what is for the whole server", async () => {
+  const { platform } = served;
+  const someone = createAccount(platform.database, "someone@example.com");
+  const token = createToken(platform.database, { account: someone, description: "" });
+  const headers = { Authorization: `Bearer ${token}` };
+  const operators = routes().filter(({ policy }) => policy?.who === "operator");
+  expect(operators.map(({ method, path }) => `${method} ${path}`)).toEqual([
+    "POST /stacks",
+    "GET /stacks/:stack/addition",
+    "DELETE /stacks/:stack",
+  ]);
+  for (const { method, path } of operators)
+    expect(await errorOf(method, pathOf(path), headers)).toEqual({
+      ...{ status: 403, id: "forbidden" },
+      message: "Only the server's owner (owner@example.com) may do that.",
+    });
+});
+
 test("a token does what its scope says, in every route", async () => {
   const { platform, account } = served;
   for (const scope of scopes) {

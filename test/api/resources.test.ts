@@ -133,6 +133,47 @@ test("pages lead to the end of a list and stop there", async () => {
   expect(bad.status).toBe(400);
 });
 
+test("stacks: the machine's own is the default, and an app is set to one that is there", async () => {
+  const host = { id: uuid, name: "host", default: true, state: "public", image: null };
+  expect(await json("/stacks")).toMatchObject([host]);
+  expect(await json("/stacks/host")).toMatchObject(host);
+  expect((await served.ask("/stacks/nope")).status).toBe(404);
+  const patch = (body: object) =>
+    served.ask("/apps/shop", { method: "PATCH", body: JSON.stringify(body) });
+  expect(await (await patch({ build_stack: "host" })).json()).toMatchObject({
+    build_stack: { name: "host" },
+    stack: { name: "host" },
+  });
+  expect(await (await patch({ build_stack: "nope" })).json()).toEqual({
+    ...{ id: "not_found", resource: "stack" },
+    message: `Couldn't find that stack: "nope". There is: host.`,
+  });
+});
+
+test("an image is named as one of three kinds, or refused", async () => {
+  const post = async (body: object) => {
+    const response = await served.ask("/stacks", { method: "POST", body: JSON.stringify(body) });
+    const { message } = (await response.json()) as { message: string };
+    return `${response.status} ${message}`;
+  };
+  const name = "deb";
+  expect(await post({ name })).toContain("422 image: must be an object whose kind is");
+  expect(await post({ name, image: { kind: "docker", reference: "--all" } })).toContain(
+    "422 image.reference: must be a name like",
+  );
+  const url = "https://elsewhere.example/x.tar";
+  expect(await post({ name, image: { kind: "tar", url } })).toBe(
+    "422 image.url: must be an address of POST /sources to which something was uploaded",
+  );
+  const reference = "heroku/heroku:24";
+  expect(await post({ name, image: { kind: "docker", reference, username: "u" } })).toBe(
+    "422 image.password: must be there with a username",
+  );
+  expect(await post({ name, image: { kind: "docker", reference } })).toBe(
+    "422 Nothing runs on this platform.",
+  );
+});
+
 test("formation, dynos, builds and slugs have Heroku's shapes", async () => {
   const release = served.deploy(app, { web: "npm start", worker: "node worker.js" });
   expect(await json("/apps/shop/formation")).toMatchObject([

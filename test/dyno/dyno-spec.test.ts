@@ -54,7 +54,7 @@ test("clause 7: config vars are there, and what the platform gives wins over the
   const config = { WORD: "x", PORT: "1", DYNO: "fake", HOME: "/root", PATH: "/mine:/usr/bin" };
   expect(spec({ environment: config }).environment).toEqual({
     ...{ WORD: "x", PORT: "5123", DYNO: "web.2", HOME: "/app", PWD: "/app" },
-    ...{ PATH: "/mine:/usr/bin", LANG: "C.UTF-8" },
+    ...{ PATH: "/mine:/usr/bin", LANG: "C.UTF-8", STACK: "heroku-24" },
   });
 });
 
