@@ -187,6 +187,8 @@ case " $known " in *" $id "*) exit 0 ;; esac
 container=$(buildah from --pull-never "$image")
 root=$(buildah mount "$container")
 bytes=$(du -s --apparent-size -B1 "$root" | cut -f1)
+files=$(du -s --inodes "$root" | cut -f1)
+[ "$files" -le 500000 ] || { echo "it has $files files, and 500000 are allowed"; exit 1; }
 [ "$bytes" -le "$max" ] || { echo "its files are $bytes bytes, and $max are allowed"; exit 1; }
 cp -R --no-dereference --preserve=mode,timestamps,links "$root" "$out/app"
 head -c 65536 "$root/etc/passwd" >"$out/passwd" 2>/dev/null || :
@@ -238,7 +240,7 @@ async function putImage(
   image: ExportedImage,
   { folder, idRange, print }: { folder: string; idRange: number; print: BuildPrinter },
 ): Promise<SlugImage> {
-  const packed = await slugs.put(folder, idRange, { maxBytes: maxImageBytes, keepDates: true });
+  const packed = await slugs.put(folder, idRange, { maxBytes: maxImageBytes, isImage: true });
   if (packed.sizeBytes > maxImageBytes)
     return giveUp(print, `The image is ${printedSize(packed.sizeBytes)}, and may be 2048.0M`);
   await print.detail(`${image.id}: ${printedSize(packed.sizeBytes)}`);

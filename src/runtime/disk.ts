@@ -60,6 +60,7 @@ export async function createDynoDisks(options: {
     mkdirSync(disk);
     await formatDisk(image, sizeBytes);
     await mountDiskAt(image, disk);
+    await writeStraightOn(disk);
     return disk;
   }
 
@@ -121,7 +122,6 @@ export async function formatDisk(image: string, sizeBytes: number): Promise<void
 
 export async function mountDiskAt(image: string, disk: string): Promise<void> {
   await execOk(["mount", "-t", "ext4", "-o", mountOptions, image, disk]);
-  await writeStraightOn(disk);
 }
 
 /**

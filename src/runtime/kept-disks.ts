@@ -59,6 +59,7 @@ export function createKeptDisks(options: {
     try {
       if (quota) {
         if (!existsSync(image)) await formatDisk(image, sizeBytes);
+        // By way of the host's memory: what the last build has read is still there for the next one.
         await mountDiskAt(image, mounted);
       }
       const [folder, scratch] = [join(mounted, "kept"), join(mounted, "scratch")];

@@ -51,8 +51,11 @@ export class ChecksumError extends Error {
 export interface PutOptions {
   /** `maxSlugBytes` when left out. */
   maxBytes?: number;
-  /** Its files have their dates from where they come, and keep them: an image's layers say them. */
-  keepDates?: boolean;
+  /**
+   * It is the root of an image: its files keep their dates, which its layers say, and it is packed by zstd, since
+   * nobody else unpacks it and there is much of it.
+   */
+  isImage?: boolean;
 }
 
 export interface SlugStore {
@@ -98,14 +101,14 @@ export function createSlugStore(archives: string, unpacked: string): SlugStore {
   async function put(
     parent: string,
     idRange: number,
-    { maxBytes = maxSlugBytes, keepDates = false }: PutOptions = {},
+    { maxBytes = maxSlugBytes, isImage = false }: PutOptions = {},
   ): Promise<PackedSlug> {
     const name = `new-${crypto.randomUUID()}`;
     const temporary = join(archives, name);
     unclaimed.add(name);
     try {
-      if (!keepDates) await forgetDates(join(parent, "app"), hostUserId(idRange));
-      const packed = await pack(parent, temporary, maxBytes);
+      if (!isImage) await forgetDates(join(parent, "app"), hostUserId(idRange));
+      const packed = await pack(parent, temporary, { maxBytes, isImage });
       if (packed.sizeBytes > maxBytes) return packed;
       unclaimed.add(packed.sha256);
       renameSync(temporary, archivePath(packed.sha256));
@@ -203,12 +206,17 @@ async function forgetDates(folder: string, userId: number): Promise<void> {
   });
 }
 
-/** Writes `./app/…` as a gzip tar, hashing on the way; past the limit it only counts. */
-async function pack(parent: string, archive: string, maxBytes: number): Promise<PackedSlug> {
+/** Writes `./app/…` as a compressed tar, hashing on the way; past the limit it only counts. */
+async function pack(
+  parent: string,
+  archive: string,
+  { maxBytes, isImage }: { maxBytes: number; isImage: boolean },
+): Promise<PackedSlug> {
   const tar = spawn([
     "tar",
     ...["--directory", parent, "--numeric-owner", "--owner=0", "--group=0", "--sort=name"],
-    ...["--use-compress-program=gzip -n -3", "--create", "--file=-", "./app"],
+    `--use-compress-program=${isImage ? "zstd -q -3 -T0" : "gzip -n -3"}`,
+    ...["--create", "--file=-", "./app"],
   ]);
   const problem = new Response(tar.stderr).text();
   const hash = createHash("sha256");
@@ -251,7 +259,8 @@ async function unpack(archive: string, target: string, idRange: number): Promise
   const tar = spawn(
     asUser(user, [
       "tar",
-      ...["--extract", "--gzip", "--file=-", "--strip-components=2", "--no-same-owner"],
+      ...["--extract", await compressionOf(archive), "--file=-"],
+      ...["--strip-components=2", "--no-same-owner"],
     ]),
     { cwd: temporary, stdin: Bun.file(archive), stdout: "ignore", stderr: "pipe" } as never,
   ) as unknown as { stderr: ReadableStream; exited: Promise<number> };
@@ -261,6 +270,12 @@ async function unpack(archive: string, target: string, idRange: number): Promise
     throw new Error(`cannot unpack the slug ${archive}: ${(await problem).trim()}`);
   }
   renameSync(temporary, target);
+}
+
+/** Told by its first bytes. */
+async function compressionOf(archive: string): Promise<string> {
+  const [first] = await Bun.file(archive).slice(0, 1).bytes();
+  return first === 0x28 ? "--zstd" : "--gzip";
 }
 
 /** Makes a rename in a folder survive a power cut. */

@@ -197,7 +197,7 @@ test("a Dockerfile gets nowhere: not to the host, its loopback, config vars, or 
     Dockerfile: `FROM scratch
 ADD base.tar.gz /
 WORKDIR /seen
-RUN (cat /proc/1/environ /proc/1/root/etc/shadow; ls /proc/1/root /run/stator /var/lib/containers; env) > host 2>&1 || true
+RUN (cat /proc/1/environ /proc/1/root/etc/shadow; ls /proc/1/root /run/stator /opt/stator/images; env) > host 2>&1 || true
 RUN (mount -t tmpfs none /tmp; mknod /disk b 8 0; echo 1 > /proc/sys/kernel/panic; dd if=/dev/vda of=/dev/null count=1) > rights 2>&1; true
 RUN (for host in 127.0.0.1 ::1; do nc -w 3 $host ${stator.port} </dev/null && echo reached; done; wget -T 3 -O - http://127.0.0.1:${stator.port}/; echo done) > loopback 2>&1
 RUN cp /bin/busybox /bin/rooted && chmod 4755 /bin/rooted

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import {
   copyFileSync,
-  existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -12,6 +11,7 @@ import {
 import { gunzipSync } from "node:zlib";
 import { join } from "node:path";
 import { execOk } from "../../src/lib/exec.ts";
+import { ensurePrograms } from "./debian-programs.ts";
 
 const programs =
   "cat chmod chown cp cut dd echo env grep head httpd id ln ls mkdir mkfifo mknod mount nc ps sh sleep su tail test touch trap wget".split(
@@ -20,8 +20,8 @@ const programs =
 
 /** Writes a gzip tar of the smallest root that a Dockerfile can begin with: Debian's static busybox. */
 export async function writeBusyboxRoot(folder: string, archive: string): Promise<void> {
-  const busybox = ["/usr/bin/busybox", "/bin/busybox"].find((path) => existsSync(path));
-  if (!busybox) throw new Error("install Debian's package busybox-static");
+  await ensurePrograms({ busybox: "busybox-static", buildah: "buildah" });
+  const busybox = Bun.which("busybox") as string;
   for (const name of ["bin", "etc", "tmp", "root"])
     mkdirSync(join(folder, name), { recursive: true });
   copyFileSync(busybox, join(folder, "bin/busybox"));

@@ -75,6 +75,32 @@ test("an unpacked slug that was swept is unpacked again, as the app's own", asyn
   expect(statSync(join(again, "..")).mode & 0o077).toBe(0);
 });
 
+test("an image's root keeps its dates, packed and unpacked again", async () => {
+  const parent = appFolder({ module: "code" });
+  const date = new Date("2031-02-03T04:05:06Z");
+  utimesSync(join(parent, "app/module"), date, date);
+  symlinkSync("/etc", join(parent, "app/out"));
+  const { sha256 } = await store.put(parent, range, { isImage: true });
+  expect(readFileSync(store.archive(sha256)).subarray(0, 4).toString("hex")).toBe("28b52ffd");
+  rmSync(await store.open(sha256, range), { recursive: true });
+  const again = await store.open(sha256, range);
+  expect(statSync(join(again, "module")).mtime).toEqual(date);
+  expect(statSync(join(again, "module")).uid).toBe(hostUserId(range));
+  expect(readdirSync(again).sort()).toEqual(["module", "out"]);
+});
+
+test("an archive that is used again is held until a release keeps it", async () => {
+  const { sha256 } = await store.put(appFolder({ a: "b" }), range);
+  await store.keepUnpacked(range, new Set([sha256]));
+  expect(store.claim("0".repeat(64))).toBe(false);
+  expect(store.claim(sha256)).toBe(true);
+  store.removeArchives([sha256]);
+  expect(store.listArchives()).toEqual([sha256]);
+  await store.keepUnpacked(range, new Set([sha256]));
+  store.removeArchives([sha256]);
+  expect(store.listArchives()).toEqual([]);
+});
+
 test("two that open the same slug at once get the same folder", async () => {
   const { sha256 } = await store.put(appFolder({ "server.js": "code" }), range);
   rmSync(await store.open(sha256, range), { recursive: true });
