@@ -557,6 +557,7 @@ export async function createPlatform(
       store.close();
       wakes.close();
       await stopBuilds(deploys);
+      await builder.settled();
       await supervisor.close();
       // Builds hang on this server's clients, and end with it.
       for (const id of (await runtime.list()).keys())
@@ -569,6 +570,7 @@ export async function createPlatform(
       store.close();
       wakes.close();
       await stopBuilds(deploys);
+      await builder.settled();
       await supervisor.stopAll();
       for (const id of (await runtime.list()).keys()) await runtime.destroy(id);
       host.close();

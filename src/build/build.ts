@@ -72,6 +72,7 @@ export type Builder = ReturnType<typeof createBuilder>;
 
 export function createBuilder(options: BuilderOptions) {
   const { buildsDir, cachesDir, maxCacheBytes } = options;
+  const leaving = new Set<Promise<void>>();
   const cacheOf = (app: App) => join(cachesDir, app.id);
   // What lies here was left by a server that died; its builds died with it.
   for (const name of existsSync(buildsDir) ? readdirSync(buildsDir) : [])
@@ -101,14 +102,18 @@ export function createBuilder(options: BuilderOptions) {
       const secrets = secretsOf(request.config);
       const release = await askRelease(workshop, last.folderName, { print, secrets });
       const processTypes = await discoverProcessTypes(workshop, release, { print, secrets });
-      const packed = await packSlug(options.slugs, workshop, print);
+      const [packed] = await Promise.all([
+        packSlug(options.slugs, workshop, print),
+        boundCache(app, print),
+      ]);
       const { detected, description } = last;
       const found = { processTypes, addons: release.addons, detected };
       return { ...packed, ...found, buildpackDescription: description, images: null };
     } catch (error) {
+      await boundCache(app, print);
       throw await explained(error, print);
     } finally {
-      await Promise.all([boundCache(app, print), workshop.close()]);
+      leave(workshop);
     }
   }
 
@@ -155,8 +160,14 @@ export function createBuilder(options: BuilderOptions) {
     } catch (error) {
       throw await explained(error, print);
     } finally {
-      await workshop.close();
+      leave(workshop);
     }
+  }
+
+  /** What a build has made may be many files, and nobody waits until they are gone. */
+  function leave(workshop: Workshop): void {
+    const gone = workshop.close().finally(() => leaving.delete(gone));
+    leaving.add(gone);
   }
 
   async function boundCache(app: App, print: BuildPrinter): Promise<void> {
@@ -187,7 +198,11 @@ export function createBuilder(options: BuilderOptions) {
     return spawn<"ignore", "pipe", "ignore">(asUser(hostUserId(app.idRange), argv), options).stdout;
   }
 
-  return { build, take, forget, readCache };
+  return {
+    ...{ build, take, forget, readCache },
+    /** Until nothing is left of the builds that have ended. */
+    settled: async () => void (await Promise.all(leaving)),
+  };
 }
 
 const appJson = z.object({ stack: z.string().max(100) });
