@@ -184,7 +184,7 @@ export const sysFolders = [
 const hostFolders = ["/usr", "/etc/alternatives", "/etc/ssl/certs"];
 
 /** What of the skeleton lies over an image: the platform's programs, and what is true of this machine. */
-export const ownParts = ["/opt/stator", "/etc/hosts", "/etc/resolv.conf", "/etc/profile"];
+const ownParts = ["/opt/stator", "/etc/hosts", "/etc/resolv.conf", "/etc/profile"];
 
 /** In a root of its own the shells are its own, too. */
 function ownPartsOf({ ownsRoot }: ContainerSpec, { rootfs }: HostParts) {

@@ -135,7 +135,7 @@ test("pages lead to the end of a list and stop there", async () => {
 
 test("stacks: the machine's own is the default, and an app is set to one that is there", async () => {
   const host = { id: uuid, name: "host", default: true, state: "public", image: null };
-  expect(await json("/stacks")).toMatchObject([host]);
+  expect(await json("/stacks")).toMatchObject([{ name: "container", default: false }, host]);
   expect(await json("/stacks/host")).toMatchObject(host);
   expect((await served.ask("/stacks/nope")).status).toBe(404);
   const patch = (body: object) =>
@@ -146,8 +146,32 @@ test("stacks: the machine's own is the default, and an app is set to one that is
   });
   expect(await (await patch({ build_stack: "nope" })).json()).toEqual({
     ...{ id: "not_found", resource: "stack" },
-    message: `Couldn't find that stack: "nope". There is: host.`,
+    message: `Couldn't find that stack: "nope". There is: host, container.`,
   });
+});
+
+test("images are released only of what was pushed, and only on the stack container", async () => {
+  const docker_image = `sha256:${"a".repeat(64)}`;
+  const patch = async (path: string, body: object) => {
+    const response = await served.ask(path, { method: "PATCH", body: JSON.stringify(body) });
+    return `${response.status} ${((await response.json()) as { message?: string }).message}`;
+  };
+  const updates = [{ type: "web", docker_image }];
+  expect(await json("/apps/shop/container-images")).toEqual([]);
+  expect(await patch("/apps/shop/formation", { updates })).toBe(
+    "422 The stack of shop is host; images are released on the stack container. To change it: stator stack:set container -a shop",
+  );
+  await patch("/apps/shop", { build_stack: "container" });
+  expect(await patch("/apps/shop/formation", { updates })).toStartWith(
+    `404 No image "${docker_image}" was pushed for web of shop.`,
+  );
+  expect(await patch("/apps/shop/formation/web", { docker_image: null })).toStartWith(
+    "422 shop would have no image left.",
+  );
+  expect(
+    await patch("/apps/shop/formation", { updates: [{ type: "web", docker_image: "latest" }] }),
+  ).toContain("must be sha256: and 64 hex digits");
+  await patch("/apps/shop", { build_stack: "host" });
 });
 
 test("an image is named as one of three kinds, or refused", async () => {
