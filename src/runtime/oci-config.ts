@@ -164,7 +164,7 @@ export const sysFolders = [
 const hostFolders = ["/usr", "/etc/alternatives", "/etc/ssl/certs"];
 
 /** What of the skeleton lies over an image: the platform's programs, and what is true of this machine. */
-export const ownParts = ["/opt/stator", "/etc/hosts", "/etc/resolv.conf", "/etc/profile"];
+const ownParts = ["/opt/stator", "/etc/hosts", "/etc/resolv.conf", "/etc/profile"];
 
 function ownMount({ rootfs }: HostParts) {
   return (path: string) => ({ ...hostMount(path), source: join(rootfs, path) });
