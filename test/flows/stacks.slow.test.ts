@@ -156,7 +156,7 @@ test("clause 71: an app goes over with its next build, all of it, and back by a 
   );
   const old = releases.findLast(({ slug, current }) => slug !== null && !current);
   await ok("rollback", `v${old?.version}`, "-a", app.name);
-  await until("it is back on the host", async () => / host yes one$/.test(await says(app)));
+  await until("it is back on the host", async () => (await says(app)).endsWith(" host yes one"));
   expect(await stackOf(app)).toEqual(["host", "deb"]);
 
   expect(await refused("stacks:remove", "deb")).toContain(
