@@ -127,7 +127,7 @@ async function readManifest(workshop: Workshop, print: BuildPrinter): Promise<Im
   await print.line(
     "=!= Your app does not include a heroku.yml build manifest, nor a Dockerfile. To deploy your app, either create a heroku.yml: https://devcenter.heroku.com/articles/build-docker-images-heroku-yml",
   );
-  return giveUp(print, "Or change your stack by running: stator stack:set");
+  return giveUp(print, "Or change your stack by running: stator stack:set host");
 }
 
 /** Ends a build with the last of its words. */

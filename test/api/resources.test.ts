@@ -155,6 +155,30 @@ test("stacks: the machine's own is the default, and an app is set to one that is
   expect(await ofHeroku.json()).toMatchObject({ build_stack: { name: "host" } });
 });
 
+test("images are released only of what was pushed, and only on the stack container", async () => {
+  const docker_image = `sha256:${"a".repeat(64)}`;
+  const patch = async (path: string, body: object) => {
+    const response = await served.ask(path, { method: "PATCH", body: JSON.stringify(body) });
+    return `${response.status} ${((await response.json()) as { message?: string }).message}`;
+  };
+  const updates = [{ type: "web", docker_image }];
+  expect(await json("/apps/shop/container-images")).toEqual([]);
+  expect(await patch("/apps/shop/formation", { updates })).toBe(
+    "422 The stack of shop is host; images are released on the stack container. To change it: stator stack:set container -a shop",
+  );
+  await patch("/apps/shop", { build_stack: "container" });
+  expect(await patch("/apps/shop/formation", { updates })).toStartWith(
+    `404 No image "${docker_image}" was pushed for web of shop.`,
+  );
+  expect(await patch("/apps/shop/formation/web", { docker_image: null })).toStartWith(
+    "422 shop would have no image left.",
+  );
+  expect(
+    await patch("/apps/shop/formation", { updates: [{ type: "web", docker_image: "latest" }] }),
+  ).toContain("must be sha256: and 64 hex digits");
+  await patch("/apps/shop", { build_stack: "host" });
+});
+
 test("an image is named as one of three kinds, or refused", async () => {
   const post = async (body: object) => {
     const response = await served.ask("/stacks", { method: "POST", body: JSON.stringify(body) });

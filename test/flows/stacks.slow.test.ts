@@ -97,8 +97,10 @@ test("the tar of a root becomes a stack, and says how it is", async () => {
   expect(err).toContain("it does not have: make, gcc");
   expect(err).toMatch(/deb is Debian of an image, sha256:[0-9a-f]{64}\ndone\n$/);
   const { out } = await ok("stacks", "--images");
-  expect(out).toMatch(/^deb +Debian of an image +\d+\.?\d* MB +sha256:[0-9a-f]{64}\n/);
-  expect(out).toEndWith("\nhost  what this machine has\n");
+  expect(out).toMatch(
+    /^container +images of an app's own\ndeb +Debian of an image +\d+\.?\d* MB +sha256:[0-9a-f]{64}\n/,
+  );
+  expect(out).toMatch(/\nhost +what this machine has\n$/);
 });
 
 test("clause 71: an app goes over with its next build, all of it, and back by a rollback", async () => {

@@ -137,6 +137,7 @@ interface Access {
 }
 
 function imageRow({ name, image }: StackAnswer): string[] {
+  if (name === "container") return [name, "images of an app's own"];
   if (!image) return [name, "what this machine has"];
   return [name, image.title, bytesText(image.size), image.digest];
 }
