@@ -5,6 +5,7 @@ import { execOk } from "../../src/lib/exec.ts";
 import { commandLine } from "../helpers/command-line.ts";
 import { debianRoot, marker } from "../helpers/debian-root.ts";
 import { writeOciImage } from "../helpers/oci-image.ts";
+import { tarOf } from "../helpers/tar-of.ts";
 import { startRegistry } from "../helpers/registry.ts";
 import { startStator, type StatorApp, type StatorServer, until } from "../helpers/stator-server.ts";
 
@@ -220,6 +221,21 @@ test("an OCI folder, and a registry, become stacks that are called what they are
   expect(images()).toBe(2);
   await ok("stacks:remove", "from-registry");
   expect(images()).toBe(2);
+});
+
+test("builds can have an image of their own, which dynos do not see", async () => {
+  const layer = join(stator.work, "layer.tar");
+  await Bun.write(layer, await tarOf([[{ name: marker.slice(1) }, "build\n"]]));
+  const image = `${oci}:latest`;
+  await execOk(["umoci", "raw", "add-layer", "--image", image, "--tag", "build", layer]);
+  await ok("stacks:add", "two", "--from", root, "--build-from", `oci:${oci}:build`);
+  const app = await makeApp();
+  await ok("stack:set", "two", "-a", app.name);
+  expect(await stackOf(app)).toEqual(["two", "two"]);
+  const { text } = await app.push();
+  expect(text).toContain("Building on the Two stack");
+  expect(await says(app)).toMatch(/ image yes one$/);
+  expect(await says(app, "/built-on")).toBe("build");
 });
 
 test("what is no stack is refused by name, and nothing of it is left", async () => {
