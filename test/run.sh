@@ -106,7 +106,7 @@ reported() {
 }
 
 # These take the whole machine, or change it for everybody: they wait until the others have ended.
-alone='flows/bad-neighbours flows/limits flows/log-flood logs/crash.slow
+alone='flows/bad-neighbours flows/limits flows/log-flood flows/log-tails logs/crash.slow
   router/crowds router/http2.slow runtime/flood runtime/network-walls'
 
 if [ -n "$tests" ]; then
