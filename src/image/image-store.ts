@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { hashed, UnsafeArchive, unpackArchive } from "../lib/archive.ts";
 import { exec, execOk } from "../lib/exec.ts";
 import { giveTo } from "../lib/give-to.ts";
-import { hostIdBase, hostUserId, sharedImageId } from "../lib/id-range.ts";
+import { sharedImageId } from "../lib/id-range.ts";
 import { createSerializer } from "../lib/lock.ts";
 import { PlatformError } from "../lib/platform-error.ts";
 import {
@@ -52,11 +52,7 @@ export interface ImageStoreOptions {
   maxEntries?: number;
 }
 
-/** Whose an image is: an app's range of ids, and then all of it is its dynos' user's; `null`: anybody's, to read. */
-export type ImageOwner = number | null;
-
 export interface AddOptions {
-  owner?: ImageOwner;
   /** The only digest that will do. */
   digest?: string | undefined;
   /** Hears a line now and then. */
@@ -69,32 +65,28 @@ export interface ImageStore {
    * wrong with it or with where it should come from; then nothing of it is left.
    */
   add(source: ImageSource, options?: AddOptions): Promise<StoredImage>;
-  find(digest: string, owner?: ImageOwner): StoredImage | undefined;
+  find(digest: string): StoredImage | undefined;
   /** An image that was added will not be named by anybody: the next sweep takes it, unless it is kept. */
-  giveUp(digest: string, owner?: ImageOwner): void;
-  /** Removes an owner's other images, and what a server that died was adding. Containers of those kept go on. */
-  sweep(keep: ReadonlySet<string>, owner?: ImageOwner): Promise<void>;
-  /** Those that have a folder here. */
-  owners(): ImageOwner[];
+  giveUp(digest: string): void;
+  /** Removes the other images, and what a server that died was adding. Containers of those kept go on. */
+  sweep(keep: ReadonlySet<string>): Promise<void>;
 }
 
 /**
- * Images by their content. All files of one are an unprivileged user's of the host: an app's image its dynos' user's,
- * a shared one nobody's, of whom programs read what everybody may read. No set-id bit is left.
+ * Images by their content. All files of one are an unprivileged user's of the host, whom no program runs as: programs
+ * read what everybody may read. No set-id bit is left.
  */
 export function createImageStore(options: ImageStoreOptions): ImageStore {
   const { folder, maxBytes = 8 * 1024 ** 3, maxEntries = 1_000_000 } = options;
   const bounds = { ...options, environment: options.environment ?? {}, maxBytes, maxEntries };
   mkdirSync(folder, { recursive: true, mode: 0o711 });
-  const folderOf = (owner: ImageOwner) => join(folder, owner === null ? "shared" : String(owner));
-  const placeOf = (digest: string, owner: ImageOwner) =>
-    join(folderOf(owner), digest.replace("sha256:", ""));
+  const placeOf = (digest: string) => join(folder, digest.replace("sha256:", ""));
   const inTurn = createSerializer();
   /** Made by this server, and not in its database yet: a sweep at that moment leaves them. */
   const unclaimed = new Set<string>();
 
-  function find(digest: string, owner: ImageOwner = null): StoredImage | undefined {
-    const place = placeOf(digest, owner);
+  function find(digest: string): StoredImage | undefined {
+    const place = placeOf(digest);
     if (!/^sha256:[0-9a-f]{64}$/.test(digest) || !existsSync(place)) return undefined;
     const kept = JSON.parse(readFileSync(join(place, "image.json"), "utf8")) as KeptImage;
     return { digest, rootfs: join(place, "rootfs"), ...kept };
@@ -102,39 +94,35 @@ export function createImageStore(options: ImageStoreOptions): ImageStore {
 
   async function add(
     source: ImageSource,
-    { owner = null, digest: wanted, onProgress = () => {} }: AddOptions,
+    { digest: wanted, onProgress = () => {} }: AddOptions,
   ): Promise<StoredImage> {
-    const userId = owner === null ? sharedImageId() : hostUserId(owner);
+    const userId = sharedImageId();
     assertRoom(options);
-    mkdirSync(folderOf(owner), { recursive: true, mode: 0o711 });
-    const work = join(folderOf(owner), `.new-${crypto.randomUUID()}`);
+    const work = join(folder, `.new-${crypto.randomUUID()}`);
     unclaimed.add(work);
     try {
       mkdirSync(work, { mode: 0o700 });
       giveTo(work, userId);
       const job: ImageJob = { ...bounds, work, userId, onProgress, wanted };
-      const known = (digest: string) => find(digest, owner);
       const found =
         source.kind === "tar"
-          ? await unpackTar(source, job, known)
-          : await unpackImage(source, job, known);
+          ? await unpackTar(source, job, find)
+          : await unpackImage(source, job, find);
       if (isStored(found)) return found;
       const { digest, config } = found;
       // What the tools have left beside it (the password of a registry, say) goes with the work.
       const made = join(work, "image");
-      mkdirSync(made, { mode: owner === null ? 0o711 : 0o700 });
+      mkdirSync(made, { mode: 0o711 });
       const rootfs = join(made, "rootfs");
       renameSync(join(work, "rootfs"), rootfs);
       await finishRoot(rootfs, userId);
       const kept: KeptImage = { config, sizeBytes: await sizeOf(rootfs) };
       writeFileSync(join(made, "image.json"), JSON.stringify(kept), { mode: 0o600 });
-      // Of an app: its containers' root comes in, and nobody else. Of all: whoever knows the digest.
-      if (owner !== null) giveTo(made, hostIdBase(owner));
       await execOk(["sync", "--file-system", made]);
-      const place = placeOf(digest, owner);
+      const place = placeOf(digest);
       unclaimed.add(place);
       if (!existsSync(place)) renameSync(made, place);
-      return find(digest, owner) as StoredImage;
+      return find(digest) as StoredImage;
     } catch (error) {
       throw plainly(error, source);
     } finally {
@@ -146,21 +134,18 @@ export function createImageStore(options: ImageStoreOptions): ImageStore {
   return {
     add: (source, given = {}) => inTurn(JSON.stringify(source), () => add(source, given)),
     find,
-    giveUp: (digest, owner = null) => void unclaimed.delete(placeOf(digest, owner)),
-    async sweep(keep, owner = null) {
-      const own = folderOf(owner);
-      for (const digest of keep) unclaimed.delete(placeOf(digest, owner));
-      for (const name of existsSync(own) ? readdirSync(own) : []) {
-        const path = join(own, name);
+    giveUp: (digest) => void unclaimed.delete(placeOf(digest)),
+    async sweep(keep) {
+      for (const digest of keep) unclaimed.delete(placeOf(digest));
+      for (const name of readdirSync(folder)) {
+        const path = join(folder, name);
         if (keep.has(`sha256:${name}`) || unclaimed.has(path)) continue;
         // Under another name first: what is half deleted must not be found.
-        const aside = name.startsWith(".") ? path : join(own, `.old-${crypto.randomUUID()}`);
+        const aside = name.startsWith(".") ? path : join(folder, `.old-${crypto.randomUUID()}`);
         if (aside !== path) renameSync(path, aside);
         await exec(["rm", "-rf", "--", aside]);
       }
     },
-    owners: () =>
-      readdirSync(folder).map((name) => (name === "shared" ? null : Number(name)) as ImageOwner),
   };
 }
 

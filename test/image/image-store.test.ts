@@ -16,7 +16,6 @@ import { join } from "node:path";
 import { zstdCompressSync } from "node:zlib";
 import { createImageStore, type ImageStoreOptions } from "../../src/image/image-store.ts";
 import { execOk } from "../../src/lib/exec.ts";
-import { hostUserId } from "../../src/lib/id-range.ts";
 import { PlatformError } from "../../src/lib/platform-error.ts";
 import { writeOciImage } from "../helpers/oci-image.ts";
 import { type TarEntry, tarOf } from "../helpers/tar-of.ts";
@@ -48,9 +47,7 @@ async function tarFile(entries: TarEntry[], compress = (tar: Buffer) => tar): Pr
 
 /** What is left in a store when something was refused: nothing. */
 function leftovers(): string[] {
-  return (readdirSync(join(folder, "images"), { recursive: true }) as string[]).filter(
-    (name) => name !== "shared",
-  );
+  return readdirSync(join(folder, "images"), { recursive: true }) as string[];
 }
 
 async function refusal(adding: Promise<unknown>): Promise<PlatformError> {
@@ -133,18 +130,6 @@ test("an OCI image has its layers over each other, and says how it is run", asyn
   expect(said.at(-1)).toBe("Unpacking");
 });
 
-test("an app's image is its dynos' user's", async () => {
-  const store = openStore();
-  await writeOciImage(join(folder, "oci"), { layers: [root] });
-  const image = await store.add({ kind: "oci", path: join(folder, "oci") }, { owner: 3 });
-  expect(store.find(image.digest)).toBeUndefined();
-  expect(store.find(image.digest, 3)).toEqual(image);
-  expect(store.owners()).toEqual([3]);
-  for (const name of ["etc/shadow", "usr/bin/su", "app"])
-    expect(statSync(join(image.rootfs, name)).uid).toBe(hostUserId(3));
-  expect(statSync(join(image.rootfs, "..")).mode & 0o077).toBe(0);
-});
-
 test("what is there is not made twice, and not swept before somebody has had the time to name it", async () => {
   const store = openStore();
   await writeOciImage(join(folder, "oci"), { layers: [root] });
@@ -164,7 +149,7 @@ test("what is there is not made twice, and not swept before somebody has had the
 test("what a server that died was adding is swept away", async () => {
   const store = openStore();
   const image = await store.add({ kind: "tar", path: await tarFile(root) });
-  const half = join(folder, "images/shared/.new-half");
+  const half = join(folder, "images/.new-half");
   mkdirSync(join(half, "rootfs"), { recursive: true });
   await openStore().sweep(new Set([image.digest]));
   expect(existsSync(half)).toBe(false);

@@ -148,7 +148,7 @@ test("a registry that sends something else than it has announced gives nothing",
   try {
     const from = at({ address: `127.0.0.1:${liar.port}` }, "stack:one");
     expect((await problemOf(store.add(from))).message).toStartWith("Cannot get docker://");
-    expect(readdirSync(join(folder, "lied/shared"))).toEqual([]);
+    expect(readdirSync(join(folder, "lied"))).toEqual([]);
   } finally {
     await liar.stop(true);
   }
@@ -195,7 +195,7 @@ test("a registry that goes on sending is cut off at the limit", async () => {
     const { message } = await problemOf(store.add(from));
     expect(message).toMatch(/larger than 50 MB|Cannot get docker/);
     expect(sent).toBeLessThan(4 * 1024 ** 3);
-    expect(readdirSync(join(folder, "flood/shared"))).toEqual([]);
+    expect(readdirSync(join(folder, "flood"))).toEqual([]);
   } finally {
     await flood.stop(true);
   }
@@ -208,7 +208,7 @@ test("one that dies in the middle of it leaves nothing that counts", async () =>
     await store.add(${JSON.stringify(at(registry, "stack:one"))}, { onProgress: (line) => line === "Unpacking" && process.kill(process.pid, "SIGKILL") });`;
   const killed = await exec([process.execPath, "-e", script]);
   expect(killed.exitCode).not.toBe(0);
-  const shared = join(folder, "killed/shared");
+  const shared = join(folder, "killed");
   expect(readdirSync(shared)).toEqual([expect.stringMatching(/^\.new-/)]);
   const store = createImageStore({
     ...{ folder: join(folder, "killed"), freeDiskBytes: () => 1e12, minFreeDiskBytes: 0 },
