@@ -73,9 +73,13 @@ test.concurrent("apps: create, list, show, rename, join stacks, destroy", async 
     404, 200,
   ]);
   expect(await refused`apps:info nobody-has-it`).toContain("Couldn't find that app");
-  const { name: stack } = (await api<{ name: string }[]>("GET", "/stacks"))[0] ?? { name: "" };
-  expect(await heroku`apps:stacks -a second-one`).toContain(`* ${stack}`);
-  expect(await heroku`apps:stacks:set ${stack} -a second-one`).toBeString();
+  expect(await heroku`apps:stacks -a second-one`).toContain("* host");
+  const buildStack = async () =>
+    (await api<{ build_stack: { name: string } }>("GET", "/apps/second-one")).build_stack.name;
+  await heroku`apps:stacks:set container -a second-one`;
+  expect(await buildStack()).toBe("container");
+  await heroku`apps:stacks:set heroku-24 -a second-one`;
+  expect(await buildStack()).toBe("host");
   expect(await refused`apps:destroy second-one --confirm other`).toContain("did not match");
   await heroku`apps:destroy second-one --confirm second-one`;
   expect(await statusOf("/apps/second-one")).toBe(404);
