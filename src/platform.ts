@@ -350,6 +350,7 @@ export async function createPlatform(
     caBundle: settings.buildEnvironment.STATOR_BUILD_CA_BUNDLE,
     limits: { memoryBytes: buildMemoryBytes(), cpuWeight: 50, maxProcesses: 1024 },
     timeoutMs: settings.buildTimeoutMs,
+    freeDiskBytes: () => freeBytes(dataDir),
   });
 
   const urls = publicUrls(domain, surroundings);

@@ -20,7 +20,13 @@ import type { BuildpackStore } from "./buildpack-store.ts";
 import { type BuildOutput, type BuildPrinter, buildPrinter, printedSize } from "./output.ts";
 import { readReleaseOutput, type ReleaseOutput } from "./release-output.ts";
 import { type BuildStack, stackTitle } from "./stack.ts";
-import { BuildTimeout, openWorkshop, type Workshop, type WorkshopOptions } from "./workshop.ts";
+import {
+  BuildTimeout,
+  DiskFilled,
+  openWorkshop,
+  type Workshop,
+  type WorkshopOptions,
+} from "./workshop.ts";
 
 export interface BuilderOptions extends WorkshopOptions, ImageBuildContext {
   /** What the machine's own software is called in `STACK`. */
@@ -118,6 +124,14 @@ export function createBuilder(options: BuilderOptions) {
   }
 
   async function explained(error: unknown, print: BuildPrinter): Promise<unknown> {
+    if (error instanceof DiskFilled) {
+      await print.problem(
+        "The build was ended: it had filled the disk of the platform. Free some space on the server, or let the build write less.",
+      );
+      await print.line("");
+      await print.problem("Push failed");
+      return new BuildFailed("the disk was full");
+    }
     if (!(error instanceof BuildTimeout)) return error;
     await print.line("");
     await print.step(error.message);

@@ -32,10 +32,16 @@ export interface WorkshopOptions {
   caBundle: string | undefined;
   limits: ContainerLimits;
   timeoutMs: number;
+  /** Of the disk that builds are on. */
+  freeDiskBytes: () => number;
 }
 
 /** One push may print so much in each step. */
 const maxStepOutputBytes = 20 * 1024 * 1024;
+
+/** A build never has the last of the disk: apps, their logs and the store live on it. */
+const reservedDiskBytes = 128 * 1024 * 1024;
+const lookAtDiskEveryMs = 100;
 
 /** The folders of one build, and the way in which its steps are run. */
 export interface Workshop {
@@ -176,12 +182,18 @@ export function openWorkshop(
       attached.endInput();
       const kill = () => void options.runtime.signal(containerId, "KILL");
       stop.addEventListener("abort", kill);
-      const again = setInterval(() => stop.aborted && kill(), 500);
+      const isFull = () => options.freeDiskBytes() < reservedDiskBytes;
+      let hasFilledDisk = false;
+      const again = setInterval(() => {
+        hasFilledDisk ||= isFull();
+        if (stop.aborted || hasFilledDisk) kill();
+      }, lookAtDiskEveryMs);
       try {
         const status = await attached.exited;
         assertFolder(buildFolder, userId);
         signal.throwIfAborted();
         if (deadline.aborted) throw new BuildTimeout("Timed out");
+        if (hasFilledDisk) throw new DiskFilled();
         return status;
       } finally {
         clearInterval(again);
@@ -208,6 +220,9 @@ function imageMounts({ folder, scratch }: ImageFolders): ContainerMount[] {
 
 /** A build has used up its time. */
 export class BuildTimeout extends Error {}
+
+/** A build has used up the disk, but for what others need of it. */
+export class DiskFilled extends Error {}
 
 /** A build owns /tmp and may put a link in the place of its folder; a link is never followed. */
 function assertFolder(path: string, userId: number): void {
