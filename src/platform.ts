@@ -227,6 +227,7 @@ export async function createPlatform(
     instance: instanceOf(dataDir),
     program,
     dynoDiskBytes: settings.dynoDiskBytes,
+    dynoDiskBytesPerSecond: settings.dynoDiskBytesPerSecond,
   });
   const { runtime, box } = host;
   const database = openDatabase(join(dataDir, "stator.db"));

@@ -37,6 +37,8 @@ export interface ServerSettings {
   requestsPerHour: number;
   /** What each dyno may write. */
   dynoDiskBytes: number;
+  /** `null`: as fast as the disk is. */
+  dynoDiskBytesPerSecond: number | null;
   /** What the images and layers of an app's Dockerfiles may take between and during builds. */
   imageDiskBytes: number;
   /** How much of each app's log is kept: whichever is less. */
@@ -119,7 +121,8 @@ export const serverHelp = `Run the platform: the API, git, builds and dynos, unt
 
 === For dynos
 
-  STATOR_DYNO_DISK_MEGABYTES=MEGABYTES   what each may write to /app and /tmp [1024]`;
+  STATOR_DYNO_DISK_MEGABYTES=MEGABYTES   what each may write to /app and /tmp [1024]
+  STATOR_DYNO_DISK_SPEED=MEGABYTES       and how much a second, 0 for any; on cgroups of version 2 [100]`;
 
 /** A setting that cannot be used; said in one line, exit status 2. */
 export class SettingsError extends Error {
@@ -326,6 +329,16 @@ export function readServerSettings(
       diskMegabytes,
       "a whole number of megabytes, at least 16",
       1024 * 1024 * 1024,
+    ),
+    dynoDiskBytesPerSecond: read(
+      null,
+      "STATOR_DYNO_DISK_SPEED",
+      z
+        .string()
+        .regex(/^\d{1,6}$/)
+        .transform((text) => (Number(text) === 0 ? null : Number(text) * 1_000_000)),
+      "a whole number of megabytes a second, or 0",
+      100_000_000,
     ),
     imageDiskBytes: read(
       null,

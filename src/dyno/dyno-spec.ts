@@ -43,6 +43,7 @@ export function dynoSpec(options: {
       memoryKillBytes: size.memoryKillBytes,
       cpuWeight: size.cpuWeight,
       maxProcesses: size.maxProcesses,
+      ...(folders.limit && { writing: folders.limit }),
     },
     terminal: options.terminal,
     network,

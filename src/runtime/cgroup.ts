@@ -12,9 +12,17 @@ export const unifiedCgroups = existsSync(join(mountPoint, "cgroup.controllers"))
 /** Whether a limit on swap can be set: some kernels do not account for it. */
 export function accountsSwap(): boolean {
   if (!unifiedCgroups) return existsSync(join(mountPoint, "memory/memory.memsw.limit_in_bytes"));
-  return readdirSync(mountPoint).some((group) =>
-    existsSync(join(mountPoint, group, "memory.swap.max")),
-  );
+  return someGroupHas("memory.swap.max");
+}
+
+/** Whether writing can be held back; version 1 does not know whose the writes are that come later. */
+export function limitsWriting(): boolean {
+  return unifiedCgroups && someGroupHas("io.max");
+}
+
+/** The root group has no limits; one below it shows which ones there are. */
+function someGroupHas(file: string): boolean {
+  return readdirSync(mountPoint).some((group) => existsSync(join(mountPoint, group, file)));
 }
 
 /** Where a group is in each hierarchy that this machine has. */

@@ -1,14 +1,24 @@
-import { mkdirSync, readdirSync, realpathSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  readdirSync,
+  realpathSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { exec, execOk } from "../lib/exec.ts";
 import { giveTo } from "../lib/give-to.ts";
 import { mountPoints, mounts } from "./box-mount.ts";
+import type { WriteLimit } from "./runtime.ts";
 
 /** Where a dyno writes: the upper and work folder of its /app, and its /tmp. */
 export interface DiskFolders {
   upper: string;
   work: string;
   tmp: string;
+  /** How fast, where they are on a disk of their own. */
+  limit?: WriteLimit | undefined;
 }
 
 export interface DynoDisks {
@@ -49,8 +59,10 @@ const mountOptions = "loop,nosuid,nodev,noatime,discard,barrier=0,noinit_itable"
 export async function createDynoDisks(options: {
   dir: string;
   sizeBytes: number;
+  /** Of each dyno; `null`: as fast as the disk is. */
+  bytesPerSecond: number | null;
 }): Promise<DynoDisks> {
-  const { sizeBytes } = options;
+  const { sizeBytes, bytesPerSecond } = options;
   mkdirSync(options.dir, { recursive: true, mode: 0o711 });
   const dir = realpathSync(options.dir);
   const folderOf = (id: string) => join(dir, id);
@@ -92,7 +104,10 @@ export async function createDynoDisks(options: {
     async make(id, owners) {
       makeFolder(folderOf(id), { owner: owners.rootId, mode: 0o700 });
       try {
-        return makeFolders(reason === null ? await mountDisk(id) : folderOf(id), owners);
+        if (reason !== null) return makeFolders(folderOf(id), owners);
+        const disk = await mountDisk(id);
+        const limit = bytesPerSecond === null ? undefined : { ...deviceOf(disk), bytesPerSecond };
+        return { ...makeFolders(disk, owners), limit };
       } catch (error) {
         await remove(id);
         throw error;
@@ -131,6 +146,12 @@ export async function mountDiskAt(image: string, disk: string): Promise<void> {
 async function writeStraightOn(disk: string): Promise<void> {
   const device = mounts().find(({ path }) => path === disk)?.source;
   if (device) await exec(["losetup", "--direct-io=on", device]);
+}
+
+/** The numbers of the device that a file system is on, out of the kernel's one for both. */
+function deviceOf(folder: string): { major: number; minor: number } {
+  const { dev } = statSync(folder);
+  return { major: (dev >> 8) & 0xfff, minor: (dev & 0xff) | ((dev >> 12) & 0xfff00) };
 }
 
 /** The same without a quota, for the runtime without walls. */

@@ -5,6 +5,7 @@ import type {
   ContainerProgram,
   ContainerSpec,
   NetworkAddress,
+  WriteLimit,
 } from "./runtime.ts";
 import { imageMakerFilter, seccompFilter } from "./seccomp.ts";
 
@@ -23,6 +24,8 @@ export interface HostParts {
   unifiedCgroups: boolean;
   /** Whether the kernel can limit swap. */
   accountsSwap: boolean;
+  /** Whether the kernel can hold back what writes to a disk. */
+  limitsWriting: boolean;
 }
 
 const idsPerContainer = 65_536;
@@ -56,6 +59,7 @@ export function ociConfig(spec: ContainerSpec, host: HostParts) {
         memory: memoryLimit(spec.limits, host),
         cpu: { shares: Math.max(2, Math.round((spec.limits.cpuWeight * 1024) / 100)) },
         pids: { limit: spec.limits.maxProcesses },
+        ...(host.limitsWriting && spec.limits.writing ? writeLimit(spec.limits.writing) : {}),
         devices: [{ allow: false, access: "rwm" }],
         // Out of memory: all of it goes, and not one process, which leaves an app that is half there.
         ...(host.unifiedCgroups ? { unified: { "memory.oom.group": "1" } } : {}),
@@ -108,6 +112,10 @@ const imageMakerRights =
     .map((name) => `CAP_${name}`);
 
 /** What the kernel holds it to; swap does not extend it. */
+function writeLimit({ major, minor, bytesPerSecond: rate }: WriteLimit) {
+  return { blockIO: { throttleWriteBpsDevice: [{ major, minor, rate }] } };
+}
+
 function memoryLimit(limits: ContainerLimits, host: HostParts) {
   const limit = limits.memoryKillBytes ?? limits.memoryBytes;
   return { limit, ...(host.accountsSwap ? { swap: limit } : {}) };

@@ -13,6 +13,7 @@ import { type Argv, exec } from "../lib/exec.ts";
 import { attachTo } from "./attach.ts";
 import {
   accountsSwap,
+  limitsWriting,
   capProcessors,
   moveToGroup,
   pidsOf,
@@ -83,6 +84,7 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
     sysFolders: sysFolders.filter((path) => existsSync(path)),
     unifiedCgroups,
     accountsSwap: accountsSwap(),
+    limitsWriting: limitsWriting(),
   };
   let program = "";
   /** `--keep` where the program knows it: then an attached container's figures outlive it. */

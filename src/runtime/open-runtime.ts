@@ -27,8 +27,9 @@ export interface HostOptions {
   instance: string;
   /** How this program is started again. */
   program: [string, ...string[]];
-  /** What each dyno may write. */
+  /** What each dyno may write, and how fast; `null`: as fast as the disk is. */
   dynoDiskBytes: number;
+  dynoDiskBytesPerSecond: number | null;
 }
 
 /** `oci` on Linux with root; `process` anywhere and without any isolation. */
@@ -39,7 +40,8 @@ export function openRuntime(kind: "oci" | "process", options: HostOptions): Prom
 async function openContainers({
   dataDir,
   instance,
-  dynoDiskBytes,
+  dynoDiskBytes: sizeBytes,
+  dynoDiskBytesPerSecond: bytesPerSecond,
 }: HostOptions): Promise<HostRuntime> {
   const runDir = join("/run/stator", instance);
   const box = join(runDir, "box");
@@ -55,7 +57,7 @@ async function openContainers({
   return {
     runtime,
     box,
-    disks: await createDynoDisks({ dir: dynosDir(box), sizeBytes: dynoDiskBytes }),
+    disks: await createDynoDisks({ dir: dynosDir(box), sizeBytes, bytesPerSecond }),
     async reconcile(options) {
       await mountBox(join(dataDir, "box"), box);
       await runtime.network.reconcile(options);

@@ -41,6 +41,15 @@ export interface ContainerLimits {
   /** 100 is one share. */
   cpuWeight: number;
   maxProcesses: number;
+  /** How fast it may write to a disk; on cgroups of version 2, where what the kernel writes later counts as well. */
+  writing?: WriteLimit;
+}
+
+export interface WriteLimit {
+  /** Of the disk's device. */
+  major: number;
+  minor: number;
+  bytesPerSecond: number;
 }
 
 /** One point-to-point link between the host and a container. */

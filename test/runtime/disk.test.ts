@@ -31,7 +31,7 @@ beforeAll(async () => {
   mkdirSync(slug);
   writeFileSync(join(slug, "from-slug"), "slug\n");
   chownSync(join(slug, "from-slug"), owners.userId, owners.userId);
-  disks = await createDynoDisks({ dir, sizeBytes: 64 * mebibyte });
+  disks = await createDynoDisks({ dir, sizeBytes: 64 * mebibyte, bytesPerSecond: 1000 });
 });
 afterAll(async () => {
   await disks.sweep(new Set());
@@ -58,6 +58,15 @@ async function onDisk(script: string): Promise<string> {
   await disks.remove(id);
   return text;
 }
+
+test("what is to be held back is the device of the disk", async () => {
+  const id = crypto.randomUUID();
+  const { limit, upper } = await disks.make(id, owners);
+  const device = (await execOk(["stat", "--format=%Hd:%Ld", upper])).trim();
+  expect(`${limit?.major}:${limit?.minor}`).toBe(device);
+  expect(limit?.bytesPerSecond).toBe(1000);
+  await disks.remove(id);
+});
 
 test("this machine has loop devices", () => {
   expect(disks.reason).toBeNull();
@@ -140,7 +149,7 @@ test("a sweep removes what nobody wants, whatever state an earlier server left i
   mkdirSync(join(dir, "only-folder"));
   mkdirSync(join(dir, "image-alone/disk"), { recursive: true });
   writeFileSync(join(dir, "image-alone/image"), "");
-  const again = await createDynoDisks({ dir, sizeBytes: 64 * mebibyte });
+  const again = await createDynoDisks({ dir, sizeBytes: 64 * mebibyte, bytesPerSecond: null });
   await again.sweep(new Set(["kept"]));
   await again.sweep(new Set(["kept"]));
   expect(readdirSync(dir)).toEqual(["kept"]);
@@ -163,7 +172,7 @@ test("a disk is removed also while something holds it, and goes when that lets g
 });
 
 test("what cannot be made leaves nothing", async () => {
-  const small = await createDynoDisks({ dir, sizeBytes: 1024 });
+  const small = await createDynoDisks({ dir, sizeBytes: 1024, bytesPerSecond: null });
   expect(small.reason).toContain("mke2fs");
   // Without disks there are plain folders.
   const { upper, tmp } = await small.make("plain", owners);

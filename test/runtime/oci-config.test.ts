@@ -11,6 +11,7 @@ const host = {
   sysFolders: ["/sys/devices/system/cpu"],
   unifiedCgroups: false,
   accountsSwap: true,
+  limitsWriting: true,
 };
 const spec: ContainerSpec = {
   id: "c-1",
@@ -112,6 +113,17 @@ test("what the kernel kills at and what programs read may differ", () => {
   }
   const { resources } = ociConfig(spec, { ...host, accountsSwap: false }).linux;
   expect(resources.memory).toEqual({ limit: 512 });
+});
+
+test("what it writes to its disk is held back, where the kernel can", () => {
+  const writing = { major: 7, minor: 12, bytesPerSecond: 1000 };
+  const limited = { ...spec, limits: { ...spec.limits, writing } };
+  expect(ociConfig(limited, host).linux.resources.blockIO).toEqual({
+    throttleWriteBpsDevice: [{ major: 7, minor: 12, rate: 1000 }],
+  });
+  expect(config.linux.resources.blockIO).toBeUndefined();
+  const elsewhere = ociConfig(limited, { ...host, limitsWriting: false });
+  expect(elsewhere.linux.resources.blockIO).toBeUndefined();
 });
 
 test("only listed calls into the kernel are allowed, and those of the machine's own kind", () => {
