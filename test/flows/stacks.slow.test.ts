@@ -217,7 +217,7 @@ test("an OCI folder, and a registry, become stacks that are called what they are
   await ok("stacks:add", "heroku-24", "--from", root);
   await app.api("DELETE", "/dynos");
   await until("it starts again", async () => (await says(app)) === "heroku-24 image yes one");
-  const images = () => readdirSync(join(stator.dataDir, "box/images/shared")).length;
+  const images = () => readdirSync(join(stator.dataDir, "box/images")).length;
   expect(images()).toBe(2);
   await ok("stacks:remove", "from-registry");
   expect(images()).toBe(2);
@@ -239,7 +239,7 @@ test("builds can have an image of their own, which dynos do not see", async () =
 });
 
 test("what is no stack is refused by name, and nothing of it is left", async () => {
-  const before = readdirSync(join(stator.dataDir, "box/images/shared")).sort();
+  const before = readdirSync(join(stator.dataDir, "box/images")).sort();
   const hostile = join(stator.work, "hostile");
   await writeOciImage(hostile, { layers: [[[{ name: "srv/sda", type: "block-device" }]]] });
   expect(await refused("stacks:add", "bad", "--from", `oci:${hostile}`)).toContain(
@@ -262,7 +262,7 @@ test("what is no stack is refused by name, and nothing of it is left", async () 
   expect(await refused("stacks:add", "No Name", "--from", closed)).toContain("A stack's name has");
   expect(await refused("stacks:remove", "host")).toContain("The stack host is always there.");
   expect(await refused("stacks:remove", "nope")).toContain("Couldn't find that stack");
-  expect(readdirSync(join(stator.dataDir, "box/images/shared")).sort()).toEqual(before);
+  expect(readdirSync(join(stator.dataDir, "box/images")).sort()).toEqual(before);
   expect(readdirSync(join(stator.dataDir, "sources"))).toEqual([]);
   await stator.api("GET", "/stacks/bad").then(
     () => expect("found").toBe("not found"),
