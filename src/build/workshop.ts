@@ -98,7 +98,8 @@ export function openWorkshop(
   };
   own(folder, 0o700, base);
   const tmp = own(join(folder, "tmp"), 0o1777);
-  const name = `build_${id.slice(0, 8)}`;
+  // The same in each build of an app: what tools keep in their caches often has the place in it.
+  const name = `build_${app.id.slice(0, 8)}`;
   const inside = {
     build: `/tmp/${name}`,
     cache: "/tmp/codon/tmp/cache",
