@@ -44,15 +44,10 @@ chmod 1777 "$work"
 TMPDIR=$work
 export TMPDIR
 
-# A test that was interrupted, or has crashed, could not stop its servers.
+# A test that was interrupted, or has crashed, could not stop its servers, nor remove its networks.
 finish() {
   trap '' INT TERM HUP
-  for folder in "$work"/stator-flow-*; do
-    if [ -e "$folder" ]; then
-      bun test/helpers/sweep-servers.ts "$work"
-      break
-    fi
-  done
+  [ -z "$tests" ] || bun test/helpers/sweep-leftovers.ts "$work"
   rm -rf -- "$work"
 }
 trap finish EXIT

@@ -1,30 +1,15 @@
 import { afterAll } from "bun:test";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { type Argv, exec, execOk } from "../../src/lib/exec.ts";
-import { freeWire } from "./free-wire.ts";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { type Argv, execOk } from "../../src/lib/exec.ts";
+import { wiredNamespace } from "./wired-namespace.ts";
 
 /**
  * Another machine for the file of tests that calls this (at its top): a network namespace with a
  * wire to this one, and nothing else of a network. It is gone after the last test.
  */
 export async function anotherMachine() {
-  const label = crypto.randomUUID().slice(0, 8);
-  const [namespace, link] = [`far-${label}`, `far${label}`];
-  const [host, address] = await freeWire();
-  const etc = `/etc/netns/${namespace}`;
-  afterAll(async () => {
-    await exec(["ip", "link", "delete", link]);
-    await exec(["ip", "netns", "delete", namespace]);
-    rmSync(etc, { recursive: true, force: true });
-  });
-  await execOk(["ip", "netns", "add", namespace]);
-  const peer = ["type", "veth", "peer", "name", "eth0", "netns", namespace] as const;
-  await execOk(["ip", "link", "add", link, ...peer]);
-  await execOk(["ip", "address", "add", `${host}/30`, "dev", link]);
-  await execOk(["ip", "link", "set", link, "up"]);
-  await execOk(["ip", "-n", namespace, "address", "add", `${address}/30`, "dev", "eth0"]);
-  await execOk(["ip", "-n", namespace, "link", "set", "eth0", "up"]);
-  await execOk(["ip", "-n", namespace, "link", "set", "lo", "up"]);
+  const { namespace, here: host, etc, remove } = await wiredNamespace();
+  afterAll(remove);
   const hosts = [`127.0.0.1 localhost`];
   const writeHosts = () => {
     mkdirSync(etc, { recursive: true });

@@ -1,9 +1,9 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { exec, execOk, spawn } from "../../src/lib/exec.ts";
-import { freeWire } from "./free-wire.ts";
+import { execOk, spawn } from "../../src/lib/exec.ts";
 import { until, userEnvironment } from "./stator-server.ts";
+import { wiredNamespace } from "./wired-namespace.ts";
 
 const port = 8000;
 
@@ -14,16 +14,8 @@ const port = 8000;
  */
 export async function startOutsideServer() {
   const folder = mkdtempSync(join(tmpdir(), "stator-outside-"));
-  const [host, outside] = await freeWire();
-  const name = `web-${crypto.randomUUID().slice(0, 6)}`;
-  const link = name.replace("-", "");
-  await execOk(["ip", "netns", "add", name]);
-  await execOk(["ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", name]);
-  await execOk(["ip", "address", "add", `${host}/30`, "dev", link]);
-  await execOk(["ip", "link", "set", link, "up"]);
-  await execOk(["ip", "-n", name, "address", "add", `${outside}/30`, "dev", "eth0"]);
-  await execOk(["ip", "-n", name, "link", "set", "eth0", "up"]);
-  await execOk(["ip", "-n", name, "link", "set", "lo", "up"]);
+  const wire = await wiredNamespace();
+  const { namespace: name, here: host, there: outside } = wire;
   await execOk(["ip", "-n", name, "route", "add", "default", "via", host]);
   const program = join(import.meta.dir, "outside-server-process.ts");
   const server = spawn(
@@ -68,8 +60,7 @@ export async function startOutsideServer() {
     async stop(): Promise<void> {
       server.kill();
       await server.exited;
-      await exec(["ip", "netns", "delete", name]);
-      await exec(["ip", "link", "delete", link]);
+      await wire.remove();
       rmSync(folder, { recursive: true, force: true });
     },
   };

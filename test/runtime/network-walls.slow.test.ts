@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { exec, execOk } from "../../src/lib/exec.ts";
 import type { NetworkAddress } from "../../src/runtime/runtime.ts";
 import { type ContainerBench, openContainerBench } from "../helpers/container-bench.ts";
+import { type WiredNamespace, wiredNamespace } from "../helpers/wired-namespace.ts";
 
 setDefaultTimeout(180_000);
 const openPort = 5000;
@@ -14,8 +15,8 @@ let neighbour: { id: string; address: NetworkAddress };
 let router: Bun.TCPSocketListener<undefined>;
 /** Something else of the host's, on all of its addresses. */
 let hostService: Bun.TCPSocketListener<undefined>;
-/** Stands for the internet: a network namespace behind a link of its own. */
-const outside = { namespace: "", host: "", address: "203.0.113.2" };
+/** Stands for the internet: a network namespace behind a wire. */
+let outside: WiredNamespace;
 
 const listen = () =>
   Bun.listen({
@@ -41,34 +42,7 @@ beforeAll(async () => {
   bench = await openContainerBench();
   router = listen();
   hostService = listen();
-  outside.namespace = `out-${bench.instance}`;
-  outside.host = `out${bench.instance}`;
-  await execOk(["ip", "netns", "add", outside.namespace]);
-  await execOk([
-    "ip",
-    "link",
-    "add",
-    outside.host,
-    "type",
-    "veth",
-    "peer",
-    "name",
-    "eth0",
-    "netns",
-    outside.namespace,
-  ]);
-  await execOk(["ip", "address", "add", "203.0.113.1/30", "dev", outside.host]);
-  await execOk(["ip", "link", "set", outside.host, "up"]);
-  await execOk([
-    "ip",
-    "-n",
-    outside.namespace,
-    "address",
-    "add",
-    `${outside.address}/30`,
-    "dev",
-    "eth0",
-  ]);
+  outside = await wiredNamespace(["203.0.113.1", "203.0.113.2"]);
   await execOk([
     "ip",
     "-n",
@@ -79,7 +53,6 @@ beforeAll(async () => {
     "dev",
     "eth0",
   ]);
-  await execOk(["ip", "-n", outside.namespace, "link", "set", "eth0", "up"]);
   await reconcile();
   web = await startServing({ openPort });
   neighbour = await startServing({ openPort: null });
@@ -87,8 +60,7 @@ beforeAll(async () => {
 afterAll(async () => {
   router.stop(true);
   hostService.stop(true);
-  await exec(["ip", "netns", "delete", outside.namespace]);
-  await exec(["ip", "link", "delete", outside.host]);
+  await outside.remove();
   await bench.close();
 });
 
@@ -137,7 +109,7 @@ async function flows(): Promise<string[]> {
   return Promise.all([
     asRoot(web.address.containerAddress, openPort),
     knockFrom(web.id, web.address.hostAddress, router.port),
-    knockFrom(web.id, outside.address, 25),
+    knockFrom(web.id, outside.there, 25),
   ]);
 }
 const allOpen = ["open", "open", "open"];
@@ -179,15 +151,15 @@ test("of the host a container reaches the router's port, whatever the address, a
 
 test("a container reaches the world, also to send mail, but no link-local service", () =>
   withOutside(async () => {
-    await execOk(["ip", "route", "add", "169.254.169.254/32", "dev", outside.host]);
+    await execOk(["ip", "route", "add", "169.254.169.254/32", "dev", outside.link]);
     expect(await asRoot("169.254.169.254", 25)).toBe("open");
-    expect(await knockFrom(web.id, outside.address, 25)).toBe("open");
+    expect(await knockFrom(web.id, outside.there, 25)).toBe("open");
     expect(await knockFrom(web.id, "169.254.169.254", 25)).toBe("closed");
   }));
 
 test("the world does not reach a container", async () => {
   const from = ["ip", "netns", "exec", outside.namespace];
-  const route = [web.address.containerAddress, "via", "203.0.113.1"] as const;
+  const route = [web.address.containerAddress, "via", outside.here] as const;
   await execOk(["ip", "-n", outside.namespace, "route", "add", ...route]);
   expect(await knock(from, web.address.containerAddress, openPort)).toBe("closed");
   await execOk(["ip", "-n", outside.namespace, "route", "delete", ...route]);
