@@ -24,9 +24,12 @@ const mayImport: Record<string, string[]> = {
   "cli-settings.ts": ["lib"],
   "public-urls.ts": [],
   toolbox: ["lib", "settings.ts"],
+  platform: [
+    ...["lib", "model", "logs", "slug", "image", "repository", "runtime", "router", "certs"],
+    ...["build", "dyno", "deploy", "settings.ts"],
+  ],
   "platform.ts": [
-    ...["lib", "model", "logs", "slug", "repository", "runtime", "router"],
-    ...["image", "certs", "build", "dyno", "deploy", "settings.ts", "public-urls.ts"],
+    ...["model", "repository", "dyno", "deploy", "platform", "settings.ts", "public-urls.ts"],
   ],
   "router-process.ts": ["lib", "router", "settings.ts"],
   git: ["lib", "model", "logs", "repository", "build", "deploy", "platform.ts"],

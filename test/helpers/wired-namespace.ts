@@ -15,7 +15,7 @@ export interface WiredNamespace {
   there: string;
   /** Settings of its own, as `ip netns exec` shows them there (`hosts`). */
   etc: string;
-  remove(): Promise<void>;
+  remove(this: void): Promise<void>;
 }
 
 /**
