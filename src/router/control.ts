@@ -1,5 +1,6 @@
 import { chmod, rename, rm, stat } from "node:fs/promises";
 import { z } from "zod";
+import { unlimitedIdleTime } from "../lib/idle-time.ts";
 import type { ActivityReport } from "./activity.ts";
 import type { RouterEvent } from "./wakes.ts";
 
@@ -48,11 +49,9 @@ export async function serveControl(path: string, verbs: ControlVerbs): Promise<C
   const server = Bun.serve({
     unix: boundPath,
     maxRequestBodySize: 256 * 1_024 * 1_024,
-    fetch(request, self) {
-      // A drain waits longer than the server's own patience.
-      self.timeout(request, 0);
-      return answer(request, verbs);
-    },
+    // A drain waits long, and events come once in hours.
+    ...unlimitedIdleTime,
+    fetch: (request) => answer(request, verbs),
     error: (error) => Response.json({ message: String(error) }, { status: 500 }),
   });
   await chmod(boundPath, 0o600);

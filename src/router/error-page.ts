@@ -28,7 +28,7 @@ const words: Record<OwnPage, { title: string; body: string }> = {
   },
   welcome: {
     title: "Welcome to your new app!",
-    body: `<p>There is nothing deployed here yet. Push your code, and it will be served at this address:</p><p><code>git push heroku main</code></p>`,
+    body: `<p>There is nothing deployed here yet. Push your code, and it will be served at this address:</p><p><code>git push stator main</code></p>`,
   },
   "no-such-app": {
     title: "No such app",

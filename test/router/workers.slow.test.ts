@@ -121,6 +121,19 @@ test("the server hears once of a sleeping app, whichever workers its requests ca
   await waiting;
 });
 
+test("events reach the server over one stream, however long nothing happens", async () => {
+  await using router = await startRouterProcess({ workers: 2 });
+  const stream = await fetch("http://router/events", {
+    ...{ unix: join(router.dir, "router.sock"), keepalive: false },
+  });
+  // Bun's own patience with a silent connection is 10 s.
+  const silence = Bun.sleep(20_000).then(() => "silent");
+  const reader = stream.body!.getReader();
+  expect(new TextDecoder().decode((await reader.read()).value)).toBe("\n");
+  expect(await Promise.race([reader.read(), silence])).toBe("silent");
+  await reader.cancel();
+});
+
 test("a worker that crashes is replaced at once, with the newest table", async () => {
   using app = startApp();
   await using router = await startRouterProcess({ workers: 2 });
