@@ -1,3 +1,4 @@
+import type { Context } from "hono";
 import { validator } from "hono/validator";
 import { z } from "zod";
 import { PlatformError } from "../lib/platform-error.ts";
@@ -9,16 +10,39 @@ export function body<Schema extends z.ZodType>(schema: Schema) {
     // Without a type the body would be taken for an empty one, and a change for none.
     if (c.req.raw.body && !/[/+]json\b/i.test(c.req.header("Content-Type") ?? ""))
       throw new PlatformError("bad_request", "Send the body with Content-Type: application/json.");
-    const parsed = schema.safeParse(value);
-    if (parsed.success) return parsed.data;
-    const issue = deepest(parsed.error.issues[0]);
-    const where = issue.path.map(String).join(".");
-    throw new PlatformError(
-      "invalid_params",
-      `${where === "" ? "The request body" : where.slice(0, 200)}: ${issue.message}`,
-    );
+    return readBy(schema, value, "The request body");
   });
   return saying({ body: schema }, parse);
+}
+
+/** The same for what stands behind the `?` of an address. A name that is there twice has an array. */
+export function query<Schema extends z.ZodObject>(schema: Schema) {
+  const parse = validator("query", (value): z.output<Schema> =>
+    readBy(schema, value, "The query of the address"),
+  );
+  return saying({ query: schema }, parse);
+}
+
+/** The same for the fields of a page's form; a field that is no text, or too long, is told as empty. */
+export async function form<Name extends string>(
+  c: Context,
+  ...names: Name[]
+): Promise<Record<Name, string>> {
+  const field = z.string().max(1000).catch("");
+  const schema = z.object(Object.fromEntries(names.map((name) => [name, field])));
+  const fields = await c.req.parseBody().catch(() => ({}));
+  return schema.parse(fields) as Record<Name, string>;
+}
+
+function readBy<Schema extends z.ZodType>(schema: Schema, value: unknown, whole: string) {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = deepest(parsed.error.issues[0]);
+  const where = issue.path.map(String).join(".");
+  throw new PlatformError(
+    "invalid_params",
+    `${where === "" ? whole : where.slice(0, 200)}: ${issue.message}`,
+  );
 }
 
 /** A number of seconds, which Heroku's command line sends as a text at times. */

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Route } from "./route-facts.ts";
+import { parametersOf, type Route } from "./route-facts.ts";
 
 interface Link {
   href: string;
@@ -31,8 +31,7 @@ export function hyperSchema(routes: Route[], server: string) {
       links: [],
     });
   for (const route of routes) {
-    const parameters = route.path.replace("*", ":rest").matchAll(/:(\w+)/g);
-    for (const [, parameter = ""] of parameters) define(parameter);
+    for (const parameter of parametersOf(route.path)) define(parameter);
     define(nounOf(route.path)).links.push(linkOf(route));
   }
   return {

@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { Platform } from "../platform.ts";
 import { hyperSchema } from "./hyper-schema.ts";
 import { anyone, type ApiEnvironment } from "./policy.ts";
-import { listRoutes, type RegisteredHandler, type Route } from "./route-facts.ts";
+import { listRoutes, parametersOf, type RegisteredHandler, type Route } from "./route-facts.ts";
 
 /** The documents of this API, made from what its routes say of themselves. */
 export const openApiApi = ({ urls }: Platform, routes: () => RegisteredHandler[]) => {
@@ -54,16 +54,20 @@ function openApiDocument(routes: Route[], server: string) {
   };
 }
 
-function operationOf({ method, path, policy, body, answer }: Route) {
-  const names = [...path.matchAll(/:(\w+)/g)].map(([, name = ""]) => name);
-  if (path.endsWith("*")) names.push("rest");
+function operationOf({ method, path, policy, body, query, answer }: Route) {
   return {
     operationId: `${method.toLowerCase()}${path.replaceAll(/[^a-zA-Z0-9]+/g, "_")}`,
     ...(policy?.who === "anyone" && { security: [] }),
     ...(policy && { "x-policy": { who: policy.who, scope: policy.scope } }),
-    parameters: names.map((name) => ({
-      ...{ name, in: "path", required: true, schema: { type: "string" } },
-    })),
+    parameters: [
+      ...parametersOf(path).map((name) => ({
+        ...{ name, in: "path", required: true, schema: { type: "string" } },
+      })),
+      ...Object.entries(query?.shape ?? {}).map(([name, schema]) => ({
+        ...{ name, in: "query", required: !schema.safeParse(undefined).success },
+        schema: jsonSchemaOf(schema as z.ZodType, "input"),
+      })),
+    ],
     ...(body && {
       requestBody: {
         content: { "application/json": { schema: jsonSchemaOf(body, "input") } },

@@ -14,6 +14,7 @@ export interface Policy {
 export interface RouteFacts {
   policy?: Policy;
   body?: z.ZodType;
+  query?: z.ZodObject;
   answer?: z.ZodType;
 }
 
@@ -41,6 +42,11 @@ export interface RegisteredHandler {
   method: string;
   path: string;
   handler: object;
+}
+
+/** What stands for itself in a route's path: `app` in `/apps/:app`, and `rest` where all is taken. */
+export function parametersOf(path: string): string[] {
+  return [...path.replace("*", ":rest").matchAll(/:(\w+)/g)].map(([, name = ""]) => name);
 }
 
 /** Each route of an API once, with all that is said of it. */

@@ -1,4 +1,4 @@
-import { timingSafeEqual } from "node:crypto";
+import { isSameSecret } from "../lib/secret.ts";
 import type { Vault } from "../model/vault.ts";
 
 /** A word in an address that is the permission to use it: who has it was given it by us. */
@@ -7,9 +7,5 @@ export function signLink(vault: Vault, ...parts: string[]): string {
 }
 
 export function isSigned(vault: Vault, signature: string, ...parts: string[]): boolean {
-  const expected = signLink(vault, ...parts);
-  return (
-    signature.length === expected.length &&
-    timingSafeEqual(Buffer.from(signature), Buffer.from(expected))
-  );
+  return isSameSecret(signature, signLink(vault, ...parts));
 }

@@ -40,7 +40,7 @@ export async function startProgram<F extends Flags>(
           json: program,
         });
   const dyno = await action(
-    `Running ${order.line} on ${paint.app(decodeURIComponent(app))}`,
+    `Running ${order.line} on ${paint.app(app)}`,
     () => answerOf(request()),
     ({ name }) => name,
   );

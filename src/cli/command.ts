@@ -26,7 +26,10 @@ export interface Context<F extends Flags> {
   world: World;
   paint: Paint;
   api: Client;
-  /** Name of the app that the command is about, ready for an address. */
+  /**
+   * Name of the app that the command is about, ready for an address: what an app can be called is
+   * the same there, so it is also what people read.
+   */
   app: () => Promise<string>;
   /** Prints a line of the answer. */
   print: (line?: string) => void;
@@ -80,6 +83,15 @@ export function command<const F extends Flags>(
 export const appFlags = {
   app: { type: "string", short: "a", value: "APP", summary: "the app to work on" },
   remote: { type: "string", short: "r", value: "REMOTE", summary: "git remote of the app" },
+} as const satisfies Flags;
+
+/** For `confirm`, where what is lost is an app's. */
+export const confirmFlag = {
+  confirm: { type: "string", short: "c", value: "APP", summary: "its name, instead of typing it" },
+} as const satisfies Flags;
+
+export const shellFlag = {
+  shell: { type: "boolean", short: "s", summary: "print NAME=value as a shell reads it" },
 } as const satisfies Flags;
 
 export const jsonFlag = {

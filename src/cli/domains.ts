@@ -51,3 +51,21 @@ export async function coveringCertificate(
 export function isCovered(names: readonly string[], hostname: string): boolean {
   return names.includes(hostname) || names.includes(hostname.replace(/^[^.]+/, "*"));
 }
+
+/** The domains of an app, its own name too. */
+export function listDomains({ api }: { api: Client }, app: string): Promise<DomainAnswer[]> {
+  return answerOf(
+    api.apps[":app"].domains.$get(
+      { param: { app } },
+      { headers: { Range: "hostname ..; max=1000" } },
+    ),
+  );
+}
+
+/** Those without its own name. */
+export async function listCustomDomains(
+  { api }: { api: Client },
+  app: string,
+): Promise<DomainAnswer[]> {
+  return (await listDomains({ api }, app)).filter(({ kind }) => kind === "custom");
+}

@@ -90,3 +90,8 @@ export function bytesText(bytes: number): string {
 export function shellQuoted(text: string): string {
   return /^[A-Za-z0-9_@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
+
+/** `2026-01-31 09:05 UTC` */
+export function utcTime(time: string): string {
+  return `${time.slice(0, 10)} ${time.slice(11, 16)} UTC`;
+}

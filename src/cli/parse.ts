@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { nearest } from "../lib/nearest.ts";
 import type { Command, Flag, Flags, FlagValues } from "./command.ts";
 import { UsageFailure } from "./failures.ts";
 
@@ -28,7 +29,11 @@ export function parseCommand(
   } catch (error) {
     if (error instanceof UsageFailure) throw error;
     const message = (error as Error).message.split(". To specify")[0] ?? "";
-    throw new UsageFailure(`${message}\nSee stator ${name} --help`);
+    const [, mistyped] = /^Unknown option '--([^']+)'/.exec(message) ?? [];
+    const guess = mistyped === undefined ? undefined : nearest(mistyped, Object.keys(declared));
+    throw new UsageFailure(
+      `${message}${guess === undefined ? "" : `\nDid you mean --${guess}?`}\nSee stator ${name} --help`,
+    );
   }
 }
 

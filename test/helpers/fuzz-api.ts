@@ -1,4 +1,5 @@
 import { heapStats } from "bun:jsc";
+import type { z } from "zod";
 import { listRoutes, type Route } from "../../src/api/route-facts.ts";
 import { createToken } from "../../src/model/token.ts";
 import { brokenText, oddText, type Random, seededRandom, valueOf } from "./fuzz.ts";
@@ -101,12 +102,16 @@ function requestFor(
   random: Random,
   { route, known, token }: { route: Route; known: readonly string[]; token: string },
 ) {
-  const { method, path, body } = route;
+  const { method, path, body, query: names } = route;
   const part = () => (random.chance(0.85) ? random.pick(known) : oddText(random));
   const filled = path
     .replaceAll(/:app\b/g, () => encode(random.chance(0.8) ? "shop" : part()))
     .replaceAll(/:\w+|\*/g, () => encode(part()));
-  const query = random.chance(0.1) ? `?${encode(part())}=${encode(oddText(random))}` : "";
+  const query = names
+    ? queryOf(random, names, known)
+    : random.chance(0.1)
+      ? `?${encode(part())}=${encode(oddText(random))}`
+      : "";
   const headers: Record<string, string> = {
     Accept: "application/vnd.heroku+json; version=3",
     Authorization: `Bearer ${token}`,
@@ -129,6 +134,14 @@ function requestFor(
     if (random.chance(0.9)) headers["Content-Type"] = "application/json";
   }
   return { method, path: `${filled}${query}`, headers, text };
+}
+
+function queryOf(random: Random, schema: z.ZodObject, known: readonly string[]): string {
+  const pairs = Object.entries(valueOf(random, schema, known) as Record<string, unknown>).flatMap(
+    ([name, value]) => [value].flat().map((one) => `${encode(name)}=${encode(String(one))}`),
+  );
+  if (random.chance(0.3) && pairs[0] !== undefined) pairs.push(pairs[0]);
+  return `?${pairs.join("&")}`;
 }
 
 function encode(text: string): string {

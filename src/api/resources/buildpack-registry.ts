@@ -4,6 +4,7 @@ import { PlatformError } from "../../lib/platform-error.ts";
 import { version } from "../../lib/version.ts";
 import { readBuildpackName } from "../../model/buildpack-source.ts";
 import { answers } from "../answers.ts";
+import { query } from "../body.ts";
 import { anyone, type ApiEnvironment } from "../policy.ts";
 import { stableId } from "../stable-id.ts";
 
@@ -27,6 +28,13 @@ const revisionAnswer = z.object({
   status: z.literal("published"),
 });
 
+const words = z.union([z.array(z.string()), z.string().transform((word) => [word])]).optional();
+const wanted = z.object({
+  "in[namespace][]": words,
+  "in[name][]": words,
+  "like[description]": z.string("must stand there once").optional(),
+});
+
 type Buildpack = z.input<typeof buildpackAnswer>;
 
 /**
@@ -35,8 +43,8 @@ type Buildpack = z.input<typeof buildpackAnswer>;
  */
 export const buildpackRegistryApi = () =>
   new Hono<ApiEnvironment>()
-    .get("/buildpacks", anyone(), answers(z.array(buildpackAnswer)), (c) =>
-      c.json(search(new URL(c.req.url).searchParams)),
+    .get("/buildpacks", anyone(), answers(z.array(buildpackAnswer)), query(wanted), (c) =>
+      c.json(search(c.req.valid("query"))),
     )
     .get("/buildpacks/:buildpack", anyone(), answers(buildpackAnswer), (c) => {
       const { text } = readBuildpackName(c.req.param("buildpack"));
@@ -86,15 +94,14 @@ function present(text: string, description: string): Buildpack {
   };
 }
 
-/** `in[namespace][]`, `in[name][]` and `like[description]`, each of which must hold. */
-function search(query: URLSearchParams): Buildpack[] {
-  const namespaces = query.getAll("in[namespace][]");
-  const names = query.getAll("in[name][]");
-  const words = (query.get("like[description]") ?? "").toLowerCase();
+/** Those for which all that is asked holds. */
+function search(asked: z.output<typeof wanted>): Buildpack[] {
+  const { "in[namespace][]": namespaces, "in[name][]": names } = asked;
+  const words = (asked["like[description]"] ?? "").toLowerCase();
   return builtIn.filter(
     ({ namespace, name, description }) =>
-      (namespaces.length === 0 || namespaces.includes(namespace)) &&
-      (names.length === 0 || names.includes(name)) &&
+      (namespaces?.includes(namespace) ?? true) &&
+      (names?.includes(name) ?? true) &&
       description.toLowerCase().includes(words),
   );
 }

@@ -5,7 +5,7 @@ import { type App, lookUpApp } from "../../model/app.ts";
 import { type Build, findBuild, listBuilds } from "../../model/build.ts";
 import { readBuildpackName } from "../../model/buildpack-source.ts";
 import type { Platform } from "../../platform.ts";
-import { body } from "../body.ts";
+import { body, query } from "../body.ts";
 import { pageOf } from "../list-range.ts";
 import { personOf } from "../person.ts";
 import { anyone, type ApiEnvironment, member } from "../policy.ts";
@@ -99,16 +99,18 @@ export const buildsApi = (platform: Platform) => {
     });
 };
 
+const outputQuery = z.object({ follow: z.enum(["yes", "no"], "must be yes or no").optional() });
+
 /** The other end of `output_stream_url`: the signature in the address is the permission. */
 export const buildOutputsApi = (platform: Platform) =>
-  new Hono<ApiEnvironment>().get("/:app/:build/:signature", anyone(), (c) => {
+  new Hono<ApiEnvironment>().get("/:app/:build/:signature", anyone(), query(outputQuery), (c) => {
     const { database, vault } = platform;
     const { app: appId, build: id, signature } = c.req.param();
     const app = lookUpApp(database, appId);
     if (!app || !isSigned(vault, signature, "build-output", id))
       throw new PlatformError("not_found", "No such output.");
     c.env?.server?.timeout(c.req.raw, 0);
-    const follow = c.req.query("follow") !== "no";
+    const follow = c.req.valid("query").follow !== "no";
     return c.body(platform.buildOutput(findBuild(database, app, id), { follow }), 200, {
       "Content-Type": "text/plain; charset=utf-8",
       "Cache-Control": "no-store",

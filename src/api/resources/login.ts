@@ -8,7 +8,7 @@ import { openPasswordReset } from "../../model/password-reset.ts";
 import { issueGrant, issueToken, type Scope, scopes } from "../../model/token.ts";
 import type { Platform } from "../../platform.ts";
 import { answers } from "../answers.ts";
-import { body } from "../body.ts";
+import { body, form, query } from "../body.ts";
 import { ExpiringKeys } from "../expiring-keys.ts";
 import { credentialFields, formPage, pageHeaders, wordsPage } from "../login-pages.ts";
 import { clientAddress, type Logins } from "../logins.ts";
@@ -50,8 +50,8 @@ export const loginApi = (platform: Platform, { logins }: { logins: Logins }) => 
     );
   };
   const enter = async (c: Context) => {
-    const { email, password, code } = await formOf(c);
-    return logins.enter(c, { email, password, code });
+    const { email, password, code } = await form(c, "email", "password", "code");
+    return logins.enter(c, { email, password, code: code || undefined });
   };
   return (
     new Hono<ApiEnvironment>()
@@ -105,7 +105,7 @@ export const loginApi = (platform: Platform, { logins }: { logins: Logins }) => 
         return c.html(passwordPage(), 200, pageHeaders);
       })
       .post("/login/password/:secret", anyone(), async (c) => {
-        const { password, again } = await formOf(c);
+        const { password, again } = await form(c, "password", "again");
         const chosen = newPassword.safeParse(password);
         if (!chosen.success)
           return c.html(
@@ -122,12 +122,12 @@ export const loginApi = (platform: Platform, { logins }: { logins: Logins }) => 
         return c.html(wordsPage("The password is set", "Log in with it."), 200, pageHeaders);
       })
       // A client's request to act for someone (RFC 6749 §4.1).
-      .get("/oauth/authorize", anyone(), (c) => {
-        const asked = readClientRequest(c, database);
+      .get("/oauth/authorize", anyone(), query(clientQuery), (c) => {
+        const asked = readClientRequest(database, c.req.valid("query"));
         return c.html(consentPage(asked), 200, pageHeaders);
       })
-      .post("/oauth/authorize", anyone(), async (c) => {
-        const asked = readClientRequest(c, database);
+      .post("/oauth/authorize", anyone(), query(clientQuery), async (c) => {
+        const asked = readClientRequest(database, c.req.valid("query"));
         const account = await enter(c).catch(toProblem);
         if ("problem" in account)
           return c.html(consentPage(asked, account.problem), 401, pageHeaders);
@@ -157,20 +157,6 @@ function spacesUntil(result: Promise<object>): ReadableStream<Uint8Array> {
     },
     cancel: () => clearInterval(heartbeat),
   });
-}
-
-async function formOf(c: Context) {
-  const form = await c.req.parseBody().catch(() => ({}));
-  const text = (name: string) => {
-    const value = (form as Record<string, unknown>)[name];
-    return typeof value === "string" ? value.slice(0, 1000) : "";
-  };
-  return {
-    email: text("email"),
-    password: text("password"),
-    code: text("code") || undefined,
-    again: text("again"),
-  };
 }
 
 function toProblem(error: unknown): { problem: string } {
@@ -205,25 +191,38 @@ function passwordPage(problem?: string): string {
   });
 }
 
+const clientQuery = z.object({
+  client_id: z.string("must be the id of an OAuth client"),
+  response_type: z.literal("code", "must be code"),
+  scope: z
+    .string("must be words")
+    .default("identity")
+    .transform((words) => words.split(/[\s,]+/).filter(Boolean))
+    .pipe(
+      z
+        .array(z.enum(scopes, `must be some of ${scopes.join(", ")}`))
+        .min(1)
+        .max(10),
+    ),
+  state: z.string("must be a text").optional(),
+});
+
 interface ClientRequest {
   client: OauthClient;
   scope: Scope[];
   state: string | undefined;
 }
 
-function readClientRequest(c: Context, database: Platform["database"]): ClientRequest {
-  const client = findOauthClient(database, c.req.query("client_id") ?? "");
+function readClientRequest(
+  database: Platform["database"],
+  { client_id: id, scope, state }: z.output<typeof clientQuery>,
+): ClientRequest {
+  const client = findOauthClient(database, id);
   if (!client)
     throw new PlatformError("not_found", "client_id: there is no such OAuth client.", {
       resource: "client",
     });
-  if (c.req.query("response_type") !== "code")
-    throw new PlatformError("bad_request", "response_type: must be code.");
-  const wanted = (c.req.query("scope") ?? "identity").split(/[\s,]+/).filter(Boolean);
-  const scope = z.array(z.enum(scopes)).min(1).max(10).safeParse(wanted);
-  if (!scope.success)
-    throw new PlatformError("bad_request", `scope: must be some of ${scopes.join(", ")}.`);
-  return { client, scope: scope.data, state: c.req.query("state") };
+  return { client, scope, state };
 }
 
 function consentPage({ client, scope }: ClientRequest, problem?: string): string {

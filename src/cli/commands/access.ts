@@ -60,7 +60,7 @@ const add = command({
     refuseOtherPermissions(flags.permissions);
     const app = await context.app();
     const someone = await action(
-      `Adding ${paint.key(user)} access to the app ${paint.app(decodeURIComponent(app))}`,
+      `Adding ${paint.key(user)} access to the app ${paint.app(app)}`,
       () => answerOf(api.apps[":app"].collaborators.$post({ param: { app }, json: { user } })),
     );
     if (flags.json) printJson(someone);
@@ -78,7 +78,7 @@ const remove = command({
     const app = await context.app();
     const param = { app, collaborator: encodeURIComponent(user) };
     const someone = await action(
-      `Removing ${paint.key(user)} access from the app ${paint.app(decodeURIComponent(app))}`,
+      `Removing ${paint.key(user)} access from the app ${paint.app(app)}`,
       () => answerOf(api.apps[":app"].collaborators[":collaborator"].$delete({ param })),
     );
     if (flags.json) printJson(someone);

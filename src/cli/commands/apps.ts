@@ -1,5 +1,13 @@
 import type { AppAnswer, Client } from "../../api/client.ts";
-import { appFlags, command, type Context, jsonFlag, type Topic } from "../command.ts";
+import {
+  appFlags,
+  command,
+  confirmFlag,
+  type Context,
+  jsonFlag,
+  shellFlag,
+  type Topic,
+} from "../command.ts";
 import { confirm } from "../confirm.ts";
 import { answerOf } from "../connect.ts";
 import { git, insideRepository, listRemotes, setRemote } from "../git-remotes.ts";
@@ -83,7 +91,7 @@ const info = command({
   aliases: ["apps:info"],
   flags: {
     ...appFlags,
-    shell: { type: "boolean", short: "s", summary: "print it as a shell reads it" },
+    ...shellFlag,
     ...jsonFlag,
   },
   async run(context) {
@@ -139,12 +147,7 @@ const destroy = command({
   aliases: ["apps:destroy", "apps:delete"],
   flags: {
     ...appFlags,
-    confirm: {
-      type: "string",
-      short: "c",
-      value: "APP",
-      summary: "its name, instead of typing it",
-    },
+    ...confirmFlag,
     ...jsonFlag,
   },
   async run(context) {
@@ -191,13 +194,14 @@ const open = command({
   usage: "[PATH]",
   aliases: ["apps:open"],
   examples: ["stator open -a my-shop /admin"],
-  flags: appFlags,
+  flags: { ...appFlags, ...jsonFlag },
   async run(context) {
-    const { api, args, print, world } = context;
+    const { api, args, flags, print, printJson, world } = context;
     const param = { app: await context.app() };
     const app = await answerOf(api.apps[":app"].$get({ param }));
     const url = new URL(args[0] ?? "", app.web_url).href;
-    print(url);
+    if (flags.json) printJson({ url });
+    else print(url);
     await openBrowser(world, url);
   },
 });
@@ -211,7 +215,7 @@ const leave = command({
     const app = await context.app();
     const { id } = await answerOf(api.account.$get());
     const param = { app, collaborator: id };
-    const left = await action(`Leaving ${paint.app(decodeURIComponent(app))}`, () =>
+    const left = await action(`Leaving ${paint.app(app)}`, () =>
       answerOf(api.apps[":app"].collaborators[":collaborator"].$delete({ param })),
     );
     if (flags.json) printJson(left);

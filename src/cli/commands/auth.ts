@@ -32,8 +32,9 @@ const login = command({
     browser: { type: "boolean", short: "b", summary: "with a browser" },
     api: { type: "string", value: "URL", summary: "address of the API of a server elsewhere" },
     data: { type: "string", value: "FOLDER", summary: "data folder of the server on this machine" },
+    ...jsonFlag,
   },
-  async run({ flags, world, action }) {
+  async run({ flags, world, action, printJson }) {
     const { settings } = world;
     const api = flags.api ?? (flags.data === undefined ? settings.api : undefined);
     const asked = flags.interactive || flags.browser ? (api ?? readServer(settings).api) : api;
@@ -48,6 +49,9 @@ const login = command({
       () => Promise.resolve(storeCredentials(settings, credentials)),
       () => `as ${credentials.email}`,
     );
+    // Not its token: what is printed ends up in logs (auth:token prints it).
+    const { email, git } = credentials;
+    if (flags.json) printJson({ api: credentials.api, git, email });
   },
 });
 
@@ -84,9 +88,11 @@ async function askForCredentials(
 const logout = command({
   summary: "forget the stored token",
   aliases: ["auth:logout"],
-  flags: {},
-  run({ world, print }) {
-    print(forgetCredentials(world.settings) ? "Logged out" : "Nobody was logged in");
+  flags: jsonFlag,
+  run({ flags, world, print, printJson }) {
+    const isForgotten = forgetCredentials(world.settings);
+    if (flags.json) printJson({ logged_out: isForgotten });
+    else print(isForgotten ? "Logged out" : "Nobody was logged in");
     return Promise.resolve();
   },
 });

@@ -113,7 +113,7 @@ const search = command({
   flags: jsonFlag,
   async run({ api, args, flags, print, printJson }) {
     const word = (args[0] ?? "").toLowerCase();
-    const all = await answerOf(api.buildpacks.$get());
+    const all = await answerOf(api.buildpacks.$get({ query: {} }));
     const found = all.filter(({ blob_url: name, description }) =>
       `${name} ${description}`.toLowerCase().includes(word),
     );

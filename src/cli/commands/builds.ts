@@ -91,9 +91,8 @@ const cancel = command({
     const app = await context.app();
     const build = await chosen(api, app, context.args[0]);
     const param = { app, build: build.id };
-    const stopped = await action(
-      `Stopping build ${build.id} of ${paint.app(decodeURIComponent(app))}`,
-      () => answerOf(api.apps[":app"].builds[":build"].$delete({ param })),
+    const stopped = await action(`Stopping build ${build.id} of ${paint.app(app)}`, () =>
+      answerOf(api.apps[":app"].builds[":build"].$delete({ param })),
     );
     if (flags.json) printJson(stopped);
   },
@@ -142,15 +141,15 @@ const create = command({
 const download = command({
   summary: "save what builds of an app keep for the next one",
   usage: "[FILE]",
-  flags: appFlags,
+  flags: { ...appFlags, ...jsonFlag },
   examples: ["stator builds:cache:download cache.tar.gz && tar -tzf cache.tar.gz"],
   async run(context) {
-    const { api, args, paint, action, print, world } = context;
+    const { api, args, flags, paint, action, print, printJson, world } = context;
     const app = await context.app();
     const path = resolve(world.cwd, args[0] ?? "build-cache.tar.gz");
     const part = `${path}.${process.pid}.part`;
     try {
-      await action(`Downloading build cache of ${paint.app(decodeURIComponent(app))}`, async () => {
+      await action(`Downloading build cache of ${paint.app(app)}`, async () => {
         const request = api.apps[":app"]["build-cache"].$get({ param: { app } });
         const answer = await request.catch(() => undefined);
         if (!answer?.ok) {
@@ -165,7 +164,8 @@ const download = command({
     } finally {
       await rm(part, { force: true });
     }
-    print(`Saved as ${path}`);
+    if (flags.json) printJson({ file: path });
+    else print(`Saved as ${path}`);
   },
 });
 
@@ -175,9 +175,8 @@ const purge = command({
   async run(context) {
     const { api, flags, paint, action, printJson } = context;
     const app = await context.app();
-    const answer = await action(
-      `Clearing build cache of ${paint.app(decodeURIComponent(app))}`,
-      () => answerOf(api.apps[":app"]["build-cache"].$delete({ param: { app } })),
+    const answer = await action(`Clearing build cache of ${paint.app(app)}`, () =>
+      answerOf(api.apps[":app"]["build-cache"].$delete({ param: { app } })),
     );
     if (flags.json) printJson(answer);
   },

@@ -1,13 +1,10 @@
 import type { OauthClientAnswer } from "../../api/client.ts";
-import { command, type Context, type Flags, jsonFlag, type Topic } from "../command.ts";
+import { command, type Context, type Flags, jsonFlag, shellFlag, type Topic } from "../command.ts";
 import { answerOf } from "../connect.ts";
 import { UsageFailure } from "../failures.ts";
 import { keyValueLines, shellQuoted, tableLines } from "../layout.ts";
 
-const outputFlags = {
-  shell: { type: "boolean", short: "s", summary: "print NAME=value as a shell reads it" },
-  ...jsonFlag,
-} as const;
+const outputFlags = { ...shellFlag, ...jsonFlag };
 
 const list = command({
   summary: "list your OAuth clients: programs that may ask people to act for them",

@@ -1,13 +1,9 @@
 import type { Client } from "../../api/client.ts";
-import { appFlags, command, jsonFlag, type Topic } from "../command.ts";
+import { appFlags, command, jsonFlag, shellFlag, type Topic } from "../command.ts";
 import { answerOf } from "../connect.ts";
 import { edited } from "../editor.ts";
 import { CommandFailure, UsageFailure } from "../failures.ts";
 import { keyValueLines, shellQuoted } from "../layout.ts";
-
-const shellFlag = {
-  shell: { type: "boolean", short: "s", summary: "print NAME=value as a shell reads it" },
-} as const;
 
 const config = command({
   summary: "list the config vars of an app",
@@ -56,7 +52,7 @@ const set = command({
     const keys = Object.keys(change);
     const app = await context.app();
     const vars = await action(
-      `Setting ${keys.join(", ")} and restarting ${paint.app(decodeURIComponent(app))}`,
+      `Setting ${keys.join(", ")} and restarting ${paint.app(app)}`,
       () => changeConfig(api, { app, change }),
       ({ version }) => `v${version}`,
     );
@@ -78,7 +74,7 @@ const unset = command({
     const { args, api, flags, paint, action, printJson } = context;
     const app = await context.app();
     const vars = await action(
-      `Unsetting ${args.join(", ")} and restarting ${paint.app(decodeURIComponent(app))}`,
+      `Unsetting ${args.join(", ")} and restarting ${paint.app(app)}`,
       () => changeConfig(api, { app, change: Object.fromEntries(args.map((key) => [key, null])) }),
       ({ version }) => `v${version}`,
     );
@@ -108,7 +104,7 @@ const edit = command({
     const keys = Object.keys(change);
     if (keys.length === 0) throw new CommandFailure("No changes were made.");
     const vars = await action(
-      `Updating ${keys.join(", ")} and restarting ${paint.app(decodeURIComponent(app))}`,
+      `Updating ${keys.join(", ")} and restarting ${paint.app(app)}`,
       () => changeConfig(api, { app, change }),
       ({ version }) => `v${version}`,
     );

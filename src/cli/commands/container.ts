@@ -44,9 +44,7 @@ const push = command({
   ],
   async run(context) {
     const { api, args, flags, world } = context;
-    const [type] = args;
-    if (type === undefined || args.length > 1)
-      throw new UsageFailure("Name one process type, as web.");
+    const [type = ""] = args;
     if (flags.archive === undefined)
       throw new UsageFailure(
         "Give the image with --archive FILE. To let the platform build a Dockerfile, push it by git.",
@@ -68,12 +66,11 @@ const push = command({
 
 const release = command({
   summary: "release the images that were pushed last for some process types",
-  usage: "TYPE...",
+  usage: "TYPE…",
   examples: ["stator container:release web worker"],
   flags: { ...appFlags, ...jsonFlag },
   async run(context) {
     const { api, args, flags, paint, action, printJson } = context;
-    if (args.length === 0) throw new UsageFailure("Name the process types, as web worker.");
     const app = await context.app();
     const pushed = await pushedImages(api, app);
     const updates = args.map((type) => {
@@ -84,9 +81,8 @@ const release = command({
         );
       return { type, docker_image: image.docker_image };
     });
-    const rows = await action(
-      `Releasing images ${args.join(",")} to ${paint.app(decodeURIComponent(app))}`,
-      () => answerOf(api.apps[":app"].formation.$patch({ param: { app }, json: { updates } })),
+    const rows = await action(`Releasing images ${args.join(",")} to ${paint.app(app)}`, () =>
+      answerOf(api.apps[":app"].formation.$patch({ param: { app }, json: { updates } })),
     );
     if (flags.json) printJson(rows);
   },
@@ -94,17 +90,15 @@ const release = command({
 
 const remove = command({
   summary: "take process types out of an app of images",
-  usage: "TYPE...",
+  usage: "TYPE…",
   examples: ["stator container:rm worker"],
   flags: { ...appFlags, ...jsonFlag },
   async run(context) {
     const { api, args, flags, paint, action, printJson } = context;
-    if (args.length === 0) throw new UsageFailure("Name the process types, as worker.");
     const app = await context.app();
     const updates = args.map((type) => ({ type, docker_image: null }));
-    const rows = await action(
-      `Removing containers ${args.join(",")} from ${paint.app(decodeURIComponent(app))}`,
-      () => answerOf(api.apps[":app"].formation.$patch({ param: { app }, json: { updates } })),
+    const rows = await action(`Removing containers ${args.join(",")} from ${paint.app(app)}`, () =>
+      answerOf(api.apps[":app"].formation.$patch({ param: { app }, json: { updates } })),
     );
     if (flags.json) printJson(rows);
   },

@@ -1,10 +1,10 @@
 import type { DomainAnswer } from "../../api/client.ts";
-import { appFlags, command, type Context, jsonFlag, type Topic } from "../command.ts";
+import { appFlags, command, confirmFlag, type Context, jsonFlag, type Topic } from "../command.ts";
 import { confirm } from "../confirm.ts";
 import { answerOf } from "../connect.ts";
 import { CommandFailure } from "../failures.ts";
 import { keyValueLines, shellQuoted, tableLines } from "../layout.ts";
-import { coveringCertificate, waitForDomain } from "../domains.ts";
+import { coveringCertificate, listCustomDomains, listDomains, waitForDomain } from "../domains.ts";
 
 const flags = { ...appFlags, ...jsonFlag };
 const waitFlag = {
@@ -19,7 +19,7 @@ const list = command({
     const app = await context.app();
     const all = await listDomains(context, app);
     if (flags.json) return printJson(all);
-    const name = paint.app(decodeURIComponent(app));
+    const name = paint.app(app);
     print(paint.header(`${name} Heroku Domain`));
     print();
     for (const { hostname } of all.filter(({ kind }) => kind === "heroku")) print(hostname);
@@ -60,14 +60,11 @@ const add = command({
     const [given = ""] = args;
     const app = await context.app();
     const param = { app };
-    const domain = await action(
-      `Adding ${given} to ${paint.app(decodeURIComponent(app))}`,
-      async () => {
-        const endpoint = flags.cert ?? (await coveringCertificate(api, { app, hostname: given }));
-        const json = { hostname: given, sni_endpoint: endpoint ?? null };
-        return answerOf(api.apps[":app"].domains.$post({ param, json }));
-      },
-    );
+    const domain = await action(`Adding ${given} to ${paint.app(app)}`, async () => {
+      const endpoint = flags.cert ?? (await coveringCertificate(api, { app, hostname: given }));
+      const json = { hostname: given, sni_endpoint: endpoint ?? null };
+      return answerOf(api.apps[":app"].domains.$post({ param, json }));
+    });
     if (flags.wait) await waitForDomain(context, app, domain);
     if (flags.json) return printJson(domain);
     print(`Configure your app's DNS provider to point to the DNS Target ${domain.cname}.`);
@@ -119,9 +116,8 @@ const remove = command({
     const [hostname = ""] = args;
     const app = await context.app();
     const param = { app, domain: encodeURIComponent(hostname) };
-    const removed = await action(
-      `Removing ${hostname} from ${paint.app(decodeURIComponent(app))}`,
-      () => answerOf(api.apps[":app"].domains[":domain"].$delete({ param })),
+    const removed = await action(`Removing ${hostname} from ${paint.app(app)}`, () =>
+      answerOf(api.apps[":app"].domains[":domain"].$delete({ param })),
     );
     if (flags.json) printJson(removed);
   },
@@ -129,25 +125,16 @@ const remove = command({
 
 const clear = command({
   summary: "take all custom domains from an app",
-  flags: {
-    ...flags,
-    confirm: {
-      type: "string",
-      short: "c",
-      value: "APP",
-      summary: "its name, instead of typing it",
-    },
-  },
+  flags: { ...flags, ...confirmFlag },
   async run(context) {
     const { api, flags, paint, action, printJson, world } = context;
     const app = await context.app();
-    const custom = (await listDomains(context, app)).filter(({ kind }) => kind === "custom");
-    const name = decodeURIComponent(app);
+    const custom = await listCustomDomains(context, app);
     await confirm(world, {
-      ...{ word: name, given: flags.confirm },
-      warning: `This will take ${custom.map(({ hostname }) => hostname).join(", ") || "no domain"} from ${paint.app(name)}.`,
+      ...{ word: app, given: flags.confirm },
+      warning: `This will take ${custom.map(({ hostname }) => hostname).join(", ") || "no domain"} from ${paint.app(app)}.`,
     });
-    await action(`Removing all domains from ${paint.app(name)}`, async () => {
+    await action(`Removing all domains from ${paint.app(app)}`, async () => {
       for (const { id } of custom)
         await answerOf(api.apps[":app"].domains[":domain"].$delete({ param: { app, domain: id } }));
     });
@@ -198,15 +185,6 @@ const update = command({
     if (flags.json) printJson(domain);
   },
 });
-
-function listDomains({ api }: Pick<Context<typeof appFlags>, "api">, app: string) {
-  return answerOf(
-    api.apps[":app"].domains.$get(
-      { param: { app } },
-      { headers: { Range: "hostname ..; max=1000" } },
-    ),
-  );
-}
 
 async function findDomain(
   context: Pick<Context<typeof appFlags>, "api" | "app">,

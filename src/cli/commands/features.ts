@@ -14,7 +14,7 @@ const list = command({
     const param = { app: await context.app() };
     const features = await answerOf(api.apps[":app"].features.$get({ param }));
     if (flags.json) return printJson(features);
-    print(paint.header(`App Features ${paint.app(decodeURIComponent(param.app))}`));
+    print(paint.header(`App Features ${paint.app(param.app)}`));
     print();
     const width = Math.max(...features.map(({ name }) => name.length));
     for (const { name, enabled, description } of features)
@@ -52,7 +52,7 @@ const turn = (enabled: boolean) =>
       const { api, args, flags, paint, printJson, action } = context;
       const param = { app: await context.app(), feature: encodeURIComponent(args[0] as string) };
       const feature: FeatureAnswer = await action(
-        `${enabled ? "Enabling" : "Disabling"} ${args[0]} for ${paint.app(decodeURIComponent(param.app))}`,
+        `${enabled ? "Enabling" : "Disabling"} ${args[0]} for ${paint.app(param.app)}`,
         () => answerOf(api.apps[":app"].features[":feature"].$patch({ param, json: { enabled } })),
       );
       if (flags.json) printJson(feature);

@@ -1,5 +1,5 @@
 import { spawn } from "../../lib/exec.ts";
-import { command, type Topic } from "../command.ts";
+import { command, jsonFlag, type Topic } from "../command.ts";
 import { readLine } from "../confirm.ts";
 import { answerOf } from "../connect.ts";
 import { readCredentials } from "../credentials.ts";
@@ -14,8 +14,8 @@ const flags = {
 const remote = command({
   summary: "point a git remote of this repository to an app",
   examples: ["stator git:remote -a my-shop", "stator git:remote -a my-shop-staging -r staging"],
-  flags,
-  async run({ api, flags, print, world }) {
+  flags: { ...flags, ...jsonFlag },
+  async run({ api, flags, print, printJson, world }) {
     const name = flags.app ?? world.settings.app;
     if (name === undefined) throw new UsageFailure("Which app? stator git:remote -a APP");
     if (!(await insideRepository(world)))
@@ -24,7 +24,8 @@ const remote = command({
     const app = await answerOf(api.apps[":app"].$get({ param }));
     const remote = flags.remote ?? "stator";
     await setRemote(world, { name: remote, url: app.git_url });
-    print(`set git remote ${remote} to ${app.git_url}`);
+    if (flags.json) printJson({ remote, url: app.git_url });
+    else print(`set git remote ${remote} to ${app.git_url}`);
   },
 });
 

@@ -20,7 +20,7 @@ const switchTo = (on: boolean) =>
       const { api, flags, paint, action, printJson } = context;
       const app = await context.app();
       const changed = await action(
-        `${on ? "Enabling" : "Disabling"} maintenance mode for ${paint.app(decodeURIComponent(app))}`,
+        `${on ? "Enabling" : "Disabling"} maintenance mode for ${paint.app(app)}`,
         () => answerOf(api.apps[":app"].$patch({ param: { app }, json: { maintenance: on } })),
       );
       if (flags.json) printJson(changed);

@@ -78,7 +78,7 @@ const detached = command({
     const app = await context.app();
     const line = remoteCommand(context.args);
     const dyno = await action(
-      `Running ${line} on ${paint.app(decodeURIComponent(app))}`,
+      `Running ${line} on ${paint.app(app)}`,
       () =>
         answerOf(
           context.api.apps[":app"].dynos.$post({

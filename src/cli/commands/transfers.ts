@@ -1,4 +1,4 @@
-import { appFlags, command, jsonFlag, type Topic } from "../command.ts";
+import { appFlags, command, confirmFlag, jsonFlag, type Topic } from "../command.ts";
 import { confirm } from "../confirm.ts";
 import { answerOf } from "../connect.ts";
 import { tableLines } from "../layout.ts";
@@ -26,18 +26,13 @@ const begin = command({
   examples: ["stator apps:transfer friend@example.com -a my-shop"],
   flags: {
     ...appFlags,
-    confirm: {
-      type: "string",
-      short: "c",
-      value: "APP",
-      summary: "its name, instead of typing it",
-    },
+    ...confirmFlag,
     ...jsonFlag,
   },
   async run(context) {
     const { api, args, flags, paint, action, printJson, world } = context;
     const [recipient = ""] = args;
-    const app = decodeURIComponent(await context.app());
+    const app = await context.app();
     await confirm(world, {
       ...{ word: app, given: flags.confirm },
       warning: `${paint.app(app)} will belong to ${recipient}, if they accept it.`,

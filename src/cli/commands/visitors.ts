@@ -130,7 +130,7 @@ const limit = command({
 async function change(context: Context<typeof flags>, title: string, json: Change): Promise<void> {
   const { api, flags, paint, action, printJson } = context;
   const param = { app: await context.app() };
-  const rules = await action(`${title} on ${paint.app(decodeURIComponent(param.app))}`, () =>
+  const rules = await action(`${title} on ${paint.app(param.app)}`, () =>
     answerOf(api.apps[":app"]["visitor-rules"].$patch({ param, json })),
   );
   if (flags.json) printJson(rules);

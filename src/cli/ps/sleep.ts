@@ -32,7 +32,7 @@ export const sleep = command({
     }
     const seconds = flags.off ? null : readDuration("--after", flags.after ?? "");
     const changed = await action(
-      `Setting sleep of ${paint.app(decodeURIComponent(app))}`,
+      `Setting sleep of ${paint.app(app)}`,
       () => answerOf(api.apps[":app"].$patch({ param, json: { sleep_after: seconds } })),
       () => (seconds === null ? "off" : `after ${durationInWords(seconds)}`),
     );

@@ -1,4 +1,4 @@
-import { appFlags, command } from "../command.ts";
+import { appFlags, command, jsonFlag } from "../command.ts";
 import { answerOf } from "../connect.ts";
 import { CommandFailure, UsageFailure } from "../failures.ts";
 
@@ -9,9 +9,10 @@ export const wait = command({
     type: { type: "string", short: "t", value: "TYPE", summary: "only dynos of this type" },
     "with-run": { type: "boolean", short: "R", summary: "one-off dynos too" },
     "wait-interval": { type: "string", short: "w", value: "SECONDS", summary: "look so often (1)" },
+    ...jsonFlag,
   },
   async run(context) {
-    const { api, flags, paint, world } = context;
+    const { api, flags, paint, printJson, world } = context;
     const param = { app: await context.app() };
     const interval = Number(flags["wait-interval"] ?? 1);
     if (!(interval > 0 && interval <= 3600))
@@ -30,6 +31,7 @@ export const wait = command({
       const now = `${title} ${ready.length} / ${dynos.length}`;
       if (ready.length === dynos.length) {
         world.err(`${now}, done\n`);
+        if (flags.json) printJson(dynos);
         return;
       }
       const crashed = dynos.find((dyno) => dyno.state === "crashed");

@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { exec, hostEnvironment } from "../lib/exec.ts";
-import { CommandFailure } from "./failures.ts";
-import type { World } from "./world.ts";
+import { exec, hostEnvironment } from "../../lib/exec.ts";
+import { CommandFailure } from "../failures.ts";
+import type { World } from "../world.ts";
 
 /** Who a certificate is for, as its subject says. */
 export interface CertificateOwner {
