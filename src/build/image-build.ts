@@ -48,7 +48,7 @@ export async function buildImages(
   return withDisk(context, workshop, request, async (disk) => {
     for (const [index, order] of manifest.builds.entries()) {
       await print.line(`=== Building ${order.type} (${order.dockerfile})`);
-      const call = buildCall(workshop.inside.build, manifest, index);
+      const call = buildCall(workshop, manifest, index);
       const status = await runScript(workshop, call, {
         ...disk,
         output: request.said,
@@ -143,23 +143,33 @@ async function giveUp(print: BuildPrinter, reason: string): Promise<never> {
   throw new BuildFailed(reason);
 }
 
-/** What a build that was killed has left goes first. */
-const buildScript = `mkdir -p "$TMPDIR"
+/**
+ * What a build that was killed has left goes first. The operator's variables are ARGs, for the commands of a Dockerfile
+ * that declares them: an ENV would stay in the image.
+ */
+const buildScript = `file=$1 offered=$2
+shift 2
+mkdir -p "$TMPDIR"
 buildah rm --all >/dev/null 2>&1
-exec buildah build "$@"`;
+for name in $offered; do
+  grep -Eiq "^\\s*ARG\\s(.*\\s)?$name(\\s|=|$)" "$file" && set -- "--build-arg=$name" "$@"
+done
+exec buildah build "--file=$file" "$@"`;
 
 /** The context is the Dockerfile's folder, as at Heroku. Pure. */
 function buildCall(
-  folder: string,
+  { inside, operator }: Pick<Workshop, "inside" | "operator">,
   { builds, buildArguments }: ImageManifest,
   index: number,
 ): [string, ...string[]] {
   const { dockerfile, target } = builds[index] as ImageManifest["builds"][number];
-  const file = join(folder, dockerfile);
+  const { variables, caBundle } = operator;
+  const file = join(inside.build, dockerfile);
   return [
-    buildScript,
-    ...["--layers", "--format=docker", `--file=${file}`, `--tag=${tagOf(index)}`],
+    ...([buildScript, file, variables.join(" ")] as const),
+    ...["--layers", "--format=docker", `--tag=${tagOf(index)}`],
     ...(target === null ? [] : [`--target=${target}`]),
+    ...(caBundle === undefined ? [] : [`--volume=${caBundle}:${caBundle}:ro`]),
     ...Object.entries(buildArguments).map(([name, value]) => `--build-arg=${name}=${value}`),
     dirname(file),
   ];
