@@ -338,6 +338,7 @@ export async function createPlatform(
     buildpackStore: createBuildpackStore({
       archivesDir: join(dataDir, "buildpack-archives"),
       registry: settings.buildpacks.registry,
+      githubApi: settings.buildpacks.githubApi,
       official: settings.buildpacks.official,
     }),
     requirePins: settings.buildpacks.requirePins,
