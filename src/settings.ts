@@ -25,6 +25,7 @@ export interface ServerSettings {
   buildpacks: {
     /** Where names that are not built in are looked for, as `ADDRESS/NAMESPACE/NAME.tgz`. */
     registry: string;
+    githubApi: string;
     /** Whether `heroku/NAME` is Heroku's own also where one is built in. */
     official: boolean;
     /** Whether buildpacks from git must name their commit. */
@@ -93,6 +94,7 @@ export const serverHelp = `Run the platform: the API, git, builds and dynos, unt
   STATOR_BUILD_CONCURRENCY=N     so many builds at once, of all apps [2]
   STATOR_BUILD_CACHE=MB          so much of each app is kept from one build to the next [2048]
   STATOR_BUILDPACK_MIRROR=URL    where names like heroku/ruby are fetched from, as URL/heroku/ruby.tgz
+  STATOR_GITHUB_API=URL          where buildpacks of https://github.com are asked for [https://api.github.com]
   STATOR_BUILDPACKS=KIND         what heroku/NAME means: built-in, where there is one, or official [built-in]
   STATOR_BUILDPACK_PINS=WORD     required: buildpacks from git must name their commit [optional]
   STATOR_BOOT_TIMEOUT=SECONDS    until a web dyno must listen on $PORT [60]
@@ -293,6 +295,7 @@ export function readServerSettings(
       1024,
     buildpacks: {
       registry: (variables.STATOR_BUILDPACK_MIRROR ?? buildpackRegistry).replace(/\/+$/, ""),
+      githubApi: (variables.STATOR_GITHUB_API ?? "https://api.github.com").replace(/\/+$/, ""),
       official:
         read(
           null,

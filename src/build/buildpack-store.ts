@@ -35,6 +35,8 @@ export interface BuildpackStoreOptions {
   archivesDir: string;
   /** Where names that are not built in are looked for. */
   registry: string;
+  /** Where GitHub's API is. */
+  githubApi: string;
   /** Whether `heroku/nodejs` is Heroku's own also where one is built in. */
   official: boolean;
 }
@@ -46,7 +48,12 @@ const unusedForMs = 30 * 24 * 60 * 60_000;
 export type BuildpackStore = ReturnType<typeof createBuildpackStore>;
 
 /** Brings buildpacks into builds: built-in ones, commits of repositories (kept), and archives. */
-export function createBuildpackStore({ archivesDir, registry, official }: BuildpackStoreOptions) {
+export function createBuildpackStore({
+  archivesDir,
+  registry,
+  githubApi,
+  official,
+}: BuildpackStoreOptions) {
   mkdirSync(archivesDir, { recursive: true, mode: 0o700 });
 
   async function bring(
@@ -79,7 +86,7 @@ export function createBuildpackStore({ archivesDir, registry, official }: Buildp
     { url, ref }: { url: string; ref: string | null },
     secrets: string | null,
   ): Promise<BroughtBuildpack> {
-    const from = repositoryDoor(workshop, { url, ref, secrets });
+    const from = repositoryDoor(workshop, { url, ref, secrets, githubApi });
     const commit = await from.resolve();
     // Who may not read the repository does not get its code from here either.
     const key = createHash("sha256")
@@ -137,19 +144,20 @@ interface Repository {
   url: string;
   ref: string | null;
   secrets: string | null;
+  githubApi: string;
 }
 
 /** The two steps of having a commit: which one it is, and its files as a tar. */
-function repositoryDoor(workshop: Workshop, { url, ref, secrets }: Repository) {
+function repositoryDoor(workshop: Workshop, { url, ref, secrets, githubApi: api }: Repository) {
   const github = githubRepository(url);
   return {
     resolve: () =>
       github
-        ? resolveOnGithub(github, { ref, secrets })
+        ? resolveOnGithub(github, { ref, secrets, api })
         : fetchInside(workshop, ["git-resolve", url, ref ?? ""], secrets),
     async fetch(commit: string, path: string) {
       if (github) {
-        const archive = githubArchive(github, { commit, secrets });
+        const archive = githubArchive(github, { commit, secrets, api });
         await fetchInside(workshop, ["download", archive.url, fetchedInside], archive.secrets);
       } else await fetchInside(workshop, ["git-archive", url, commit, fetchedInside], secrets);
       await pipeline(openFetched(workshop), createWriteStream(path, { mode: 0o600 }));

@@ -48,8 +48,12 @@ export async function buildImages(
   return withDisk(context, workshop, request, async (disk) => {
     for (const [index, order] of manifest.builds.entries()) {
       await print.line(`=== Building ${order.type} (${order.dockerfile})`);
-      const argv = buildArgv(workshop.inside.build, manifest, index);
-      const status = await workshop.run(argv, { ...disk, output: request.said, network: true });
+      const call = buildCall(workshop, manifest, index);
+      const status = await runScript(workshop, call, {
+        ...disk,
+        output: request.said,
+        network: true,
+      });
       if (status !== 0) await giveUp(print, `${order.type} (${order.dockerfile}) cannot be built`);
       await print.line("");
     }
@@ -83,8 +87,9 @@ export function takeImage(
   const { print, said } = request;
   return withDisk(context, workshop, request, async (disk) => {
     await print.line("=== Loading the image");
-    const argv = inShell(takeScript, [join(workshop.inside.build, imageArchive), tagOf(0)]);
-    const status = await workshop.run(argv, { ...disk, output: said, network: false });
+    const archive = join(workshop.inside.build, imageArchive);
+    const call = [takeScript, archive, tagOf(0)] as const;
+    const status = await runScript(workshop, call, { ...disk, output: said, network: false });
     if (status !== 0) await giveUp(print, "The archive has no image that can be used");
     const image = await packImage(context, workshop, { ...request, disk, index: 0 });
     await print.line("");
@@ -138,39 +143,56 @@ async function giveUp(print: BuildPrinter, reason: string): Promise<never> {
   throw new BuildFailed(reason);
 }
 
-/** What a build that was killed has left goes first. */
-const buildScript = `mkdir -p "$TMPDIR"
+/**
+ * What a build that was killed has left goes first. The operator's variables are ARGs, for the commands of a Dockerfile
+ * that declares them: an ENV would stay in the image.
+ */
+const buildScript = `file=$1 offered=$2
+shift 2
+mkdir -p "$TMPDIR"
 buildah rm --all >/dev/null 2>&1
-exec buildah build "$@"`;
+for name in $offered; do
+  grep -Eiq "^\\s*ARG\\s(.*\\s)?$name(\\s|=|$)" "$file" && set -- "--build-arg=$name" "$@"
+done
+exec buildah build "--file=$file" "$@"`;
 
 /** The context is the Dockerfile's folder, as at Heroku. Pure. */
-function buildArgv(
-  folder: string,
+function buildCall(
+  { inside, operator }: Pick<Workshop, "inside" | "operator">,
   { builds, buildArguments }: ImageManifest,
   index: number,
 ): [string, ...string[]] {
   const { dockerfile, target } = builds[index] as ImageManifest["builds"][number];
-  const file = join(folder, dockerfile);
-  return inShell(buildScript, [
-    ...["--layers", "--format=docker", `--file=${file}`, `--tag=${tagOf(index)}`],
+  const { variables, caBundle } = operator;
+  const file = join(inside.build, dockerfile);
+  return [
+    ...([buildScript, file, variables.join(" ")] as const),
+    ...["--layers", "--format=docker", `--tag=${tagOf(index)}`],
     ...(target === null ? [] : [`--target=${target}`]),
+    ...(caBundle === undefined ? [] : [`--volume=${caBundle}:${caBundle}:ro`]),
     ...Object.entries(buildArguments).map(([name, value]) => `--build-arg=${name}=${value}`),
     dirname(file),
-  ]);
+  ];
 }
 
 const tagOf = (index: number) => `localhost/built:${index}`;
 
-/** With buildah's ways told to it. */
-function inShell(script: string, args: string[]): [string, ...string[]] {
-  const settings = {
-    _CONTAINERS_USERNS_CONFIGURED: "done",
-    BUILDAH_ISOLATION: "chroot",
-    CONTAINERS_STORAGE_CONF: "/etc/containers/storage.conf",
-    TMPDIR: `${imagesInside}/tmp`,
-  };
-  const variables = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
-  return ["env", ...variables, "bash", "-c", script, "image", ...args];
+/** How buildah works in these walls. */
+const buildahWays = {
+  _CONTAINERS_USERNS_CONFIGURED: "done",
+  BUILDAH_ISOLATION: "chroot",
+  CONTAINERS_STORAGE_CONF: "/etc/containers/storage.conf",
+  TMPDIR: `${imagesInside}/tmp`,
+};
+
+/** The step that runs a script, on the app's disk of images. */
+function runScript(
+  workshop: Workshop,
+  [script, ...args]: readonly [string, ...string[]],
+  options: { images: ImageFolders; output: BuildOutput; network: boolean },
+): Promise<number> {
+  const argv: [string, ...string[]] = ["bash", "-c", script, "image", ...args];
+  return workshop.run(argv, { ...options, environment: buildahWays });
 }
 
 /**
@@ -212,8 +234,9 @@ async function packImage(
   const complaint = keptText(4096);
   const there = known.filter(({ sha256 }) => existsSync(slugs.archive(sha256)));
   const ids = there.map(({ id }) => id).join(" ");
-  const status = await workshop.run(
-    inShell(exportScript, [tagOf(index), `/tmp/${name}`, String(maxRootBytes), ids]),
+  const status = await runScript(
+    workshop,
+    [exportScript, tagOf(index), `/tmp/${name}`, String(maxRootBytes), ids],
     { ...disk, output: complaint, network: false },
   );
   if (status !== 0) {

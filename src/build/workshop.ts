@@ -60,6 +60,8 @@ export interface Workshop {
   /** What its steps run on from now; the machine's own software until then. */
   useStack(stack: BuildStack): void;
   inside: { build: string; cache: string; environment: string; buildpacks: string };
+  /** What the operator hands to every build: the names of its variables, and the file of its certificates. */
+  operator: { variables: string[]; caBundle: string | undefined };
   close(): Promise<void>;
 }
 
@@ -124,6 +126,10 @@ export function openWorkshop(
     idRange: app.idRange,
     userId,
     inside,
+    operator: {
+      variables: Object.keys(buildEnvironment(options)),
+      caBundle: options.caBundle && caBundleInside,
+    },
     buildpacksDir: options.buildpacksDir,
     tmpFolder: tmp,
     buildpackFolder: (buildpack) => join(tmp, "codon/tmp/buildpacks", buildpack),

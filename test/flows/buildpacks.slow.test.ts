@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { exec } from "../../src/lib/exec.ts";
+import { githubToken } from "../helpers/github-api.ts";
 import { type OutsideServer, startOutsideServer } from "../helpers/outside-server.ts";
 import { startStator, type StatorApp, type StatorServer } from "../helpers/stator-server.ts";
 
@@ -11,7 +12,7 @@ let stator: StatorServer;
 let outside: OutsideServer;
 beforeAll(async () => {
   outside = await startOutsideServer();
-  stator = await startStator();
+  stator = await startStator({ variables: { STATOR_GITHUB_API: `${outside.address}/github/` } });
 });
 afterAll(async () => {
   await stator.stop();
@@ -137,6 +138,38 @@ test("of a repository the three commits that were used last are kept, and none t
   }
   const left = await kept();
   expect(commits.filter((commit) => left.includes(commit))).toEqual(commits.slice(2));
+});
+
+test("GitHub's are asked for by its API and brought as its archives; private ones by their token, which is never shown", async () => {
+  const open = await outside.commit("acme/pack", wordPack("acme"), "v1");
+  const closed = await outside.commit("secret/pack", wordPack("closed"));
+  await outside.commit("acme/pack", wordPack("later"));
+  const app = await freshApp();
+  await set(
+    app,
+    "https://github.com/acme/pack.git#v1",
+    `https://${githubToken}@github.com/secret/pack`,
+  );
+  await outside.asked();
+  const { text } = await app.push();
+  expect(text).toContain(`https://github.com/acme/pack.git#v1 is at ${open}\n`);
+  expect(text).toContain(`https://github.com/secret/pack is at ${closed}\n`);
+  expect(text).toContain("-----> closed sees [ acme]");
+  expect(text).not.toContain("opensesame");
+  expect(await (await app.get("/words")).text()).toBe("acme\nclosed\n");
+  expect(await outside.asked()).toEqual([
+    "GET /github/repos/acme/pack/commits/v1",
+    `GET /github/repos/acme/pack/tarball/${open}`,
+    `GET /github/codeload/acme/pack/tarball/${open}`,
+    "GET /github/repos/secret/pack/commits/HEAD",
+    `GET /github/repos/secret/pack/tarball/${closed}`,
+    `GET /github/codeload/secret/pack/tarball/${closed}`,
+  ]);
+  const stranger = await freshApp();
+  await set(stranger, "https://github.com/secret/pack");
+  const refused = await stranger.push();
+  expect(refused.text).toContain("or it is private: https://TOKEN@github.com/");
+  expect(refused.exitCode).not.toBe(0);
 });
 
 test("a private repository opens by what stands in its address, which is never shown", async () => {

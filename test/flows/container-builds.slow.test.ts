@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { exec, execOk, spawn } from "../../src/lib/exec.ts";
 import { writeBusyboxRoot, writeImageArchive } from "../helpers/busybox-root.ts";
@@ -18,7 +18,12 @@ beforeAll(async () => {
   outside = await startOutsideServer();
   const certificate = outside.path("certificate.pem");
   registry = await startSecureRegistry(certificate);
-  stator = await startStator({ variables: { STATOR_BUILD_CA_BUNDLE: certificate } });
+  stator = await startStator({
+    variables: {
+      STATOR_BUILD_CA_BUNDLE: certificate,
+      STATOR_BUILD_ENV_MIRROR: "https://mirror.example.com/",
+    },
+  });
   base = join(stator.work, "base.tar.gz");
   await writeBusyboxRoot(join(stator.work, "base"), base);
 });
@@ -88,6 +93,29 @@ test("FROM takes an image of a registry, over TLS that the operator vouches for,
   expect(refused.text).toContain("manifest unknown");
   expect(refused.text).toContain("=!= web (Dockerfile) cannot be built.");
   expect(await (await app.get("/")).text()).toBe("yes\n");
+});
+
+test("a Dockerfile that declares them has the operator's certificates and variables, and the image has not", async () => {
+  const show = 'echo "[$SSL_CERT_FILE] [$MIRROR] [$OTHER]"';
+  const dockerfile = `FROM scratch
+ADD base.tar.gz /
+RUN ${show}
+ARG OTHER=mine
+ARG SSL_CERT_FILE MIRROR=none
+RUN ${show} && mkdir /srv && cp "$SSL_CERT_FILE" /srv/ca.pem && env > /srv/built
+CMD env > /srv/env && exec httpd -f -p "$PORT" -h /srv
+`;
+  const app = await createContainerApp(stator, { Dockerfile: dockerfile }, { base });
+  const { text } = await app.push();
+  expect(text).toContain("\n[] [] []\n");
+  expect(text).toContain("\n[/opt/stator/ca.pem] [https://mirror.example.com/] [mine]\n");
+  expect(await (await app.get("/ca.pem")).text()).toBe(
+    readFileSync(outside.path("certificate.pem"), "utf8"),
+  );
+  expect(await (await app.get("/built")).text()).toContain("MIRROR=");
+  const running = await (await app.get("/env")).text();
+  expect(running).toContain("PORT=");
+  expect(running).not.toMatch(/MIRROR|SSL_CERT_FILE/);
 });
 
 const slow = (step: string) =>

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { answerAsGithub } from "./github-api.ts";
 
 /** The process of `startOutsideServer`: git's own program behind HTTP, and files. */
 const [folder = "", port = ""] = process.argv.slice(2);
@@ -15,6 +16,8 @@ Bun.serve({
       return Response.json(all);
     }
     asked.push(`${request.method} ${url.pathname}${url.search}`);
+    if (url.pathname.startsWith("/github/"))
+      return answerAsGithub(request, { folder, at: "/github" });
     const password = `Basic ${Buffer.from("someone:opensesame").toString("base64")}`;
     if (url.pathname.startsWith("/private/") && request.headers.get("authorization") !== password)
       return new Response("who?", {
