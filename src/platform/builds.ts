@@ -169,7 +169,7 @@ function openBuilder(
   settings: ServerSettings,
 ) {
   const { runtime, box, disks } = host;
-  const { registry, official, requirePins } = settings.buildpacks;
+  const { requirePins, ...buildpackSettings } = settings.buildpacks;
   const buildpacksDir = join(dataDir, "buildpacks");
   installBuildpacks(buildpacksDir);
   const imageDisks =
@@ -183,7 +183,7 @@ function openBuilder(
   const archivesDir = join(dataDir, "buildpack-archives");
   const builder = createBuilder({
     ...{ runtime, slugs, announced, program, freeDiskBytes, imageDisks, requirePins },
-    buildpackStore: createBuildpackStore({ archivesDir, registry, official }),
+    buildpackStore: createBuildpackStore({ archivesDir, ...buildpackSettings }),
     maxCacheBytes: settings.buildCacheBytes,
     buildsDir: join(box, "builds"),
     cachesDir: join(box, "caches"),
@@ -193,7 +193,10 @@ function openBuilder(
     limits: { memoryBytes: buildMemoryBytes(), cpuWeight: 50, maxProcesses: 1024 },
     timeoutMs: settings.buildTimeoutMs,
   });
-  const names = createBuildpackNames({ registry, builtIn: builtInNames(buildpacksDir) });
+  const names = createBuildpackNames({
+    registry: buildpackSettings.registry,
+    builtIn: builtInNames(buildpacksDir),
+  });
   return { builder, imageDisks, names };
 }
 

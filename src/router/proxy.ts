@@ -16,7 +16,7 @@ import { rateKeyOf } from "./rate-limits.ts";
 import { relay } from "./relay.ts";
 import { findUpstream, type RouteApp, type RouteDyno, type Routes } from "./route-table.ts";
 import type { RouterErrorCode } from "./router-error.ts";
-import { connect } from "./sockets.ts";
+import { connect, connectToPlatform } from "./sockets.ts";
 import type { Wire } from "./wire.ts";
 
 /** Serves one request, from its head to the end of its response. */
@@ -50,8 +50,10 @@ function challengeAnswer({ challenges }: Routes, head: RequestHead): string | un
 /** API and git: no time limits, since a push builds for minutes, and no log line of an app. */
 async function serveFromSocket(exchange: Exchange, socket: string): Promise<Afterwards> {
   if (exchange.head.expect === "something else") return answerError(exchange, "H26-expect");
-  const { connectMs } = exchange.door.limits;
-  const upstream = await connect({ unix: socket }, { timeoutMs: connectMs });
+  const upstream = await connectToPlatform(socket, {
+    client: exchange.client.wire,
+    timeoutMs: exchange.door.limits.connectMs,
+  });
   if (typeof upstream === "string") return answerError(exchange, "H99");
   const leave = exchange.door.dynos.enter(platformName);
   try {

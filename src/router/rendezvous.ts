@@ -1,6 +1,6 @@
 import type { Client, Door } from "./exchange.ts";
 import { readSecretLine } from "../lib/secret-line.ts";
-import { connect } from "./sockets.ts";
+import { connectToPlatform } from "./sockets.ts";
 import { runTunnel } from "./tunnel.ts";
 import type { Wire } from "./wire.ts";
 
@@ -17,7 +17,7 @@ export async function serveRendezvous(client: Client, door: Door): Promise<"http
   if (place === undefined) return "gone";
   client.isAsking = true;
   const { connectMs, idleMs } = door.limits;
-  const platform = await connect({ unix: place.socket }, { timeoutMs: connectMs });
+  const platform = await connectToPlatform(place.socket, { client: wire, timeoutMs: connectMs });
   if (typeof platform === "string") return "gone";
   // The platform knows when such a client was silent for too long.
   await runTunnel(wire, platform, { idleMs: undefined, lastWordsMs: idleMs });

@@ -100,3 +100,22 @@ export function connect(
     connecting.catch(() => settle("refused"));
   });
 }
+
+const retryMs = 20;
+
+/**
+ * A connection to the platform's socket. Such a socket refuses also when too many come at once (its
+ * queue is full) or while the server starts anew: then it is tried again until the time is over.
+ */
+export async function connectToPlatform(
+  socketPath: string,
+  { client, timeoutMs }: { client: Wire; timeoutMs: number },
+): Promise<Wire | "refused" | "timeout"> {
+  const untilMs = performance.now() + timeoutMs;
+  for (;;) {
+    const leftMs = untilMs - performance.now();
+    const reached = await connect({ unix: socketPath }, { timeoutMs: Math.max(1, leftMs) });
+    if (reached !== "refused" || client.ended || leftMs <= retryMs) return reached;
+    await Bun.sleep(retryMs);
+  }
+}

@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { afterEach, expect, test } from "bun:test";
 import { connect, type Socket } from "node:net";
 import { pssMegabytes } from "../bench/processes.ts";
 import { serveApp } from "../helpers/serve-app.ts";
@@ -28,8 +28,14 @@ function openTail(path: string): Promise<Socket> {
     resolve(socket);
   });
   socket.once("error", reject);
+  opened.push(socket);
   return promise;
 }
+
+const opened: Socket[] = [];
+afterEach(() => {
+  for (const socket of opened.splice(0)) socket.destroy();
+});
 
 test("1,000 tails at once hear every line; all are let go", async () => {
   const before = memory();
@@ -87,6 +93,4 @@ test("L11: a slow reader loses lines and is told of it; the others lose none", a
   expect(all).not.toContain("Error L1");
   const numbers = [...all.matchAll(/line (\d+) x/g)].map(([, number]) => Number(number));
   expect(numbers.findIndex((number, index) => number !== (numbers[0] ?? 0) + index)).toBe(-1);
-  slow.destroy();
-  quick.destroy();
 });

@@ -211,7 +211,7 @@ describe("a secret's line", () => {
   });
 
   test("is closed while the server is away, or has no rendezvous, and opens when it is back", async () => {
-    await using here = await startRendezvous(echo);
+    await using here = await startRendezvous(echo, { connectMs: 200 });
     here.stop();
     const away = await openNameless(here.port);
     away.write(line);

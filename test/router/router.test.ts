@@ -175,7 +175,9 @@ test("a port that someone else has is refused, not shared", async () => {
 
 test("the platform's own hosts go to a unix socket, without the 30 s rule and without a log line", async () => {
   using cleanup = new DisposableStack();
-  await using router = await startTestRouter({ limits: { firstByteMs: 20, idleMs: 20 } });
+  await using router = await startTestRouter({
+    limits: { firstByteMs: 20, idleMs: 20, connectMs: 100 },
+  });
   const unix = join(router.dir, "api.sock");
   const api = Bun.serve({
     unix,
@@ -198,6 +200,24 @@ test("the platform's own hosts go to a unix socket, without the 30 s rule and wi
     await router.ask("GET / HTTP/1.1\r\nHost: gone.test\r\nConnection: close\r\n\r\n"),
   ).toStartWith("HTTP/1.1 503 ");
   expect(await readFile(join(router.dir, "router.log"), "utf8").catch(() => "")).toBe("");
+});
+
+test("a request to the platform waits while it starts, and when its queue is full", async () => {
+  using cleanup = new DisposableStack();
+  await using router = await startTestRouter();
+  const unix = join(router.dir, "api.sock");
+  await router.put({ hosts: { "api.test": { socket: unix } } });
+  const ask = () => router.ask("GET / HTTP/1.1\r\nHost: api.test\r\nConnection: close\r\n\r\n");
+  const early = ask();
+  await Bun.sleep(50);
+  const api = Bun.serve({ unix, fetch: () => new Response("the API") });
+  cleanup.defer(() => void api.stop(true));
+  expect(await early).toStartWith("HTTP/1.1 200 ");
+  const answers = Promise.all(Array.from({ length: 1500 }, ask));
+  // All that come while the platform is busy stand in its queue, which holds 512.
+  await Bun.sleep(20);
+  Bun.sleepSync(300);
+  expect((await answers).filter((answer) => !answer.startsWith("HTTP/1.1 200 "))).toEqual([]);
 });
 
 async function makeCertificate(dir: string, name: string, host: string) {
