@@ -7,7 +7,7 @@ const [command, ...args] = process.argv.slice(2);
 const processes: Record<string, () => Promise<number>> = {
   async server() {
     if (args.includes("--help")) {
-      console.log((await import("./settings.ts")).serverHelp);
+      console.log((await import("./settings/server-help.ts")).serverHelp);
       return 0;
     }
     const { runServer } = await import("./server.ts");
@@ -51,12 +51,12 @@ const processes: Record<string, () => Promise<number>> = {
   },
   async toolbox() {
     const { runToolbox } = await import("./toolbox/toolbox.ts");
-    const { readToolboxSettings } = await import("./settings.ts");
+    const { readToolboxSettings } = await import("./settings/toolbox-settings.ts");
     return runToolbox(args, readToolboxSettings());
   },
   async "git-hook"() {
     const { runHook } = await import("./git/push-hooks.ts");
-    const { readHookSettings } = await import("./settings.ts");
+    const { readHookSettings } = await import("./settings/hook-settings.ts");
     return runHook(readHookSettings());
   },
 };

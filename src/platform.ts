@@ -14,7 +14,7 @@ import { openReleases, type Releases } from "./platform/releases.ts";
 import { openWays, type RouterSurroundings, type Ways } from "./platform/ways.ts";
 import { type PublicUrls, publicUrls } from "./public-urls.ts";
 import { createRepositories, type Repositories } from "./repository/repository.ts";
-import type { ServerSettings } from "./settings.ts";
+import type { ServerSettings } from "./settings/server-settings.ts";
 
 /** Everything below the doors, as the doors see it. */
 export interface Platform

@@ -4,7 +4,7 @@ import { spawn } from "./lib/exec.ts";
 import { pidExists } from "./lib/process-table.ts";
 import { findWorkers } from "./router/crew.ts";
 import { createRouterClient, type RouterClient } from "./router/router-client.ts";
-import type { ServerSettings } from "./settings.ts";
+import type { ServerSettings } from "./settings/server-settings.ts";
 
 export interface RunningRouter {
   client: RouterClient;

@@ -28,8 +28,8 @@ import {
   readServerSettings,
   type ServerFlags,
   type ServerSettings,
-  SettingsError,
-} from "./settings.ts";
+} from "./settings/server-settings.ts";
+import { SettingsError } from "./settings/values.ts";
 
 const reconcileEveryMs = 5000;
 const lookAtRouterEveryMs = 200;

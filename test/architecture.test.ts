@@ -20,22 +20,21 @@ const mayImport: Record<string, string[]> = {
     ...["lib", "model", "logs", "slug", "repository", "runtime", "router", "certs"],
     ...["build", "dyno"],
   ],
-  "settings.ts": ["lib"],
-  "cli-settings.ts": ["lib"],
+  settings: ["lib"],
   "public-urls.ts": [],
-  toolbox: ["lib", "settings.ts"],
+  toolbox: ["lib", "settings"],
   platform: [
     ...["lib", "model", "logs", "slug", "image", "repository", "runtime", "router", "certs"],
-    ...["build", "dyno", "deploy", "settings.ts"],
+    ...["build", "dyno", "deploy", "settings"],
   ],
   "platform.ts": [
-    ...["model", "repository", "dyno", "deploy", "platform", "settings.ts", "public-urls.ts"],
+    ...["model", "repository", "dyno", "deploy", "platform", "settings", "public-urls.ts"],
   ],
-  "router-process.ts": ["lib", "router", "settings.ts"],
+  "router-process.ts": ["lib", "router", "settings"],
   git: ["lib", "model", "logs", "repository", "build", "deploy", "platform.ts"],
   api: ["lib", "model", "logs", "dyno", "deploy", "platform.ts"],
-  cli: ["lib", "cli-settings.ts", "api/client.ts"],
-  "server.ts": ["lib", "model", "git", "api", "platform.ts", "router-process.ts", "settings.ts"],
+  cli: ["lib", "settings/cli-settings.ts", "api/client.ts"],
+  "server.ts": ["lib", "model", "git", "api", "platform.ts", "router-process.ts", "settings"],
   "main.ts": [
     "lib",
     "bundle",
@@ -45,18 +44,14 @@ const mayImport: Record<string, string[]> = {
     "git",
     "toolbox",
     "cli",
-    "settings.ts",
+    "settings",
   ],
   "docs.ts": ["bundle", "cli"],
 };
 
 /** Things that one room does on behalf of all. */
 const onlyIn: [what: string, pattern: RegExp, where: RegExp][] = [
-  [
-    "read the environment",
-    /\bprocess\.env\b|\bBun\.env\b|\bimport\.meta\.env\b/,
-    /^(cli-)?settings\.ts$/,
-  ],
+  ["read the environment", /\bprocess\.env\b|\bBun\.env\b|\bimport\.meta\.env\b/, /^settings\//],
   [
     "start a process",
     /\bBun\.(?:spawn|spawnSync|\$)|\bfrom "(?:node:)?child_process"|\bimport \{[^}]*(?:\$|spawn|spawnSync)[^}]*\} from "bun"/,
@@ -171,9 +166,9 @@ test("a wrong arrow and a circle would be seen", () => {
   expect(wrongArrows([file("dyno/x.ts", "api/y.ts", "dyno/z.ts", "lib/a.ts")])).toEqual([
     "dyno/x.ts imports api/y.ts",
   ]);
-  expect(wrongArrows([file("cli/x.ts", "api/client.ts", "api/api.ts", "cli-settings.ts")])).toEqual(
-    ["cli/x.ts imports api/api.ts"],
-  );
+  expect(
+    wrongArrows([file("cli/x.ts", "api/client.ts", "api/api.ts", "settings/cli-settings.ts")]),
+  ).toEqual(["cli/x.ts imports api/api.ts"]);
   expect(circles([file("lib/a.ts", "lib/b.ts"), file("lib/b.ts", "lib/a.ts")])).toEqual([
     "lib/a.ts → lib/b.ts → lib/a.ts",
   ]);

@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import type { CliSettings } from "../cli-settings.ts";
+import type { CliSettings } from "../settings/cli-settings.ts";
 import { CommandFailure } from "./failures.ts";
 import { readNetrcEntry, replaceFile, writeNetrcEntries } from "./netrc.ts";
 

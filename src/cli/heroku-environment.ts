@@ -1,6 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import type { CliSettings } from "../cli-settings.ts";
+import type { CliSettings } from "../settings/cli-settings.ts";
 import type { Credentials } from "./credentials.ts";
 import { replaceFile } from "./netrc.ts";
 

@@ -1,4 +1,4 @@
-import { type CliSettings, readCliSettings } from "../cli-settings.ts";
+import { type CliSettings, readCliSettings } from "../settings/cli-settings.ts";
 
 /** What a command sees of the machine that it runs on. */
 export interface World {

@@ -27,7 +27,7 @@ import { createSlug, type Slug } from "../model/slug.ts";
 import { noteUploadChecksum, type SlugUpload } from "../model/slug-upload.ts";
 import { createSourceStore, type SourceStore } from "../repository/source-store.ts";
 import { createKeptDisks } from "../runtime/kept-disks.ts";
-import type { ServerSettings } from "../settings.ts";
+import type { ServerSettings } from "../settings/server-settings.ts";
 import { type Ground, mebibyte } from "./ground.ts";
 
 /** From code to slugs and images, and what is kept of them. */

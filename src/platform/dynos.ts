@@ -13,7 +13,7 @@ import type { Formation } from "../model/formation.ts";
 import type { RouterClient } from "../router/router-client.ts";
 import { dynosDir } from "../runtime/open-runtime.ts";
 import type { TerminalSize } from "../runtime/runtime.ts";
-import type { ServerSettings } from "../settings.ts";
+import type { ServerSettings } from "../settings/server-settings.ts";
 import type { Ground } from "./ground.ts";
 
 /** What runs, and how many of it. */

@@ -11,7 +11,7 @@ import { type Database, openDatabase } from "../model/database.ts";
 import { hostStackName } from "../model/stack.ts";
 import { openVault, type Vault } from "../model/vault.ts";
 import { type HostRuntime, openRuntime } from "../runtime/open-runtime.ts";
-import type { ServerSettings } from "../settings.ts";
+import type { ServerSettings } from "../settings/server-settings.ts";
 import { createSlugStore, type SlugStore } from "../slug/slug-store.ts";
 
 /** What all parts of the platform stand on: the data folder, opened, and the machine. */

@@ -15,7 +15,7 @@ import type { App } from "../model/app.ts";
 import type { VisitorRules } from "../model/visitor-rules.ts";
 import { isPublicAddress } from "../router/addresses.ts";
 import type { RouterClient } from "../router/router-client.ts";
-import type { ServerSettings } from "../settings.ts";
+import type { ServerSettings } from "../settings/server-settings.ts";
 import type { Ground } from "./ground.ts";
 
 /** How apps are reached: their names, certificates, and who may visit them. */

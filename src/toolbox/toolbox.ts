@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { UnsafeArchive, unpackArchive } from "../lib/archive.ts";
-import type { ToolboxSettings } from "../settings.ts";
+import type { ToolboxSettings } from "../settings/toolbox-settings.ts";
 import { download } from "./download.ts";
 import { archiveCommit, resolveRef } from "./git-archive.ts";
 import { installRuntime, listRuntimes } from "./install-runtime.ts";

@@ -21,7 +21,7 @@ beforeAll(async () => {
     variables: {
       STATOR_BUILD_CONCURRENCY: "1",
       STATOR_GIT_REQUESTS_PER_HOUR: "12",
-      STATOR_BUILD_CACHE: "64",
+      STATOR_BUILD_CACHE_MEGABYTES: "64",
     },
   });
 });

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runCli } from "../../src/cli/cli.ts";
-import { readCliSettings } from "../../src/cli-settings.ts";
+import { readCliSettings } from "../../src/settings/cli-settings.ts";
 
 const program = join(import.meta.dir, "cli-process.ts");
 

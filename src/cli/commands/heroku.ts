@@ -1,7 +1,7 @@
 import { spawn } from "../../lib/exec.ts";
 import { pidExists } from "../../lib/process-table.ts";
 import { thisProgram } from "../../lib/this-program.ts";
-import type { CliSettings } from "../../cli-settings.ts";
+import type { CliSettings } from "../../settings/cli-settings.ts";
 import { startBridge } from "../bridge.ts";
 import { command, type Topic } from "../command.ts";
 import { readCredentials, readServer } from "../credentials.ts";

@@ -1,4 +1,4 @@
-import { defaultDataDir } from "./lib/default-data-dir.ts";
+import { defaultDataDir } from "../lib/default-data-dir.ts";
 
 type Variables = Record<string, string | undefined>;
 

@@ -1,5 +1,7 @@
 import { expect, test } from "bun:test";
-import { readServerSettings, SettingsError } from "../src/settings.ts";
+import { serverHelp } from "../../src/settings/server-help.ts";
+import { readServerSettings } from "../../src/settings/server-settings.ts";
+import { SettingsError } from "../../src/settings/values.ts";
 
 test("without flags and variables: root's folder, localhost, port 8080 on loopback, no HTTPS", () => {
   expect(readServerSettings({}, {})).toMatchObject({
@@ -46,6 +48,20 @@ test("an account may ask 4500 times an hour, or as often as it is set", () => {
   expect(readServerSettings({}, {}).requestsPerHour).toBe(4500);
   const variables = { STATOR_API_REQUESTS_PER_HOUR: "100000" };
   expect(readServerSettings({}, variables).requestsPerHour).toBe(100_000);
+});
+
+test("the help names each variable that is read, and no other", () => {
+  const asked = new Set<string>();
+  const variables = new Proxy<Record<string, string | undefined>>(
+    { HOME: "/root" },
+    { get: (_, name) => void asked.add(String(name)) },
+  );
+  readServerSettings({}, variables);
+  const byForm = /^STATOR_BUILD_ENV_|^STATOR_BUILD_CA_BUNDLE$|^STATOR_(?!BUILDPACK)\w+_MIRROR$/;
+  const named = serverHelp.match(/\bSTATOR_\w+/g) ?? [];
+  expect(new Set(named.filter((name) => !byForm.test(name)))).toEqual(
+    new Set([...asked].filter((name) => name.startsWith("STATOR_"))),
+  );
 });
 
 test("the runtime without isolation must be asked for, by flag or variable", () => {
@@ -124,6 +140,10 @@ for (const [variable, flag, values] of [
   ["STATOR_RUNTIME", "runtime", ["", "docker", "OCI", "process "]],
   ["STATOR_BUILD_TIMEOUT", null, ["0", "", "1m", "-5", "1.5"]],
   ["STATOR_BOOT_TIMEOUT", null, ["0", "x"]],
+  ["STATOR_BUILD_CACHE_MEGABYTES", null, ["", "-1", "2 GB"]],
+  ["STATOR_BUILDPACK_MIRROR", null, ["", "mirror.example"]],
+  ["STATOR_GITHUB_API", null, ["", "api.github.com"]],
+  ["STATOR_DYNO_DISK_MEGABYTES", null, ["", "15"]],
   ["STATOR_BUILD_CA_BUNDLE", null, ["", "/nowhere/ca.pem", "/etc", "ca.pem"]],
   ["STATOR_ACME_DIRECTORY", null, ["", "http://ca.example/dir", "ca.example", "letsencrypt"]],
   ["STATOR_ACME_EMAIL", null, ["", "me", "mailto:me@example.com"]],
