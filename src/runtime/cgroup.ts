@@ -1,8 +1,8 @@
-import { existsSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import type { ContainerStats } from "./runtime.ts";
+import type { ContainerStats, Device } from "./runtime.ts";
 
 const mountPoint = "/sys/fs/cgroup";
 
@@ -15,9 +15,24 @@ export function accountsSwap(): boolean {
   return someGroupHas("memory.swap.max");
 }
 
-/** Whether writing can be held back; version 1 does not know whose the writes are that come later. */
+/** Whether a group's writing can be held back; version 1 does not know whose the writes are that come later. */
 export function limitsWriting(): boolean {
   return unifiedCgroups && someGroupHas("io.max");
+}
+
+const deviceLimits = join(mountPoint, "blkio/blkio.throttle.write_bps_device");
+
+/** Holds back all that is written to a device, on version 1, where a group cannot be; `null`: nothing. */
+export function limitDevice({ major, minor }: Device, bytesPerSecond: number | null): void {
+  if (existsSync(deviceLimits))
+    writeFileSync(deviceLimits, `${major}:${minor} ${bytesPerSecond ?? 0}\n`);
+}
+
+/** The devices with such a limit. */
+export function limitedDevices(): Device[] {
+  if (!existsSync(deviceLimits)) return [];
+  const rows = readFileSync(deviceLimits, "utf8").matchAll(/^(\d+):(\d+) /gm);
+  return [...rows].map(([, major, minor]) => ({ major: Number(major), minor: Number(minor) }));
 }
 
 /** The root group has no limits; one below it shows which ones there are. */

@@ -1,4 +1,5 @@
 import {
+  existsSync,
   mkdirSync,
   readdirSync,
   realpathSync,
@@ -9,8 +10,9 @@ import {
 import { join } from "node:path";
 import { exec, execOk } from "../lib/exec.ts";
 import { giveTo } from "../lib/give-to.ts";
+import { limitDevice, limitedDevices } from "./cgroup.ts";
 import { mountPoints, mounts } from "./box-mount.ts";
-import type { WriteLimit } from "./runtime.ts";
+import type { Device, WriteLimit } from "./runtime.ts";
 
 /** Where a dyno writes: the upper and work folder of its /app, and its /tmp. */
 export interface DiskFolders {
@@ -73,6 +75,7 @@ export async function createDynoDisks(options: {
     await formatDisk(image, sizeBytes);
     await mountDiskAt(image, disk);
     await writeStraightOn(disk);
+    limitDevice(deviceOf(disk), bytesPerSecond);
     return disk;
   }
 
@@ -82,6 +85,7 @@ export async function createDynoDisks(options: {
       .filter((path) => path.startsWith(within))
       .reverse())
       await exec(["umount", "--lazy", path]);
+    freeUnusedDevices();
     await exec(["rm", "-rf", "--one-file-system", "--", folderOf(id)]);
   }
 
@@ -122,6 +126,7 @@ export async function createDynoDisks(options: {
     remove,
     async sweep(keep) {
       for (const id of readdirSync(dir)) if (!keep.has(id)) await remove(id);
+      freeUnusedDevices();
     },
   };
 }
@@ -149,10 +154,22 @@ async function writeStraightOn(disk: string): Promise<void> {
 }
 
 /** The numbers of the device that a file system is on, out of the kernel's one for both. */
-function deviceOf(folder: string): { major: number; minor: number } {
+function deviceOf(folder: string): Device {
   const { dev } = statSync(folder);
   return { major: (dev >> 8) & 0xfff, minor: (dev & 0xff) | ((dev >> 12) & 0xfff00) };
 }
+
+/** A limit stays with the number of its device, which somebody else gets next. */
+function freeUnusedDevices(): void {
+  for (const device of limitedDevices())
+    if (
+      device.major === loopMajor &&
+      !existsSync(`/sys/dev/block/${loopMajor}:${device.minor}/loop`)
+    )
+      limitDevice(device, null);
+}
+
+const loopMajor = 7;
 
 /** The same without a quota, for the runtime without walls. */
 export function createPlainFolders(dir: string): DynoDisks {

@@ -41,14 +41,18 @@ export interface ContainerLimits {
   /** 100 is one share. */
   cpuWeight: number;
   maxProcesses: number;
-  /** How fast it may write to a disk; on cgroups of version 2, where what the kernel writes later counts as well. */
+  /** How fast it may write to a disk; on cgroups of version 2. On version 1 the disk itself is slower. */
   writing?: WriteLimit;
 }
 
-export interface WriteLimit {
-  /** Of the disk's device. */
+/** The kernel's numbers of a block device. */
+export interface Device {
   major: number;
   minor: number;
+}
+
+/** To a disk's device. */
+export interface WriteLimit extends Device {
   bytesPerSecond: number;
 }
 

@@ -59,4 +59,4 @@ export const serverHelp = `Run the platform: the API, git, builds and dynos, unt
 
   STATOR_BOOT_TIMEOUT=SECONDS            until a web dyno must listen on $PORT [60]
   STATOR_DYNO_DISK_MEGABYTES=MEGABYTES   what each may write to /app and /tmp [1024]
-  STATOR_DYNO_DISK_SPEED=MEGABYTES       and how much a second, 0 for any; on cgroups of version 2 [100]`;
+  STATOR_DYNO_DISK_SPEED=MEGABYTES       and how much a second, 0 for any [100]`;

@@ -10,6 +10,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { exec, execOk } from "../../src/lib/exec.ts";
+import { limitedDevices } from "../../src/runtime/cgroup.ts";
 import { mountPoints } from "../../src/runtime/box-mount.ts";
 import { createDynoDisks, type DiskFolders, type DynoDisks } from "../../src/runtime/disk.ts";
 import type { ContainerMount } from "../../src/runtime/runtime.ts";
@@ -20,6 +21,7 @@ let bench: ContainerBench;
 let disks: DynoDisks;
 let dir = "";
 let slug = "";
+const bytesPerSecond = 200_000_000;
 const rootId = 0x7100_0000;
 const owners = { rootId, userId: rootId + 1000 };
 
@@ -31,7 +33,7 @@ beforeAll(async () => {
   mkdirSync(slug);
   writeFileSync(join(slug, "from-slug"), "slug\n");
   chownSync(join(slug, "from-slug"), owners.userId, owners.userId);
-  disks = await createDynoDisks({ dir, sizeBytes: 64 * mebibyte, bytesPerSecond: 1000 });
+  disks = await createDynoDisks({ dir, sizeBytes: 64 * mebibyte, bytesPerSecond });
 });
 afterAll(async () => {
   await disks.sweep(new Set());
@@ -64,8 +66,27 @@ test("what is to be held back is the device of the disk", async () => {
   const { limit, upper } = await disks.make(id, owners);
   const device = (await execOk(["stat", "--format=%Hd:%Ld", upper])).trim();
   expect(`${limit?.major}:${limit?.minor}`).toBe(device);
-  expect(limit?.bytesPerSecond).toBe(1000);
+  expect(limit?.bytesPerSecond).toBe(bytesPerSecond);
   await disks.remove(id);
+});
+
+test("a dyno writes no faster than it may, and the next owner of its device is not held back", async () => {
+  const slow = await createDynoDisks({
+    ...{ dir: join(bench.folder, "slow"), sizeBytes: 64 * mebibyte, bytesPerSecond: 20_000_000 },
+  });
+  const id = crypto.randomUUID();
+  const folders = await slow.make(id, owners);
+  const limits = { memoryBytes: 128 * mebibyte, cpuWeight: 100, maxProcesses: 64 };
+  const script = "dd if=/dev/zero of=/tmp/x bs=1M count=40 conv=fsync 2>&1 | tail -n 1";
+  const { text } = await bench.attached(script, {
+    mounts: mountsOf(folders),
+    limits: { ...limits, ...(folders.limit && { writing: folders.limit }) },
+  });
+  expect(Number(/, ([\d.]+) s,/.exec(text)?.[1])).toBeGreaterThan(1.5);
+  await slow.remove(id);
+  expect(
+    limitedDevices().filter(({ minor }) => !existsSync(`/sys/block/loop${minor}/loop`)),
+  ).toEqual([]);
 });
 
 test("this machine has loop devices", () => {
