@@ -1,5 +1,6 @@
 import { buildPrinter, type BuildOutput, type BuildPrinter } from "../build/output.ts";
-import type { Builder, BuildSource } from "../build/build.ts";
+import type { Builder } from "../build/build.ts";
+import type { BuildSource } from "../build/build-request.ts";
 import { BuildFailed } from "../build/build-failed.ts";
 import type { BuildStack } from "../build/stack.ts";
 import { PlatformError } from "../lib/platform-error.ts";

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { closeSync, openSync, readdirSync, renameSync, rmdirSync, writeSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import type { BuildSource } from "../build/build.ts";
+import type { BuildSource } from "../build/build-request.ts";
 import { imageArchive } from "../build/image-build.ts";
 import type { BuildPrinter } from "../build/output.ts";
 import { BuildFailed } from "../build/build-failed.ts";

@@ -1,5 +1,5 @@
 import { type BuildStack, tryStack } from "../build/stack.ts";
-import type { DynoStack } from "../dyno/image.ts";
+import type { DynoStack } from "../dyno/opened-release.ts";
 import type { ImageSource } from "../image/copy-image.ts";
 import type { ImageStore, StoredImage } from "../image/image-store.ts";
 import { PlatformError } from "../lib/platform-error.ts";

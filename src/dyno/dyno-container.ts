@@ -7,7 +7,7 @@ import type { DynoSizes } from "../model/dyno-size.ts";
 import type { DynoDisks } from "../runtime/disk.ts";
 import type { ContainerSpec, Runtime, TerminalSize } from "../runtime/runtime.ts";
 import { dynoSpec, sizeOf } from "./dyno-spec.ts";
-import { type DynoImage, metadataFile } from "./image.ts";
+import { type OpenedRelease, metadataFile } from "./opened-release.ts";
 
 export interface ContainerContext {
   runtime: Runtime;
@@ -22,23 +22,23 @@ export interface ContainerContext {
 export async function prepareContainer(
   { runtime, sizes, dynosDir, disks }: ContainerContext,
   app: App,
-  options: { dyno: Dyno; image: DynoImage; terminal: TerminalSize | null },
+  options: { dyno: Dyno; opened: OpenedRelease; terminal: TerminalSize | null },
 ): Promise<ContainerSpec> {
-  const { dyno, image, terminal } = options;
+  const { dyno, opened, terminal } = options;
   const folders = await disks.make(dyno.id, {
     rootId: hostIdBase(app.idRange),
     userId: hostUserId(app.idRange),
   });
   const metadataFolder = join(dynosDir, dyno.id, "metadata");
-  if (image.metadata) {
+  if (opened.metadata) {
     mkdirSync(metadataFolder, { mode: 0o755 });
-    writeFileSync(join(metadataFolder, "dyno"), metadataFile(image.metadata, dyno));
+    writeFileSync(join(metadataFolder, "dyno"), metadataFile(opened.metadata, dyno));
   }
   return dynoSpec({
-    ...{ app, dyno, image, terminal, folders },
-    root: image.container ? await disks.mountRoot(dyno.id, image.slugFolder, folders) : null,
+    ...{ app, dyno, opened, terminal, folders },
+    root: opened.image ? await disks.mountRoot(dyno.id, opened.slugFolder, folders) : null,
     size: sizeOf(sizes, dyno),
-    metadataFolder: image.metadata ? metadataFolder : null,
+    metadataFolder: opened.metadata ? metadataFolder : null,
     network: runtime.reserveAddress(dyno.id),
   });
 }

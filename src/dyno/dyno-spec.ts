@@ -1,7 +1,7 @@
 import { hostIdBase } from "../lib/id-range.ts";
 import type { App } from "../model/app.ts";
 import { type Dyno, dynoName } from "../model/dyno.ts";
-import { type DynoImage, metadataVariables } from "./image.ts";
+import { type OpenedRelease, metadataVariables } from "./opened-release.ts";
 import type { TypeImage } from "../model/slug.ts";
 import { programOf } from "./image-program.ts";
 import { defaultDynoSize, type DynoSize, type DynoSizes } from "../model/dyno-size.ts";
@@ -18,7 +18,7 @@ import type {
 export function dynoSpec(options: {
   app: App;
   dyno: Dyno;
-  image: DynoImage;
+  opened: OpenedRelease;
   size: DynoSize;
   /** What it writes, gone with it (contract §1.4). */
   folders: DiskFolders;
@@ -29,14 +29,14 @@ export function dynoSpec(options: {
   network: NetworkAddress;
   terminal: TerminalSize | null;
 }): ContainerSpec {
-  const { app, dyno, image, size, folders, network } = options;
+  const { app, dyno, opened, size, folders, network } = options;
   const spec = {
     id: dyno.id,
     hostname: dyno.id,
-    ...(image.container && options.root !== null
-      ? { ...onImage(dyno, image.container), rootfs: options.root, ownsRoot: true }
-      : onSlug(dyno, image, folders)),
-    environment: dynoEnvironment(dyno, image),
+    ...(opened.image && options.root !== null
+      ? { ...onImage(dyno, opened.image), rootfs: options.root, ownsRoot: true }
+      : onSlug(dyno, opened, folders)),
+    environment: dynoEnvironment(dyno, opened),
     hostIdBase: hostIdBase(app.idRange),
     limits: {
       memoryBytes: size.memoryBytes,
@@ -57,8 +57,8 @@ export function dynoSpec(options: {
 type Ground = Pick<ContainerSpec, "argv" | "workingDirectory" | "mounts" | "rootfs">;
 
 /** The root of its stack, with the slug in `/app`. */
-function onSlug(dyno: Dyno, image: DynoImage, { upper, work, tmp }: DiskFolders): Ground {
-  const { slugFolder: lower, stack } = image;
+function onSlug(dyno: Dyno, opened: OpenedRelease, { upper, work, tmp }: DiskFolders): Ground {
+  const { slugFolder: lower, stack } = opened;
   return {
     rootfs: stack.rootfs,
     // A login shell reads .profile.d and .profile; tini reaps what the app orphans.
@@ -83,15 +83,15 @@ function onImage(dyno: Dyno, image: TypeImage): Ground {
 /** What every process of a dyno is given; what the platform says wins over config vars. Pure. */
 export function dynoEnvironment(
   dyno: Dyno,
-  given: Pick<DynoImage, "environment" | "metadata" | "stack" | "container">,
+  given: Pick<OpenedRelease, "environment" | "metadata" | "stack" | "image">,
 ): Record<string, string> {
-  const { environment, metadata, stack, container } = given;
+  const { environment, metadata, stack, image } = given;
   const usual = { PATH: usualPath, LANG: "C.UTF-8", STACK: stack.announced };
   return {
-    ...(container ? imageEnvironment(container) : usual),
+    ...(image ? imageEnvironment(image) : usual),
     ...environment,
     ...(metadata ? metadataVariables(metadata, dyno) : {}),
-    ...(container ? {} : { HOME: "/app", PWD: "/app" }),
+    ...(image ? {} : { HOME: "/app", PWD: "/app" }),
     DYNO: dynoName(dyno),
     PORT: String(dyno.port),
   };

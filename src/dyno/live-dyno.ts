@@ -7,7 +7,7 @@ import { deleteDyno, type Dyno, dynoName, type DynoState, updateDyno } from "../
 import type { Runtime } from "../runtime/runtime.ts";
 import { ChecksumError } from "../slug/slug-store.ts";
 import { type ContainerContext, outputPath, prepareContainer } from "./dyno-container.ts";
-import type { DynoImage } from "./image.ts";
+import type { OpenedRelease } from "./opened-release.ts";
 import { listeners, whyNotReachable } from "./listening.ts";
 import { tellOfMemoryKills, watchMemory } from "./memory.ts";
 import { tailOutput } from "./output-tail.ts";
@@ -89,14 +89,14 @@ export class LiveDyno {
   }
 
   /** Makes the container and waits for nothing more: `settled` tells how it went. */
-  async start(image: Promise<DynoImage>, before?: DynoState): Promise<void> {
+  async start(opening: Promise<OpenedRelease>, before?: DynoState): Promise<void> {
     const { runtime } = this.#context;
     if (before !== undefined && before !== "starting")
       this.log(`State changed from ${before} to starting`);
     this.log(`Starting process with command \`${this.dyno.command}\``);
     try {
       const spec = await prepareContainer(this.#context, this.app, {
-        ...{ dyno: this.dyno, image: await image, terminal: null },
+        ...{ dyno: this.dyno, opened: await opening, terminal: null },
       });
       this.address = spec.network?.containerAddress ?? "";
       const { pid } = await runtime.start(spec, { logPath: this.#logPath });

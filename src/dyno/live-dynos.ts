@@ -11,7 +11,7 @@ import {
 } from "../model/dyno.ts";
 import type { Release } from "../model/release.ts";
 import { findSlug, type Slug } from "../model/slug.ts";
-import { type DynoImage, type ImageContext, openImage } from "./image.ts";
+import { type OpenedRelease, type OpenReleaseContext, openRelease } from "./opened-release.ts";
 import { type DynoContext, LiveDyno } from "./live-dyno.ts";
 import type { Wanted } from "./wanted.ts";
 
@@ -23,7 +23,7 @@ export interface Routes {
   drain(dynoId: string): Promise<void>;
 }
 
-export interface LiveDynosContext extends DynoContext, ImageContext {
+export interface LiveDynosContext extends DynoContext, OpenReleaseContext {
   routes: Routes;
 }
 
@@ -85,12 +85,12 @@ export class LiveDynos {
     const { database } = this.#context;
     const slug = release.slugId ? findSlug(database, release.slugId) : undefined;
     if (!slug || wanted.length === 0) return [];
-    const images = new Map<string, Promise<DynoImage>>();
+    const opening = new Map<string, Promise<OpenedRelease>>();
     for (const { type } of wanted) {
-      if (images.has(type)) continue;
-      const image = openImage(this.#context, app, { release, slug, type });
-      image.catch(() => {});
-      images.set(type, image);
+      if (opening.has(type)) continue;
+      const opened = openRelease(this.#context, app, { release, slug, type });
+      opened.catch(() => {});
+      opening.set(type, opened);
     }
     const started = await Promise.all(
       wanted.map((one) =>
@@ -99,7 +99,7 @@ export class LiveDynos {
           const before = options.before?.get(dynoName(one)) ?? this.#holderOf(app, one)?.state;
           const live = this.#create(app, { release, slug, wanted: one });
           live.waiting = options.waiting ?? false;
-          await live.start(images.get(one.type)!, before);
+          await live.start(opening.get(one.type)!, before);
           return [live];
         }),
       ),

@@ -18,7 +18,7 @@ import {
 } from "./attached-dyno.ts";
 import { prepareContainer } from "./dyno-container.ts";
 import { dynoEnvironment } from "./dyno-spec.ts";
-import { type ImageContext, openImage, typeImage } from "./image.ts";
+import { type OpenReleaseContext, openRelease, typeImage } from "./opened-release.ts";
 import { shellCommand } from "./image-program.ts";
 import { type DynoContext, LiveDyno } from "./live-dyno.ts";
 
@@ -45,14 +45,14 @@ const longestLifeMs = 24 * 60 * 60_000;
 
 /** Dynos that run one command of a release and are never started again (contract §2). */
 export class OneOffs {
-  readonly #context: DynoContext & ImageContext;
+  readonly #context: DynoContext & OpenReleaseContext;
   readonly #attached = new Map<string, AttachedDyno>();
   readonly #detached = new Map<string, LiveDyno>();
   /** Attached ones whose containers are being prepared. */
   readonly #coming = new Set<Promise<unknown>>();
   #closed = false;
 
-  constructor(context: DynoContext & ImageContext) {
+  constructor(context: DynoContext & OpenReleaseContext) {
     this.#context = context;
   }
 
@@ -81,7 +81,7 @@ export class OneOffs {
     const live = this.#follow(app, dyno);
     const { type } = dyno;
     const added = order.environment;
-    await live.start(openImage(this.#context, app, { release, slug, type, added }));
+    await live.start(openRelease(this.#context, app, { release, slug, type, added }));
     return live.dyno;
   }
 
@@ -115,11 +115,11 @@ export class OneOffs {
     const environment = { ...this.#context.vault.open(release.sealedConfig), ...added };
     const slug = findSlug(this.#context.database, release.slugId ?? "");
     const stack = slug ? this.#context.stackOf(slug) : { announced: "", rootfs: undefined };
-    const container = slug ? typeImage(slug, dyno.type) : null;
+    const image = slug ? typeImage(slug, dyno.type) : null;
     return startInside(this.#context, dyno, {
-      argv: container ? shellCommand(command) : ["bash", "--login", "-c", command],
-      environment: dynoEnvironment(dyno, { environment, metadata: null, stack, container }),
-      workingDirectory: container?.workingDirectory ?? "/app",
+      argv: image ? shellCommand(command) : ["bash", "--login", "-c", command],
+      environment: dynoEnvironment(dyno, { environment, metadata: null, stack, image }),
+      workingDirectory: image?.workingDirectory ?? "/app",
       terminal,
     });
   }
@@ -193,8 +193,8 @@ export class OneOffs {
     const { type } = dyno;
     const come = async () => {
       if (this.#closed) throw new Error(`${dynoName(dyno)} cannot start: the server ends`);
-      const image = await openImage(this.#context, app, { release, slug, type, added });
-      const spec = await prepareContainer(this.#context, app, { dyno, image, terminal });
+      const opened = await openRelease(this.#context, app, { release, slug, type, added });
+      const spec = await prepareContainer(this.#context, app, { dyno, opened, terminal });
       const gone = () => void this.#attached.delete(dyno.id);
       const attached = startAttachedDyno(this.#context, app, { dyno, spec, gone });
       this.#attached.set(dyno.id, attached);

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { dynoSpec, sizeOf } from "../../src/dyno/dyno-spec.ts";
-import { metadataFile } from "../../src/dyno/image.ts";
+import { metadataFile } from "../../src/dyno/opened-release.ts";
 import type { App } from "../../src/model/app.ts";
 import type { Dyno } from "../../src/model/dyno.ts";
 import { dynoSizes } from "../../src/model/dyno-size.ts";
@@ -27,10 +27,10 @@ function spec(
   return dynoSpec({
     app,
     dyno,
-    image: {
+    opened: {
       stack: { announced: "heroku-24", rootfs: undefined },
       slugFolder: "/slug",
-      ...{ environment, metadata: null, container: null },
+      ...{ environment, metadata: null, image: null },
     },
     root: null,
     size: sizeOf(sizes, change.dyno ?? dyno),
@@ -71,10 +71,10 @@ test("clause 107: with the lab on, the release is told in variables and in /etc/
   const release = { version: 7, createdAt: now, commit: "c0ffee", description: "Deploy c0ffee" };
   const metadata = { app: { id: "app-id", name: "my-app", host: "my-app.localhost" }, release };
   const told = spec({
-    image: {
+    opened: {
       stack: { announced: "heroku-24", rootfs: undefined },
       slugFolder: "/slug",
-      ...{ environment: {}, metadata, container: null },
+      ...{ environment: {}, metadata, image: null },
     },
     metadataFolder: "/metadata",
   });

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { typeImage } from "../../src/dyno/image.ts";
+import { typeImage } from "../../src/dyno/opened-release.ts";
 import { programOf } from "../../src/dyno/image-program.ts";
 import { imageCommand, type TypeImage } from "../../src/model/slug.ts";
 

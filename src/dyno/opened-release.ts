@@ -6,7 +6,7 @@ import type { Slug, TypeImage } from "../model/slug.ts";
 import type { Vault } from "../model/vault.ts";
 import type { SlugStore } from "../slug/slug-store.ts";
 
-export interface ImageContext {
+export interface OpenReleaseContext {
   vault: Vault;
   slugs: SlugStore;
   /** Where the dynos of a slug find their software; throws when its image is gone. */
@@ -24,11 +24,11 @@ export interface DynoStack {
 }
 
 /** A release as dynos are started from it. */
-export interface DynoImage {
+export interface OpenedRelease {
   /** What is laid under `/app`; under the whole root when it is of a container image. */
   slugFolder: string;
   /** The image that the dyno runs on; `null`: the platform's own root. */
-  container: TypeImage | null;
+  image: TypeImage | null;
   stack: DynoStack;
   /** Config vars; for a one-off, with what it was given over them. */
   environment: Record<string, string>;
@@ -42,18 +42,18 @@ export interface ReleaseMetadata {
 }
 
 /** Opens a release's slug and config vars (contract §1.3). */
-export async function openImage(
-  { vault, slugs, stackOf, hostOf }: ImageContext,
+export async function openRelease(
+  { vault, slugs, stackOf, hostOf }: OpenReleaseContext,
   app: App,
   options: { release: Release; slug: Slug; type: string; added?: Record<string, string> },
-): Promise<DynoImage> {
+): Promise<OpenedRelease> {
   const { release, slug, type, added } = options;
-  const container = typeImage(slug, type);
+  const image = typeImage(slug, type);
   const { version, createdAt, description } = release;
   return {
     stack: stackOf(slug),
-    slugFolder: await slugs.open(container?.sha256 ?? slug.sha256, app.idRange),
-    container,
+    slugFolder: await slugs.open(image?.sha256 ?? slug.sha256, app.idRange),
+    image,
     environment: { ...vault.open(release.sealedConfig), ...added },
     metadata: release.withMetadata
       ? {

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { slugSizeWarning } from "../../src/build/build.ts";
+import { slugSizeWarning } from "../../src/build/slug-build.ts";
 
 const mebibyte = 1024 * 1024;
 
