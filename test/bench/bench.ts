@@ -10,6 +10,7 @@ import { createOciRuntime } from "../../src/runtime/oci-runtime.ts";
 import { type BenchPlatform, benchDynos } from "./dynos.ts";
 import { startOutsideServer } from "../helpers/outside-server.ts";
 import { benchLanguages, offeredMirrors } from "./languages.ts";
+import { median } from "./median.ts";
 import { benchNeighbours } from "./neighbours.ts";
 import { findPids, pssMegabytes, sum } from "./processes.ts";
 import { measureApi } from "./api.ts";
@@ -382,10 +383,6 @@ async function times(count: number, task: () => Promise<number>): Promise<number
   const figures: number[] = [];
   for (let index = 0; index < count; index++) figures.push(await task());
   return figures;
-}
-
-function median(figures: number[]): number {
-  return figures.toSorted((one, other) => one - other)[Math.floor(figures.length / 2)] ?? 0;
 }
 
 function seconds(ms: number): string {

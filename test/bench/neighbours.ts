@@ -1,18 +1,21 @@
 import { badNeighbours } from "../helpers/bad-neighbours.ts";
 import type { BenchPlatform } from "./dynos.ts";
+import { median } from "./median.ts";
 
-const measureMs = 5000;
+const measureMs = 4000;
+const rounds = 3;
 
 /**
  * How long an app lets its clients wait while a dyno of another app does its worst: the 99th
- * percentile beside it, against the one of the quiet moment just before.
+ * percentile beside it, against the one of the quiet moment just before; medians of some rounds.
  */
 export async function benchNeighbours(
   { api, get, row }: Pick<BenchPlatform, "api" | "get" | "row">,
   apps: { quiet: string; bad: string },
 ): Promise<void> {
   const dynos = `/apps/${apps.bad}/dynos`;
-  for (const [name, command] of Object.entries(badNeighbours)) {
+
+  async function round(command: string): Promise<{ alone: number; beside: number }> {
     const alone = await waitedMs(() => get(apps.quiet));
     const { name: dyno } = (await api("POST", dynos, { command })) as { name: string };
     await Bun.sleep(2000);
@@ -21,9 +24,18 @@ export async function benchNeighbours(
     while (((await api("GET", dynos)) as { name: string }[]).some((one) => one.name === dyno))
       await Bun.sleep(100);
     await Bun.sleep(1000);
+    return { alone, beside };
+  }
+
+  for (const [name, command] of Object.entries(badNeighbours)) {
+    const measured: { alone: number; beside: number }[] = [];
+    while (measured.length < rounds) measured.push(await round(command));
+    const alone = median(measured.map((one) => one.alone));
+    const beside = median(measured.map((one) => one.beside));
+    const ratios = measured.map((one) => (one.beside / one.alone).toFixed(2)).join(", ");
     row(
       `p99 of an app beside ${name}`,
-      `${beside.toFixed(1)} ms, alone ${alone.toFixed(1)} ms: ${(beside / alone).toFixed(2)}×`,
+      `${beside.toFixed(1)} ms, alone ${alone.toFixed(1)} ms: ${(beside / alone).toFixed(2)}× (rounds: ${ratios})`,
       "within 2×",
     );
   }

@@ -1,5 +1,6 @@
 import type { Contender } from "./contenders.ts";
 import type { Figures } from "./load.ts";
+import { median } from "../median.ts";
 
 /** One run of one router in one round. */
 export interface Sample {
@@ -105,10 +106,4 @@ export function memoryTable(contenders: Contender[]): string {
 function table(head: string[], lines: string[][]): string {
   const all = [head, head.map(() => "---"), ...lines];
   return all.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
-}
-
-/** Of the rounds that went well. */
-function median(numbers: number[]): number {
-  const known = numbers.filter((number) => !Number.isNaN(number));
-  return known.toSorted((one, other) => one - other)[Math.floor(known.length / 2)] ?? NaN;
 }
