@@ -1,6 +1,7 @@
 /**
- * `npm run bench`, or `npm run bench languages` for that part alone: what a push, a start, a rollback and an idle platform cost on this machine, with
- * real containers and the compiled binary. Figures are medians; the goals stand beside them.
+ * `npm run bench`, or with `languages` or `neighbours` that part alone: what a push, a start, a
+ * rollback and an idle platform cost on this machine, with real containers and the compiled binary.
+ * Figures are medians; the goals stand beside them.
  */
 import { createHash } from "node:crypto";
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
@@ -49,12 +50,15 @@ try {
   const stator = { port, token, git };
 
   await until(() => serves(stator), 20_000, "the platform serves");
-  if (process.argv[2] !== "languages") await measureAllElse(stator);
-  await benchLanguages(seenBy(stator), {
-    ...{ outside, binary, buildpacks: join(folder, "data/buildpacks") },
-    prepare: (fixture, label) => prepareApp(stator, fixture, label),
-    log: (app) => logOf(stator, app),
-  });
+  const part = process.argv[2];
+  if (part === undefined) await measureAllElse(stator);
+  if (part === undefined || part === "neighbours") await measureNeighbours(stator);
+  if (part === undefined || part === "languages")
+    await benchLanguages(seenBy(stator), {
+      ...{ outside, binary, buildpacks: join(folder, "data/buildpacks") },
+      prepare: (fixture, label) => prepareApp(stator, fixture, label),
+      log: (app) => logOf(stator, app),
+    });
 } finally {
   server.kill("SIGTERM");
   await server.exited;
@@ -90,10 +94,16 @@ async function measureAllElse(stator: Stator): Promise<void> {
   ]);
   await measureContainerStart();
   await measureReleasesUnderLoad(stator, plain);
-  await benchNeighbours(seenBy(stator), { quiet: plain.name, bad: express.name });
   await measureDynos(stator);
   rows.push(...(await measureLogs()));
   rows.push(...(await measureApi()));
+}
+
+async function measureNeighbours(stator: Stator): Promise<void> {
+  const quiet = await prepareApp(stator, "plain-http", "quiet");
+  const bad = await prepareApp(stator, "plain-http", "bad");
+  await Promise.all([quiet.push(), bad.push()]);
+  await benchNeighbours(seenBy(stator), { quiet: quiet.name, bad: bad.name });
 }
 
 /** The platform as parts of the benchmark see it: by its API, its router, and a row to print. */
