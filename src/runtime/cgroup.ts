@@ -1,6 +1,5 @@
 import { existsSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
-import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import type { ContainerStats, Device } from "./runtime.ts";
 
@@ -49,31 +48,41 @@ function cgroupFolders(group: string): string[] {
 }
 
 /**
- * Puts a process into a group of its own share of the processor, out of the reach of what ends or
- * limits the service that it was started by. On version 1 only where that matters: each move there
- * makes the whole kernel wait.
+ * Puts a process into a group of its own below another, out of the reach of what ends or limits the
+ * service that it was started by. On version 1 only where that matters, and with a share of its own
+ * in the processor alone: each move there makes the whole kernel wait.
  */
-export async function moveToGroup(group: string, pid: number): Promise<void> {
-  const hierarchies = unifiedCgroups ? [""] : ["systemd", "unified", "cpu", "memory"];
-  for (const hierarchy of hierarchies) {
+export async function moveToGroup(parent: string, name: string, pid: number): Promise<void> {
+  const own = join(parent, name);
+  const places = unifiedCgroups
+    ? [own]
+    : [...["systemd", "unified", "memory"].map((one) => join(one, parent)), join("cpu", own)];
+  for (const place of places) {
+    const [hierarchy = ""] = unifiedCgroups ? [] : place.split("/");
     if (!existsSync(join(mountPoint, hierarchy, "cgroup.procs"))) continue;
-    const folder = join(mountPoint, hierarchy, group);
-    await mkdir(folder, { recursive: true });
-    await writeFile(join(folder, "cgroup.procs"), String(pid));
+    await mkdir(join(mountPoint, place), { recursive: true });
+    await writeFile(join(mountPoint, place, "cgroup.procs"), String(pid));
   }
+  // Possible as soon as no process is in the parent itself.
+  if (unifiedCgroups)
+    await writeFile(join(mountPoint, parent, "cgroup.subtree_control"), "+cpu").catch(() => {});
 }
 
-/**
- * Holds all processes of a group to a part of the machine's processors, in turns so short that
- * those who wait for one hardly notice.
- */
-export async function capProcessors(group: string, part: number): Promise<void> {
-  const turnMicroseconds = 10_000;
-  const share = Math.max(1000, Math.round(turnMicroseconds * availableParallelism() * part));
+/** Of `everyUs` microseconds a group's processes get so many of one processor, all together. */
+export interface ProcessorTurn {
+  runUs: number;
+  everyUs: number;
+}
+
+/** Holds the processes of a group to a part of the processors' time. */
+export async function capProcessors(
+  group: string,
+  { runUs, everyUs }: ProcessorTurn,
+): Promise<void> {
   const write = (path: string, text: string) => writeFile(join(mountPoint, path), text);
-  if (unifiedCgroups) return write(join(group, "cpu.max"), `${share} ${turnMicroseconds}`);
-  await write(join("cpu", group, "cpu.cfs_period_us"), String(turnMicroseconds));
-  await write(join("cpu", group, "cpu.cfs_quota_us"), String(share));
+  if (unifiedCgroups) return write(join(group, "cpu.max"), `${runUs} ${everyUs}`);
+  await write(join("cpu", group, "cpu.cfs_period_us"), String(everyUs));
+  await write(join("cpu", group, "cpu.cfs_quota_us"), String(runUs));
 }
 
 /** Removes a group and those below it; one in which processes of another owner are is left. */

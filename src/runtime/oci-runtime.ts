@@ -8,6 +8,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { type Argv, exec } from "../lib/exec.ts";
 import { attachTo } from "./attach.ts";
@@ -31,8 +32,13 @@ import { writeRootfs } from "./rootfs.ts";
 import type { ContainerSpec, ContainerStats, Runtime } from "./runtime.ts";
 import { refused, startGate } from "./start-gate.ts";
 
-/** Of the machine's processors, for what carries the dynos' lines. */
-const monitorsPart = 1 / 8;
+/**
+ * What carries the lines of one dyno: some ten thousand a second. More would cost others the
+ * processors, here and where they are stored; what sees to the end of the dyno fits into one turn.
+ */
+const monitorTurn = { runUs: 2_500, everyUs: 200_000 };
+/** Of all dynos: an eighth of the machine. */
+const monitorsTurn = { runUs: 1_250 * availableParallelism(), everyUs: 10_000 };
 
 export interface OciRuntimeOptions {
   /** Volatile state (bundles, exit statuses, the runtime's own); gone after a reboot, as are the containers. */
@@ -123,15 +129,19 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
   const monitors = `${host.cgroupParent}/monitors`;
   let monitorsCapped: Promise<void> | undefined;
   /**
-   * A monitor must not end, or be held, with the service that this server is. All of them together
-   * get so much of the processors that a flood of lines waits in its dyno's pipe, and nobody else.
+   * A monitor must not end, or be held, with the service that this server is. It gets so much of the
+   * processors that a flood of lines waits in its dyno's pipe, and nobody else.
    */
   async function setMonitorApart(id: string): Promise<void> {
     const pid = monitorOf(bundleOf(id));
     if (pid === undefined) return;
-    // It may end at any moment.
-    await moveToGroup(monitors, pid).catch(() => {});
-    await (monitorsCapped ??= capProcessors(monitors, monitorsPart).catch(() => {
+    try {
+      await moveToGroup(monitors, id, pid);
+      await capProcessors(join(monitors, id), monitorTurn);
+    } catch {
+      // It may end at any moment.
+    }
+    await (monitorsCapped ??= capProcessors(monitors, monitorsTurn).catch(() => {
       monitorsCapped = undefined;
     }));
   }
@@ -154,6 +164,7 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
     await exec(runtimeArgv("kill", "--all", id, "KILL"));
     await exec(runtimeArgv("delete", "--force", id));
     await monitorEnded(bundleOf(id));
+    removeCgroup(join(monitors, id));
     rmSync(bundleOf(id), { recursive: true, force: true });
     rmSync(join(exits, id), { force: true });
     await network.release(id);

@@ -163,6 +163,10 @@ async function difference(): Promise<string> {
   );
   const groups = readdirSync(`/sys/fs/cgroup/${hierarchy}/stator-${id}`, { withFileTypes: true });
   count("cgroups", groups.filter((one) => one.isDirectory() && one.name !== "monitors").length);
+  const cpu = existsSync("/sys/fs/cgroup/cpu") ? "cpu" : "";
+  const ofMonitors = `/sys/fs/cgroup/${cpu}/stator-${id}/monitors`;
+  const apart = readdirSync(ofMonitors, { withFileTypes: true }).filter((one) => one.isDirectory());
+  count("monitors' cgroups", apart.length);
   const builds = readdirSync(join(stator.dataDir, "box/builds"));
   if (builds.length > 0) problems.push(`builds left: ${builds.join()}`);
   return problems.join("; ");

@@ -1,8 +1,9 @@
 import { expect, test } from "bun:test";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { exec, execOk } from "../../src/lib/exec.ts";
+import { exec } from "../../src/lib/exec.ts";
+import { unifiedCgroups } from "../../src/runtime/cgroup.ts";
 import { createOciRuntime } from "../../src/runtime/oci-runtime.ts";
 import { findProcesses, until } from "../helpers/stator-server.ts";
 import { runtimeSuite } from "./runtime-suite.ts";
@@ -47,22 +48,24 @@ test("a container's link to the host goes with it", async () => {
   await until("the link is gone", async () => !(await isThere()));
 });
 
-test("its monitor is in a group of its own, below the server's and beside the container's, with a part of the processors", async () => {
+test("its monitor is in a group of its own, below the server's and beside the container's, with a part of the processors, and goes with it", async () => {
   const { id } = await start("sleep 1000");
   const [monitor] = findProcesses(id).filter(({ argv }) => argv[0]?.endsWith("conmon"));
   const groups = readFileSync(`/proc/${monitor?.pid}/cgroup`, "utf8").trim().split("\n");
-  const apart = groups.filter((row) => row.endsWith(`/stator-${instance}/monitors`));
-  expect(apart.length).toBeGreaterThanOrEqual(existsSync("/sys/fs/cgroup/cgroup.procs") ? 1 : 4);
-  const cap = existsSync("/sys/fs/cgroup/cgroup.procs") ? "cpu.max" : "cpu.cfs_quota_us";
-  const caps = await execOk([
-    "find",
-    "/sys/fs/cgroup",
-    "-path",
-    `*/stator-${instance}/monitors/${cap}`,
-  ]);
-  const [micros = ""] = readFileSync(caps.trim(), "utf8").split(/\s/);
-  expect(Number(micros)).toBe(Math.max(1000, (10_000 * availableParallelism()) / 8));
+  const all = `/stator-${instance}/monitors`;
+  const apart = groups.filter((row) => row.endsWith(all) || row.endsWith(`${all}/${id}`));
+  expect(apart.length).toBeGreaterThanOrEqual(unifiedCgroups ? 1 : 4);
+  expect(apart.filter((row) => row.endsWith(`/${id}`))).toHaveLength(1);
+  const hierarchy = join("/sys/fs/cgroup", unifiedCgroups ? "" : "cpu");
+  const cap = (group: string) =>
+    readFileSync(
+      join(hierarchy, group, unifiedCgroups ? "cpu.max" : "cpu.cfs_quota_us"),
+      "utf8",
+    ).split(/\s/)[0];
+  expect(cap(`${all}/${id}`)).toBe("2500");
+  expect(cap(all)).toBe(String(1250 * availableParallelism()));
   await suite.runtime.destroy(id);
+  expect(readdirSync(join(hierarchy, all)).filter((name) => name === id)).toEqual([]);
 });
 
 test("memory has a limit", async () => {
