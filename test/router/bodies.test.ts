@@ -73,6 +73,9 @@ test("clause 56: the router itself says 100 Continue, and 417 to any other expec
   expect(await router.ask(`${post}Expect: tea\r\nConnection: close\r\n\r\n`)).toStartWith(
     "HTTP/1.1 417 ",
   );
+  expect((await router.logLines(2))[1]).toStartWith(
+    'at=error code=H26 desc="Request Error" cause="unsupported expect header value" sock=client ',
+  );
 });
 
 test("a response without length becomes chunked for HTTP/1.1 and ends with the connection for 1.0", async () => {
