@@ -123,16 +123,18 @@ async function setStage(
   const named = caaIdentities && cleanup.use(serveNamedDirectory(pebble, caaIdentities));
   const directoryUrl = named?.url.href ?? pebble.directoryUrl;
   await publish();
-  const put = http01.put;
-  http01.put = (token, value) =>
+  const answers: typeof http01 = {
+    ...http01,
     // Whether the name leads here is asked before; that stays true.
-    put(token, token.startsWith("stator-") ? value : (options.spoilt?.answer ?? value));
+    put: (token, value) =>
+      http01.put(token, token.startsWith("stator-") ? value : (options.spoilt?.answer ?? value)),
+  };
   const certificates = createAutomaticCertificates({
     authority: { directoryUrl, caBundlePath, pollMs: 50 },
     dnsServers: [pebble.dnsServer],
     httpPort: router.port,
     nowMs: () => Date.now() + time.offsetMs,
-    ...{ store, http01, onIssued: publish },
+    ...{ store, http01: answers, onIssued: publish },
     ...options,
   });
   return {
