@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { expiryWords, isWarningDue } from "../../src/certs/renewal.ts";
+import { expiryWords, isWarningDue, renewAtMs, waitAfterMs } from "../../src/certs/renewal.ts";
 
 const dayMs = 86_400_000;
 const endMs = Date.UTC(2027, 0, 31, 9, 5);
@@ -26,4 +26,16 @@ test("it is told once a day, also by a clock that was put back", () => {
   expect(isWarningDue(endMs, endMs + dayMs)).toBe(true);
   expect(isWarningDue(endMs, endMs - 60_000)).toBe(false);
   expect(isWarningDue(endMs, endMs - dayMs)).toBe(true);
+});
+
+test("a certificate is due when a third of its life is left", () => {
+  expect(renewAtMs({ notBeforeMs: 0, notAfterMs: 90 * dayMs })).toBe(60 * dayMs);
+  expect(renewAtMs({ notBeforeMs: 0, notAfterMs: 6 * dayMs })).toBe(4 * dayMs);
+});
+
+test("failures wait longer and longer, a day at most, and never all names together", () => {
+  const backOff = { firstMs: 15 * 60_000, longestMs: dayMs };
+  const minutes = [1, 2, 3, 20, 400].map((failures) => waitAfterMs(failures, backOff, 0) / 60_000);
+  expect(minutes).toEqual([15, 30, 60, 1_440, 1_440]);
+  expect(waitAfterMs(1, backOff, 1)).toBe(18 * 60_000);
 });
