@@ -3,6 +3,30 @@ export function renewAtMs(validity: { notBeforeMs: number; notAfterMs: number })
   return validity.notAfterMs - (validity.notAfterMs - validity.notBeforeMs) / 3;
 }
 
+const dayMs = 24 * 3_600_000;
+
+/**
+ * How the end of a certificate that does not renew itself is told, in the words that follow its
+ * name; `undefined` while that is more than 30 days away, or than a third of its life.
+ */
+export function expiryWords(
+  validity: { notBeforeMs: number; notAfterMs: number },
+  nowMs: number,
+): string | undefined {
+  const { notAfterMs } = validity;
+  if (nowMs < Math.max(notAfterMs - 30 * dayMs, renewAtMs(validity))) return undefined;
+  const at = `${new Date(notAfterMs).toISOString().slice(0, 16).replace("T", " ")} UTC`;
+  if (nowMs >= notAfterMs) return `expired on ${at}`;
+  const days = Math.floor((notAfterMs - nowMs) / dayMs);
+  if (days === 0) return `expires in less than a day, on ${at}`;
+  return `expires in ${days} ${days === 1 ? "day" : "days"}, on ${at}`;
+}
+
+/** Whether it is to be told (again): once a day, also when the clock was put back. */
+export function isWarningDue(warnedAtMs: number | null, nowMs: number): boolean {
+  return warnedAtMs === null || Math.abs(nowMs - warnedAtMs) >= dayMs;
+}
+
 export interface BackOff {
   firstMs: number;
   longestMs: number;

@@ -1,8 +1,9 @@
 import { checkCertificate, coversHost } from "../certs/certificate.ts";
 import type { CertificateFolder } from "../certs/certificate-files.ts";
+import { expiryWords, isWarningDue } from "../certs/renewal.ts";
 import { PlatformError } from "../lib/platform-error.ts";
 import type { Account } from "../model/account.ts";
-import { type App, updateApp } from "../model/app.ts";
+import { type App, findApp, updateApp } from "../model/app.ts";
 import {
   listAutomaticCertificates,
   retryAutomaticCertificates,
@@ -13,6 +14,7 @@ import {
   createSniEndpoint,
   deleteSniEndpoint,
   listSniEndpoints,
+  markWarned,
   privateKeyOf,
   replaceSniEndpoint,
   type SniEndpoint,
@@ -116,6 +118,37 @@ function checkedContent(pem: Pem): SniEndpointContent {
     startsAt: new Date(checked.notBeforeMs),
     expiresAt: new Date(checked.notAfterMs),
   };
+}
+
+/** What is to be said of a certificate of an app's own that ends soon or has ended, with the way out. */
+export function expiryWarning(endpoint: SniEndpoint, nowMs = Date.now()): string | undefined {
+  const { name, startsAt, expiresAt } = endpoint;
+  const validity = { notBeforeMs: startsAt.getTime(), notAfterMs: expiresAt.getTime() };
+  const words = expiryWords(validity, nowMs);
+  return (
+    words &&
+    `SSL certificate ${name} ${words}. Renew it: stator certs:update CRT KEY --name ${name}`
+  );
+}
+
+/**
+ * Tells apps once a day of their own certificates that end soon, where a domain has them. It is put
+ * down first: a crash in between costs a day's line, and never makes two of one.
+ */
+export function warnOfExpiry(
+  context: Pick<ReleaseContext, "database" | "logs">,
+  nowMs = Date.now(),
+): void {
+  const { database } = context;
+  for (const endpoint of listSniEndpoints(database)) {
+    const warning = expiryWarning(endpoint, nowMs);
+    if (warning === undefined || !isWarningDue(endpoint.warnedAt?.getTime() ?? null, nowMs))
+      continue;
+    const hosts = listDomainsOfEndpoint(database, endpoint).map(({ hostname }) => hostname);
+    if (hosts.length === 0) continue;
+    markWarned(database, endpoint, new Date(nowMs));
+    tell(context, findApp(database, endpoint.appId), `${warning} (serves ${hosts.join(", ")})`);
+  }
 }
 
 /** A certificate is for the names in it; browsers take it for no other. */

@@ -25,6 +25,8 @@ export const sniEndpoints = sqliteTable("sni_endpoints", {
   trusted: integer({ mode: "boolean" }).notNull(),
   startsAt: integer({ mode: "timestamp_ms" }).notNull(),
   expiresAt: integer({ mode: "timestamp_ms" }).notNull(),
+  /** When its owner was last told that it ends soon. */
+  warnedAt: integer({ mode: "timestamp_ms" }),
   createdAt: integer({ mode: "timestamp_ms" }).notNull(),
   updatedAt: integer({ mode: "timestamp_ms" }).notNull(),
 });
@@ -33,7 +35,7 @@ export type SniEndpoint = typeof sniEndpoints.$inferSelect;
 /** What a certificate says, and its key in the clear. */
 export type SniEndpointContent = Omit<
   SniEndpoint,
-  "id" | "appId" | "name" | "sealedKey" | "createdAt" | "updatedAt"
+  "id" | "appId" | "name" | "sealedKey" | "warnedAt" | "createdAt" | "updatedAt"
 > & { privateKey: string };
 
 export function listSniEndpoints(database: Database, app?: App): SniEndpoint[] {
@@ -83,10 +85,15 @@ export function replaceSniEndpoint(
 ): SniEndpoint {
   return database
     .update(sniEndpoints)
-    .set({ ...sealed(vault, content), updatedAt: new Date() })
+    .set({ ...sealed(vault, content), warnedAt: null, updatedAt: new Date() })
     .where(eq(sniEndpoints.id, endpoint.id))
     .returning()
     .get();
+}
+
+/** Puts down that its owner is told now that it ends soon. */
+export function markWarned(database: Database, { id }: SniEndpoint, warnedAt: Date): void {
+  database.update(sniEndpoints).set({ warnedAt }).where(eq(sniEndpoints.id, id)).run();
 }
 
 /** Its domains go on without it. */

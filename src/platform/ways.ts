@@ -4,7 +4,12 @@ import { createAutomaticCertificates } from "../certs/automatic-certificates.ts"
 import { openCertificateFolder } from "../certs/certificate-files.ts";
 import { type CertificateFiles, selfSignedCertificate } from "../certs/self-signed.ts";
 import { createCertificateStore } from "../deploy/automatic-certificates.ts";
-import { type Certificates, openCertificates, routedCertificates } from "../deploy/certificates.ts";
+import {
+  type Certificates,
+  openCertificates,
+  routedCertificates,
+  warnOfExpiry,
+} from "../deploy/certificates.ts";
 import { type Domains, openDomains } from "../deploy/domains.ts";
 import { tell } from "../deploy/release-context.ts";
 import { createRoutePublisher, routeTable } from "../deploy/routes.ts";
@@ -93,9 +98,9 @@ export async function openWays(
 
   /** In the background: authorities take their time, and no other work waits for them. */
   function seeToCertificates(): void {
-    automatic?.reconcile().catch((error: Error) => {
-      process.stderr.write(`certificates: ${error.stack}\n`);
-    });
+    const complain = (error: Error) => void process.stderr.write(`certificates: ${error.stack}\n`);
+    Promise.try(warnOfExpiry, { database, logs }).catch(complain);
+    automatic?.reconcile().catch(complain);
   }
 
   const context = {

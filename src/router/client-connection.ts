@@ -1,11 +1,10 @@
-import { sendLastPage, type Client, type Door } from "./exchange.ts";
+import { logRefused, sendLastPage, type Client, type Door } from "./exchange.ts";
 import { HeadBuffer } from "./head-buffer.ts";
-import { parseRequestHead, type RequestHead } from "./http-head.ts";
+import { parseRequestHead, readRefusedHead, type RequestHead } from "./http-head.ts";
 import { BodyReader } from "./http-body.ts";
 import { serveRequest } from "./proxy.ts";
 import { serveRendezvous } from "./rendezvous.ts";
 import { createHttp1Writer } from "./response-writer.ts";
-import type { Wire } from "./wire.ts";
 
 /** Serves a client's requests one after the other, as long as the connection lasts. */
 export async function serveConnection(client: Client, door: Door): Promise<void> {
@@ -14,7 +13,7 @@ export async function serveConnection(client: Client, door: Door): Promise<void>
   if (client.namesNoServer === true && (await serveRendezvous(client, door)) === "gone")
     return wire.close(lingerMs);
   for (;;) {
-    const head = await receiveHead(wire, door);
+    const head = await receiveHead(client, door);
     if (head === "gone") return wire.close(lingerMs);
     if (typeof head === "number") {
       sendLastPage(wire, head, "no-page");
@@ -35,7 +34,8 @@ export async function serveConnection(client: Client, door: Door): Promise<void>
 }
 
 /** The next head; a status when there will be none; `gone` when the client has no more to ask. */
-async function receiveHead(wire: Wire, door: Door): Promise<RequestHead | number | "gone"> {
+async function receiveHead(client: Client, door: Door): Promise<RequestHead | number | "gone"> {
+  const { wire } = client;
   let timedOut = false;
   const expire = () => {
     timedOut = true;
@@ -51,7 +51,11 @@ async function receiveHead(wire: Wire, door: Door): Promise<RequestHead | number
       const bytes = received.push(piece);
       if (bytes !== undefined) {
         const parsed = parseRequestHead(bytes);
-        if (parsed.kind === "bad") return 400;
+        if (parsed.kind === "bad") {
+          const refused = readRefusedHead(bytes);
+          if (refused !== undefined) logRefused(refused, { client, door });
+          return 400;
+        }
         if (parsed.kind === "head") {
           wire.unread(bytes.subarray(parsed.byteLength));
           return parsed.head;

@@ -3,7 +3,7 @@ import type { Quarantine } from "./balancer.ts";
 import type { CustomPages } from "./custom-pages.ts";
 import { errorPage, type CustomPage, type OwnPage } from "./error-page.ts";
 import { forwardedForOf, requestIdOf } from "./forward-headers.ts";
-import type { HeaderLine, RequestHead, ResponseHead } from "./http-head.ts";
+import type { HeaderLine, RefusedHead, RequestHead, ResponseHead } from "./http-head.ts";
 import type { BodySource } from "./http-body.ts";
 import type { IdleConnections } from "./idle-connections.ts";
 import type { InFlight } from "./in-flight.ts";
@@ -12,6 +12,7 @@ import type { LogFile } from "./log-file.ts";
 import type { RateLimits } from "./rate-limits.ts";
 import { requestLogLine, timestamp } from "./request-log.ts";
 import { createHttp1Writer, type ResponseWriter } from "./response-writer.ts";
+import { findUpstream } from "./route-table.ts";
 import type { RouteStore } from "./route-store.ts";
 import { routerError, type RouterErrorCode } from "./router-error.ts";
 import type { Wakes } from "./wakes.ts";
@@ -219,6 +220,24 @@ export function logExchange(exchange: Exchange, appId: string): void {
       status: exchange.status,
       bytes: exchange.bytes,
       version: head.version,
+      tlsVersion: client.tlsVersion,
+    }),
+  });
+}
+
+/** Writes the log line of a request that was refused for its head, to the app that it names. */
+export function logRefused(head: RefusedHead, { client, door }: Pick<Exchange, "client" | "door">) {
+  const upstream = findUpstream(door.routes.current, head.host);
+  if (upstream === undefined || "socket" in upstream) return;
+  const failure = "H26-header";
+  door.log?.write({
+    app: upstream.app,
+    at: timestamp(),
+    line: requestLogLine({
+      ...{ failure, status: routerError(failure).status, bytes: 0 },
+      ...{ method: head.method, path: head.target, host: head.host, version: head.version },
+      requestId: requestIdOf(head.headers),
+      forwardedFor: forwardedForOf(head.headers, client.address),
       tlsVersion: client.tlsVersion,
     }),
   });

@@ -114,6 +114,30 @@ export function parseRequestHead(bytes: Buffer): Parsed<RequestHead, string> {
     : { kind: "head", head, byteLength: end + 4 };
 }
 
+/** What can be told of a head that was refused. */
+export type RefusedHead = Pick<RequestHead, "method" | "target" | "version" | "headers" | "host">;
+
+const maxRefusedBytes = 16 * 1_024;
+
+/**
+ * Whose request a head that was refused would have been: for the log only. Nothing when its request
+ * line is none, or when there is not one Host in its first 16 KB.
+ */
+export function readRefusedHead(bytes: Buffer): RefusedHead | undefined {
+  const text = bytes.toString("latin1", 0, maxRefusedBytes).replace(/^\r\n/, "");
+  const [whole = ""] = text.split("\r\n\r\n", 1);
+  const [first = "", ...lines] = whole.split("\r\n");
+  const [, method, target, minor] = requestLine.exec(first) ?? [];
+  const headers = lines.flatMap((line) => {
+    const one = readHeaders(line, 0, maxRequestLineBytes);
+    return typeof one === "string" ? [] : one;
+  });
+  const [name, ...others] = valuesOf(headers, "host");
+  const host = name === undefined || others.length > 0 ? undefined : readHost(name);
+  if (method === undefined || target === undefined || host === undefined) return undefined;
+  return { method, target, version: minor === "1" ? "1.1" : "1.0", headers, host };
+}
+
 /** What is wrong with bytes that hold no whole head yet and never can. */
 function whyNeverComplete(bytes: Buffer, maxLineBytes: number): string | undefined {
   let lineStart = 0;

@@ -52,6 +52,7 @@ export const routerErrors = {
     status: 417,
     cause: "unsupported expect header value",
   },
+  "H26-header": { ...badRequest, desc: "Request Error", cause: "bad header" },
   "H26-chunk": { ...badRequest, desc: "Request Error", cause: "bad chunk" },
   H27: { ...clientLeft, desc: "Client Request Interrupted" },
   H28: { ...clientLeft, desc: "Client Connection Idle" },

@@ -18,6 +18,7 @@ import { refuseTakenPorts } from "./ports.ts";
 import { connectionKey } from "./proxy.ts";
 import { createRouterClient } from "./router-client.ts";
 import { createRouteStore } from "./route-store.ts";
+import { routerError } from "./router-error.ts";
 import { tlsWire, wireHandlers, type Held } from "./sockets.ts";
 import { createWakes } from "./wakes.ts";
 import { createRateLimits } from "./rate-limits.ts";
@@ -184,9 +185,10 @@ function createConnections(door: Door): Connections {
     serve(client, protocol) {
       const { wire } = client;
       if (open.size >= door.limits.connections) {
-        // H22: whoever comes beyond what this process can hold is told so, and not kept.
+        // Whoever comes beyond what this process can hold is told so, and not kept: no app is known yet, and none logs it.
+        const { status, page } = routerError("H22");
         if (protocol === "h2") refuseHttp2(wire);
-        else sendLastPage(wire, 503, "application-error");
+        else sendLastPage(wire, status, page);
         return wire.close(door.limits.lastWordMs);
       }
       open.add(client);

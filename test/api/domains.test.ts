@@ -141,6 +141,7 @@ test("a certificate of one's own has Heroku's shape; its key never comes out", a
     created_at: time,
     display_name: null,
     domains: [],
+    expiry_warning: null,
     id: uuid,
     name: expect.stringMatching(/^cert-\d{4,5}$/),
     ssl_cert: {

@@ -1,6 +1,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { X509Certificate } from "node:crypto";
 import { Resolver } from "node:dns/promises";
+import { readFileSync } from "node:fs";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -100,7 +101,14 @@ interface Stage extends AsyncDisposable {
 
 async function setStage(
   hosts: string[],
-  options: Partial<AutomaticCertificateOptions> & { validitySeconds?: number } = {},
+  options: Partial<AutomaticCertificateOptions> & {
+    validitySeconds?: number;
+    forgetsProofs?: boolean;
+    /** What the CA hears instead of the right answers, as long as this is set. */
+    spoilt?: { answer: string | undefined };
+    /** What the CA says its name is; this Pebble says nothing. */
+    caaIdentities?: string[];
+  } = {},
 ): Promise<Stage> {
   const cleanup = new AsyncDisposableStack();
   const app = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response("served") });
@@ -110,20 +118,42 @@ async function setStage(
   const store = storeOf(...hosts);
   const time = { offsetMs: 0 };
   const { publish, http01 } = connectToRouter(router, store, app.port!);
-  const { directoryUrl, caBundlePath } = pebble;
+  const { caBundlePath } = pebble;
+  const { caaIdentities } = options;
+  const named = caaIdentities && cleanup.use(serveNamedDirectory(pebble, caaIdentities));
+  const directoryUrl = named?.url.href ?? pebble.directoryUrl;
   await publish();
+  const answers: typeof http01 = {
+    ...http01,
+    // Whether the name leads here is asked before; that stays true.
+    put: (token, value) =>
+      http01.put(token, token.startsWith("stator-") ? value : (options.spoilt?.answer ?? value)),
+  };
   const certificates = createAutomaticCertificates({
     authority: { directoryUrl, caBundlePath, pollMs: 50 },
     dnsServers: [pebble.dnsServer],
     httpPort: router.port,
     nowMs: () => Date.now() + time.offsetMs,
-    ...{ store, http01, onIssued: publish },
+    ...{ store, http01: answers, onIssued: publish },
     ...options,
   });
   return {
     ...{ router, pebble, store, time, reconcile: () => certificates.reconcile() },
     [Symbol.asyncDispose]: () => cleanup.disposeAsync(),
   };
+}
+
+/** Pebble's own directory, with a name in it. */
+function serveNamedDirectory(pebble: Pebble, caaIdentities: string[]) {
+  const tls = { ca: readFileSync(pebble.caBundlePath, "utf8") };
+  return Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    async fetch() {
+      const directory = await (await fetch(pebble.directoryUrl, { tls })).json();
+      return Response.json({ ...directory, meta: { ...directory.meta, caaIdentities } });
+    },
+  });
 }
 
 function openTls(port: number, servername: string): Promise<TLSSocket> {
@@ -270,6 +300,55 @@ test("a challenge that the CA finds wrong is told in the CA's words", async () =
   expect(stage.store.of("demo.test").reason).toContain("TXT");
 });
 
+test("a challenge over HTTP that the CA finds wrong costs one name its attempt, and is put right by the next", async () => {
+  const spoilt: { answer: string | undefined } = { answer: undefined };
+  await using stage = await setStage(["old.test"], {
+    ...{ spoilt, forgetsProofs: true, validitySeconds: 36_000 },
+  });
+  const { router, store, time } = stage;
+  await stage.reconcile();
+  const before = await shown(router.httpsPort!, "old.test");
+  spoilt.answer = "forged";
+  store.add("new.test");
+  time.offsetMs = 7 * hourMs;
+  await stage.reconcile();
+  for (const host of ["old.test", "new.test"]) {
+    expect(store.of(host)).toMatchObject({ status: "failing", failures: 1 });
+    expect(store.of(host).reason).toContain("forged");
+  }
+  expect((await shown(router.httpsPort!, "old.test")).fingerprint).toBe(before.fingerprint);
+  spoilt.answer = undefined;
+  time.offsetMs += 20 * 60_000;
+  await stage.reconcile();
+  for (const host of ["old.test", "new.test"])
+    expect(store.of(host)).toMatchObject({ status: "issued", failures: 0 });
+  expect((await shown(router.httpsPort!, "old.test")).fingerprint).not.toBe(before.fingerprint);
+});
+
+test("a name that the CA signs nothing for is told in its words, and harms no other", async () => {
+  await using stage = await setStage(["blocked.test", "good.test"]);
+  const { store } = stage;
+  await stage.reconcile();
+  expect(store.of("blocked.test")).toMatchObject({ status: "failing", failures: 1 });
+  expect(store.of("blocked.test").reason).toContain("blocked.test");
+  expect(store.of("good.test").status).toBe("issued");
+});
+
+test("a nonce that the CA refuses is followed by another, and no name fails for it", async () => {
+  await using stage = await setStage(["name-0.test"]);
+  const { pebble, store } = stage;
+  // Each certificate takes one of each; whatever is more was refused and sent again.
+  const once = ["POST /order-plz", "POST /chalZ", "POST /finalize-order"];
+  for (let names = 1; ; names++) {
+    await stage.reconcile();
+    for (const { host, status } of store.list()) expect([host, status]).toEqual([host, "issued"]);
+    const asked = (await pebble.asked()).filter((one) => once.includes(one));
+    expect(asked.length).toBeGreaterThanOrEqual(names * once.length);
+    if (asked.length > names * once.length) return;
+    store.add(`name-${names}.test`);
+  }
+});
+
 test("wildcards come by DNS-01 through the operator's hook, which gets its words as arguments", async () => {
   await using cleanup = new AsyncDisposableStack();
   const dir = await mkdtemp(join(tmpdir(), "stator-dns-hook-"));
@@ -347,6 +426,24 @@ test("a CA that is away is said so; all names wait, and are seen to when it is b
   time.offsetMs = 20 * 60_000;
   await stage.reconcile();
   expect(store.of("demo.test").status).toBe("issued");
+});
+
+test("a name whose CAA record forbids this CA costs it no order, and harms no other", async () => {
+  await using stage = await setStage(["theirs.test"], { caaIdentities: ["ca.test"] });
+  const { pebble, store } = stage;
+  const policies = [{ tag: "issue", value: "other-ca.test" }];
+  await pebble.dns("add-caa", { host: "theirs.test", policies });
+  await stage.reconcile();
+  expect(store.of("theirs.test")).toMatchObject({
+    ...{ status: "failing", failures: 1 },
+    reason: "The CAA record of theirs.test allows other-ca.test, not ca.test",
+  });
+  expect(await pebble.asked()).not.toContain("POST /order-plz");
+  store.add("free.test");
+  await stage.reconcile();
+  expect(store.of("free.test").status).toBe("issued");
+  expect(store.of("theirs.test").failures).toBe(1);
+  expect(await pebble.asked()).toContain("POST /order-plz");
 });
 
 test("CAA records that name other authorities are found before the CA is asked", async () => {

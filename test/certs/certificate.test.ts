@@ -4,7 +4,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { checkCertificate, coversHost } from "../../src/certs/certificate.ts";
 import { openCertificateFolder } from "../../src/certs/certificate-files.ts";
-import { renewAtMs, waitAfterMs } from "../../src/certs/renewal.ts";
 import { makeCertificate } from "./make-certificate.ts";
 
 const root = await makeCertificate(["root.test"], { isAuthority: true });
@@ -84,18 +83,6 @@ test("a name of a certificate is good for itself, a wildcard for one label", () 
   expect(["a.test", "x.b.test"].every((host) => coversHost(names, host))).toBe(true);
   for (const host of ["b.test", "x.y.b.test", "x.a.test", "b", "*.a.test"])
     expect([host, coversHost(names, host)]).toEqual([host, false]);
-});
-
-test("a certificate is due when a third of its life is left", () => {
-  expect(renewAtMs({ notBeforeMs: 0, notAfterMs: 90 * dayMs })).toBe(60 * dayMs);
-  expect(renewAtMs({ notBeforeMs: 0, notAfterMs: 6 * dayMs })).toBe(4 * dayMs);
-});
-
-test("failures wait longer and longer, a day at most, and never all names together", () => {
-  const backOff = { firstMs: 15 * 60_000, longestMs: dayMs };
-  const minutes = [1, 2, 3, 20, 400].map((failures) => waitAfterMs(failures, backOff, 0) / 60_000);
-  expect(minutes).toEqual([15, 30, 60, 1_440, 1_440]);
-  expect(waitAfterMs(1, backOff, 1)).toBe(18 * 60_000);
 });
 
 test("the router's files are never changed, only made and taken away, and are nobody else's to read", async () => {

@@ -1,4 +1,5 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { openSync } from "node:fs";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { hostEnvironment, spawn } from "../../src/lib/exec.ts";
@@ -14,15 +15,22 @@ export interface Pebble extends AsyncDisposable {
   /** `PATH?` of the DNS server's management: `set-txt`, `add-a`, `add-caa` … */
   dns(verb: string, body: unknown): Promise<void>;
   dnsManagementUrl: string;
+  /** What it was asked so far, as in `POST /order-plz`. */
+  asked(): Promise<string[]>;
   /** The CA goes away, and comes back with the same address but without its memory. */
   stop(): Promise<void>;
   start(): Promise<void>;
 }
 
-/** Pebble in its strict mode; it refuses every fifth nonce, and validates on `httpPort`. */
+/**
+ * Pebble in its strict mode; it refuses every fifth nonce, signs nothing for blocked.test, and
+ * validates on `httpPort`.
+ */
 export async function startPebble(options: {
   httpPort: number;
   validitySeconds?: number;
+  /** Has it prove each order anew; it takes an old proof for every second one, otherwise. */
+  forgetsProofs?: boolean;
 }): Promise<Pebble> {
   await ensurePrograms({ pebble: "pebble", "pebble-challtestsrv": "pebble" });
   const dir = await mkdtemp(join(tmpdir(), "stator-pebble-"));
@@ -31,6 +39,7 @@ export async function startPebble(options: {
   await Bun.write(caBundlePath, own.certificate);
   await Bun.write(join(dir, "key.pem"), own.privateKey);
   const [port, managementPort, dnsPort, dnsManagementPort] = freePorts(4);
+  const logPath = join(dir, "log");
   const configPath = join(dir, "config.json");
   await Bun.write(
     configPath,
@@ -44,6 +53,7 @@ export async function startPebble(options: {
         tlsPort: 1,
         ocspResponderURL: "",
         externalAccountBindingRequired: false,
+        domainBlocklist: ["blocked.test"],
         certificateValidityPeriod: options.validitySeconds ?? 3_600,
       },
     }),
@@ -61,8 +71,13 @@ export async function startPebble(options: {
     );
   const startServer = () =>
     spawn(["pebble", "-strict", "-config", configPath, "-dnsserver", `127.0.0.1:${dnsPort}`], {
-      ...quiet,
-      env: { ...hostEnvironment, PEBBLE_VA_NOSLEEP: "1", PEBBLE_WFE_NONCEREJECT: "20" },
+      ...{ ...quiet, stdout: openSync(logPath, "a") },
+      env: {
+        ...hostEnvironment,
+        PEBBLE_VA_NOSLEEP: "1",
+        PEBBLE_WFE_NONCEREJECT: "20",
+        ...(options.forgetsProofs === true && { PEBBLE_AUTHZREUSE: "0" }),
+      },
     });
   const dnsManagementUrl = `http://127.0.0.1:${dnsManagementPort}`;
   const directoryUrl = `https://localhost:${port}/dir`;
@@ -90,6 +105,12 @@ export async function startPebble(options: {
         body: JSON.stringify(body),
       });
       if (!response.ok) throw new Error(`${verb}: ${response.status}`);
+    },
+    async asked() {
+      const log = await readFile(logPath, "utf8");
+      return [...log.matchAll(/(HEAD|GET|POST) (\/[a-zA-Z-]+)/g)].map(
+        ([, method, path]) => `${method} ${path}`,
+      );
     },
     async stop() {
       pebble.kill();

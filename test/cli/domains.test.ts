@@ -141,6 +141,15 @@ test("a certificate of one's own goes to the domains that it is for and that hav
   expect((await ok("certs", "-a", app)).out).toMatch(
     /^Name +Common Name\(s\) +Expires +Trusted +Type +Domains\ncert-\d+ +\*\.own\.test +.* UTC +False +SNI +2\n$/,
   );
+  served.platform.database.$client.run(
+    "UPDATE sni_endpoints SET startsAt = 0, expiresAt = ? WHERE name = ?",
+    [Date.now() + 86_400_000 * 2.5, name],
+  );
+  const warning = new RegExp(
+    `\\nSSL certificate ${name} expires in 2 days, on .* UTC\\. Renew it: stator certs:update CRT KEY --name ${name}\\n$`,
+  );
+  expect((await ok("certs", "-a", app)).out).toMatch(warning);
+  expect((await ok("certs:info", "-a", app)).out).toMatch(warning);
   await ok("domains:add", "c.own.test", "-a", app);
   expect((await ok("certs:info", "--show-domains", "-a", app)).out).toContain(
     "Domain(s):      a.own.test\n                b.own.test\n                c.own.test\n",

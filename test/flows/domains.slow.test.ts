@@ -1,4 +1,5 @@
 import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
+import { Database } from "bun:sqlite";
 import { readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { makeCertificate } from "../certs/make-certificate.ts";
@@ -230,6 +231,25 @@ test("certificates of one's own: checked, taken by the domains they are for, exa
   expect(await fingerprint("any.own.test")).not.toBe(any.certificate.fingerprint256);
   expect((await kept.ask()).body).toBe("version one");
   kept.close();
+
+  // Near its end its app hears of it by itself, and after a crash not a second time.
+  using store = new Database(join(stator.dataDir, "stator.db"));
+  store.run("UPDATE sni_endpoints SET startsAt = 0, expiresAt = ? WHERE name = ?", [
+    Date.now() + 2.5 * 86_400_000,
+    name,
+  ]);
+  const warnings = async () =>
+    (await shop.logs())
+      .split("\n")
+      .filter((line) => line.includes(`app[api]: SSL certificate ${name} expires in 2 days, on `));
+  await until("the app is warned", async () => (await warnings()).length > 0);
+  expect((await warnings())[0]).toEndWith(
+    `Renew it: stator certs:update CRT KEY --name ${name} (serves *.own.test)`,
+  );
+  await stator.kill("SIGKILL");
+  await startAgain();
+  await Bun.sleep(6_000);
+  expect(await warnings()).toHaveLength(1);
 
   await ok("certs:remove", "-a", "other", "--confirm", "other");
   await ok("domains:wait", "exact.own.test", "-a", "other");

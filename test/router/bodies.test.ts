@@ -53,6 +53,30 @@ test("clause 58: a chunked body goes through chunk by chunk, both ways", async (
   client.leave();
 });
 
+test("server-sent events come as they are made, each before the next is", async () => {
+  using cleanup = new DisposableStack();
+  await using router = await startTestRouter();
+  const dyno = cleanup.adopt(
+    startDyno(({ socket, received }) => {
+      if (received.includes("\r\n\r\n"))
+        socket.write("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n");
+    }),
+    (it) => it.stop(),
+  );
+  await router.route([dyno]);
+  const client = await router.open();
+  client.send("GET / HTTP/1.1\r\nHost: demo.test\r\n\r\n");
+  // The head alone is passed on too: browsers say "open" then.
+  expect(await client.until("\r\n\r\n")).toContain("Content-Type: text/event-stream\r\n");
+  for (const event of ["data: one\n\n", "data: two\n\n", ": still here\n\n"]) {
+    dyno.connections[0]!.socket.write(event);
+    expect(await client.until(event)).toContain(event);
+  }
+  dyno.connections[0]!.socket.end();
+  expect(await client.until("0\r\n\r\n")).toEndWith("0\r\n\r\n");
+  client.leave();
+});
+
 test("clause 56: the router itself says 100 Continue, and 417 to any other expectation", async () => {
   using cleanup = new DisposableStack();
   await using router = await startTestRouter();
@@ -72,6 +96,9 @@ test("clause 56: the router itself says 100 Continue, and 417 to any other expec
   client.leave();
   expect(await router.ask(`${post}Expect: tea\r\nConnection: close\r\n\r\n`)).toStartWith(
     "HTTP/1.1 417 ",
+  );
+  expect((await router.logLines(2))[1]).toStartWith(
+    'at=error code=H26 desc="Request Error" cause="unsupported expect header value" sock=client ',
   );
 });
 

@@ -1,7 +1,15 @@
-import { describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { parseRequestHead, parseResponseHead } from "../../src/router/http-head.ts";
 import { ChunkedDecoder } from "../../src/router/http-body.ts";
-import { demoTable, dynoThatAnswers, ok, openClient, startTestRouter } from "./router-fixture.ts";
+import {
+  demoTable,
+  dynoThatAnswers,
+  type FakeDyno,
+  ok,
+  openClient,
+  startTestRouter,
+  type TestRouter,
+} from "./router-fixture.ts";
 
 const parse = (text: string) => parseRequestHead(Buffer.from(text, "latin1"));
 const start = "POST / HTTP/1.1\r\nHost: a.test\r\n";
@@ -43,6 +51,26 @@ const refused: Record<string, string> = {
   "a length of other digits": `${start}Content-Length: \xb2\r\n\r\n`,
   "a length of no number": `${start}Content-Length: NaN\r\n\r\n`,
   "a length and a comma": `${start}Content-Length: 1,\r\n\r\n`,
+  "a length with a sign and one without": `${start}Content-Length: 5\r\nContent-Length: +5\r\n\r\n`,
+  "a length of 2^64": `${start}Content-Length: 18446744073709551616\r\n\r\n`,
+  "a length with thousands of digits": `${start}Content-Length: ${"0".repeat(5_000)}5\r\n\r\n`,
+  "a negative zero as length": `${start}Content-Length: -0\r\n\r\n`,
+  "a folded length": `${start}Content-Length:\r\n 5\r\n\r\n`,
+  "a zero byte in a length": `${start}Content-Length: 5\0\r\n\r\n`,
+  "a carriage return after chunked": `${start}Transfer-Encoding: chunked\r\r\n\r\n`,
+  "a carriage return before the coding's name": `${start}X: 1\r\n\rTransfer-Encoding: chunked\r\n\r\n`,
+  "a carriage return before chunked": `${start}Transfer-Encoding:\rchunked\r\n\r\n`,
+  "a line feed before chunked": `${start}Transfer-Encoding:\nchunked\r\n\r\n`,
+  "a blank before the coding's name": `${start}X: 1\r\n  Transfer-Encoding: chunked\r\n\r\n`,
+  "a coding with an equals sign": `${start}Transfer-Encoding=chunked\r\n\r\n`,
+  "a byte above ASCII in the coding's name": `${start}Transfer-Encoding\xa0: chunked\r\n\r\n`,
+  "a byte order mark": `\xef\xbb\xbfGET / HTTP/1.1\r\nHost: a.test\r\n\r\n`,
+  "chunked in single quotes": `${start}Transfer-Encoding: 'chunked'\r\n\r\n`,
+  "chunked and nothing": `${start}Transfer-Encoding: chunked\r\nTransfer-Encoding:\r\n\r\n`,
+  "chunk, ed on two lines": `${start}Transfer-Encoding: chunk\r\n ed\r\n\r\n`,
+  "a deflate before chunked on its own line": `${start}Transfer-Encoding: deflate\r\nTransfer-Encoding: chunked\r\n\r\n`,
+  "a line feed at the head's end": `${start}X: 1\r\n\n`,
+  "a carriage return for a line's end": "GET / HTTP/1.1\rHost: a.test\r\r\r\n\r\n",
   identity: `${start}Transfer-Encoding: identity\r\n\r\n`,
   "an empty coding": `${start}Transfer-Encoding:\r\n\r\n`,
   "a blank before the colon": `${start}Transfer-Encoding : chunked\r\n\r\n`,
@@ -59,6 +87,14 @@ const refused: Record<string, string> = {
   "two hosts": "GET / HTTP/1.1\r\nHost: a.test\r\nHost: b.test\r\n\r\n",
   "two hosts that agree": "GET / HTTP/1.1\r\nHost: a.test\r\nHost: a.test\r\n\r\n",
   "two hosts of other spelling": "GET / HTTP/1.1\r\nHost: a.test\r\nhost: b.test\r\n\r\n",
+  "a host and a folded one": "GET / HTTP/1.1\r\nHost: a.test\r\n b.test\r\n\r\n",
+  "a host with a blank before its colon": "GET / HTTP/1.1\r\nHost : a.test\r\n\r\n",
+  "a host with a zero byte": "GET / HTTP/1.1\r\nHost: a.test\0.b.test\r\n\r\n",
+  "an absolute target and two hosts":
+    "GET http://a.test/ HTTP/1.1\r\nHost: a.test\r\nHost: b.test\r\n\r\n",
+  "an absolute target and no host": "GET http://a.test/ HTTP/1.1\r\n\r\n",
+  "an absolute target of the host with a user and another":
+    "GET http://a.test@b.test/ HTTP/1.1\r\nHost: a.test\r\n\r\n",
   "an empty host": "GET / HTTP/1.1\r\nHost:\r\n\r\n",
   "a host with a blank": "GET / HTTP/1.1\r\nHost: a.test b.test\r\n\r\n",
   "a host with a path": "GET / HTTP/1.1\r\nHost: a.test/x\r\n\r\n",
@@ -127,6 +163,8 @@ describe("a good request", () => {
   test("may say its length twice, if both agree", () => {
     const both = `${start}Content-Length: 5\r\nContent-Length: 5\r\n\r\n`;
     expect(head(both).body).toEqual({ kind: "length", bytes: 5 });
+    const inOne = `${start}Content-Length: 5, 5\r\n\r\n`;
+    expect(head(inOne).body).toEqual({ kind: "length", bytes: 5 });
   });
 
   test("with a length and chunked is chunked, and the last of its connection", () => {
@@ -234,21 +272,48 @@ describe("a chunked body", () => {
       expect(() => decode(text)).toThrow("bad chunk"));
 });
 
-test("clause 56: a bad request gets 400 and a closed connection, and no dyno sees it or what follows", async () => {
-  using cleanup = new DisposableStack();
+describe("clause 56: a bad request gets 400 and a closed connection, and no dyno sees it or what follows:", () => {
+  let router: TestRouter;
+  let dyno: FakeDyno;
+  beforeAll(async () => {
+    router = await startTestRouter();
+    dyno = dynoThatAnswers(ok("served"));
+    const hosts = { "a.test": { app: "app-1" }, "b.test": { app: "app-1" } };
+    await router.put({ ...demoTable([dyno]), hosts });
+  });
+  afterAll(async () => {
+    dyno.stop();
+    await router[Symbol.asyncDispose]();
+  });
+  for (const [what, text] of Object.entries(refused))
+    test(what, async () => {
+      const before = dyno.connections.length;
+      const client = await openClient(router.port);
+      client.send(`${text}GET / HTTP/1.1\r\nHost: a.test\r\n\r\n`);
+      const response = await client.toEnd();
+      expect(response).toStartWith("HTTP/1.1 400 Bad Request\r\n");
+      expect(response.match(/HTTP\/1\.1 /g)).toHaveLength(1);
+      expect(dyno.connections).toHaveLength(before);
+      const good = "GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n";
+      expect(await router.ask(good)).toEndWith("served");
+    });
+});
+
+test("H26: a request with a bad header is in the log of the app that it names, and of no other", async () => {
   await using router = await startTestRouter();
-  const dyno = cleanup.adopt(dynoThatAnswers(ok("served")), (it) => it.stop());
-  const table = demoTable([dyno]);
-  await router.put({ ...table, hosts: { "a.test": { app: "app-1" }, "b.test": { app: "app-1" } } });
-  for (const text of Object.values(refused)) {
-    const client = await openClient(router.port);
-    client.send(`${text}GET / HTTP/1.1\r\nHost: a.test\r\n\r\n`);
-    const response = await client.toEnd();
-    expect(response).toStartWith("HTTP/1.1 400 Bad Request\r\n");
-    expect(response.match(/HTTP\/1\.1 /g)).toHaveLength(1);
-  }
-  expect(dyno.connections).toHaveLength(0);
-  expect(await router.ask("GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n")).toEndWith(
-    "served",
-  );
+  await router.route([]);
+  const bad = (head: string) => router.ask(`GET /x" HTTP/1.1\r\n${head}\r\n\r\n`);
+  await bad("Content-Length: +1\r\nHost: nobody.test");
+  await bad("Host: demo.test\r\nHost: demo.test");
+  await bad("Content-Length: +1");
+  await bad("X: 1\r\n folded\r\nX-Forwarded-For: 1\r\nHost: Demo.test:80");
+  await bad(`Host: demo.test\r\nX: ${"x".repeat(9_000)}`);
+  const lines = await router.logLines(2);
+  expect(lines).toHaveLength(2);
+  for (const [index, fwd] of ["1, 127.0.0.1", "127.0.0.1"].entries())
+    expect(lines[index]).toMatch(
+      new RegExp(
+        `^at=error code=H26 desc="Request Error" cause="bad header" sock=client method=GET path="/x\\\\"" host=demo\\.test request_id=[0-9a-f-]{36} fwd="${fwd}" dyno= connect= service= status=400 bytes=0 protocol=http1\\.1 tls=false$`,
+      ),
+    );
 });

@@ -187,6 +187,7 @@ describe("a body", () => {
     client.data(stream, "body", { endStream: true });
     expect((await client.whole(stream)).reset).toBe(errorCode.protocol);
     await dyno.connections[0]!.closed;
+    expect((await scene.it.router.logLines(1))[0]).toMatch(/^at=warning code=H27 .* status=499 /);
     await scene.expectUnharmed();
   });
 

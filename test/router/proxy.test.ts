@@ -248,6 +248,19 @@ test("clause 54: with all dynos quarantined a request waits for one to be reache
   );
 });
 
+test("clause 54: a request tries no more dynos than it may, and leaves the others to the next", async () => {
+  await using router = await startTestRouter({ limits: { connectAttempts: 3, bootMs: 100 } });
+  const gone = Array.from({ length: 5 }, () => {
+    const other = startDyno(() => {});
+    other.stop();
+    return other;
+  });
+  await router.route(gone);
+  for (let index = 0; index < 3; index++) await router.ask(get);
+  const codes = (await router.logLines(3)).map((line) => / code=(H\d\d) /.exec(line)?.[1]);
+  expect(codes).toEqual(["H21", "H21", "H34"]);
+});
+
 test("clause 54: a request that a dyno may have seen is never sent again", async () => {
   using cleanup = new DisposableStack();
   await using router = await startTestRouter();

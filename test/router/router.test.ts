@@ -196,6 +196,7 @@ test("the platform's own hosts go to a unix socket, without the 30 s rule and wi
   client.send(head + "x".repeat(3_000_000));
   await client.until("api.test 3000000");
   client.leave();
+  // H99, which no app's log could have.
   expect(
     await router.ask("GET / HTTP/1.1\r\nHost: gone.test\r\nConnection: close\r\n\r\n"),
   ).toStartWith("HTTP/1.1 503 ");

@@ -1,5 +1,6 @@
 import { Hono } from "hono";
 import { z } from "zod";
+import { expiryWarning } from "../../deploy/certificates.ts";
 import type { App } from "../../model/app.ts";
 import { listDomainsOfEndpoint } from "../../model/domain.ts";
 import { findSniEndpoint, listSniEndpoints, type SniEndpoint } from "../../model/sni-endpoint.ts";
@@ -68,6 +69,7 @@ function presentEndpoint({ database }: Platform, app: App, endpoint: SniEndpoint
     created_at: endpoint.createdAt.toISOString(),
     display_name: null,
     domains: listDomainsOfEndpoint(database, endpoint).map(({ id }) => id),
+    expiry_warning: expiryWarning(endpoint) ?? null,
     id: endpoint.id,
     name: endpoint.name,
     ssl_cert: {

@@ -28,5 +28,7 @@ export const list = command({
       ...["", "ACM", "1"],
     ]);
     for (const line of tableLines([head, ...own, ...others])) print(line);
+    for (const { expiry_warning: warning } of endpoints)
+      if (warning !== null) print(`\n${warning}`);
   },
 });

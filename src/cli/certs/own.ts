@@ -161,7 +161,7 @@ async function readPem(world: World, [crt = "", key = ""]: string[]) {
 }
 
 function detailLines(
-  { ssl_cert: cert }: SniEndpointAnswer,
+  { ssl_cert: cert, expiry_warning: warning }: SniEndpointAnswer,
   { title = "Certificate details:", domains = [] as string[] } = {},
 ): string[] {
   return [
@@ -179,5 +179,6 @@ function detailLines(
       : cert["self_signed?"]
         ? "SSL certificate is self signed."
         : "SSL certificate is not trusted.",
+    ...(warning === null ? [] : [warning]),
   ];
 }

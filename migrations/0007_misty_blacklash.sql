@@ -1,0 +1,1 @@
+ALTER TABLE `sni_endpoints` ADD `warnedAt` integer;
