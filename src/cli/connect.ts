@@ -40,13 +40,7 @@ export async function answerOf<A extends Answer>(
   request: Promise<A>,
 ): Promise<Awaited<ReturnType<A["json"]>>> {
   const answer = await request.catch((error: Error) => {
-    if (/certificate/i.test(error.message))
-      throw new CommandFailure(
-        `Cannot trust the server: ${error.message}\nHave a server with a certificate of its own making? Copy its DATA/certificates/DOMAIN.pem here, then:\n  NODE_EXTRA_CA_CERTS=DOMAIN.pem stator …\n  git config --global http.https://git.DOMAIN/.sslCAInfo /path/of/DOMAIN.pem`,
-      );
-    throw new CommandFailure(
-      `Cannot reach the server: ${error.message}\nIs it running, and is its address right? See stator auth:whoami, stator login --api URL`,
-    );
+    throw unreachable(error);
   });
   const body = await answer.json().catch(() => {
     throw new CommandFailure(
@@ -57,4 +51,15 @@ export async function answerOf<A extends Answer>(
   const { id, message } = body as { id?: string; message?: string };
   const wayOut = id === "unauthorized" ? "\nLog in again: stator login" : "";
   throw new RefusedByServer(`${message ?? `The server answered ${answer.status}.`}${wayOut}`, id);
+}
+
+/** Why no server answers, and what to do. */
+export function unreachable({ message }: Error): CommandFailure {
+  if (/certificate/i.test(message))
+    return new CommandFailure(
+      `Cannot trust the server: ${message}\nHave a server with a certificate of its own making? Copy its DATA/certificates/DOMAIN.pem here, then:\n  NODE_EXTRA_CA_CERTS=DOMAIN.pem stator …\n  git config --global http.https://git.DOMAIN/.sslCAInfo /path/of/DOMAIN.pem`,
+    );
+  return new CommandFailure(
+    `Cannot reach the server: ${message}\nIs it running, and is its address right? See stator auth:whoami, stator login --api URL`,
+  );
 }

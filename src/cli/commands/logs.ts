@@ -1,6 +1,6 @@
 import { reach } from "../../api/client.ts";
 import { appFlags, command, type Context, type Topic } from "../command.ts";
-import { answerOf } from "../connect.ts";
+import { answerOf, unreachable } from "../connect.ts";
 import { serverSentEvents } from "../event-stream.ts";
 import { CommandFailure, UsageFailure } from "../failures.ts";
 import { paint as paintOf, type Paint } from "../layout.ts";
@@ -63,7 +63,7 @@ With --tail, a connection that breaks (the server is restarted, say) is made aga
     const seen: Seen = { lastId: undefined };
     const { logplex_url: address } = await answerOf(ask());
     const first = await openStream(address, seen);
-    if (!first) throw new CommandFailure("The log cannot be read: the server does not answer.");
+    if (first instanceof Error) throw unreachable(first);
     const whole = await printEvents(context, first, seen);
     if (!context.flags.tail) {
       if (!whole) throw new CommandFailure("Log stream ended. Please try again.");
@@ -74,7 +74,8 @@ With --tail, a connection that breaks (the server is restarted, say) is made aga
         const answer = await ask().catch(() => undefined);
         if (!answer || answer.status >= 500) return undefined;
         const session = await answerOf(Promise.resolve(answer));
-        return openStream(session.logplex_url, seen);
+        const stream = await openStream(session.logplex_url, seen);
+        return stream instanceof Error ? undefined : stream;
       }, world);
       await printEvents(context, stream, seen);
     }
@@ -121,11 +122,11 @@ async function waitFor<T>(connect: () => Promise<T | undefined>, world: World): 
   throw new CommandFailure("Log stream timed out. Please try again.");
 }
 
-/** A stream that begins behind the last line seen; nothing when no server answers. */
+/** A stream that begins behind the last line seen; an error when no server answers. */
 async function openStream(
   address: string,
   { lastId }: Seen,
-): Promise<ReadableStream<Uint8Array> | undefined> {
+): Promise<ReadableStream<Uint8Array> | Error> {
   const { url, headers } = reach(address);
   const response = await fetch(url, {
     headers: {
@@ -135,8 +136,9 @@ async function openStream(
     },
     // A log may be silent for longer than Bun would wait.
     timeout: false,
-  } as RequestInit).catch(() => undefined);
-  if (!response || response.status >= 500) return undefined;
+  } as RequestInit).catch((error: Error) => error);
+  if (response instanceof Error) return response;
+  if (response.status >= 500) return new Error(`it answered ${response.status}`);
   if (!response.ok || !response.body)
     throw new CommandFailure(`The log cannot be read: the server answered ${response.status}.`);
   return response.body;
