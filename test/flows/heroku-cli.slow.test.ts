@@ -38,6 +38,10 @@ interface App {
 }
 const owner = story.stator.credentials.email;
 const makeApp = (name: string) => api<App>("POST", "/apps", { name });
+const visitApp = (name: string) =>
+  fetch(`http://127.0.0.1:${story.stator.port}/`, {
+    headers: { Host: `${name}.${story.domain}` },
+  });
 const statusOf = (path: string) =>
   api<unknown>("GET", path).then(
     () => 200,
@@ -303,7 +307,7 @@ test.concurrent("ps and maintenance: scaled, sized, restarted, stopped, waited f
   await heroku`restart -a shop`;
   await until("web.1 is another", async () => (await idOf("web.1")) !== first);
 
-  const visit = async () => (await story.stator.ask("shop", "/")).status;
+  const visit = async () => (await visitApp("shop")).status;
   await until("web.1 answers", async () => (await visit()) === 200);
   await heroku`maintenance:on -a shop`;
   expect(await visit()).toBe(503);
@@ -486,7 +490,7 @@ test.concurrent(
     );
     const releases = async () =>
       (await api<{ version: number; status: string }[]>("GET", "/apps/gitted/releases")).length;
-    const answer = async () => (await story.stator.ask("gitted", "/")).text();
+    const answer = async () => (await visitApp("gitted")).text();
     expect(await answer()).toBe("version 1");
     const before = await releases();
     const script = `
