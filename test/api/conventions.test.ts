@@ -104,7 +104,7 @@ test("Last-Modified is when the newest of what is answered was changed", async (
   expect((await ask("/apps/shop/config-vars")).headers.get("Last-Modified")).toBeNull();
 });
 
-test("clause 84: Accept-Expansion and Accept-Inclusion are taken everywhere: what can be told of a thing is told unasked", async () => {
+test("Accept-Expansion and Accept-Inclusion are taken everywhere: what can be told of a thing is told unasked", async () => {
   const expanded = [
     { "Accept-Expansion": "addon_service,plan" },
     { "Accept-Expansion": "region,owner,no-such-thing" },
