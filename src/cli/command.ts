@@ -2,6 +2,7 @@ import type { Client } from "../api/client.ts";
 import { chooseApp } from "./app-choice.ts";
 import { connect } from "./connect.ts";
 import { paint, type Paint } from "./layout.ts";
+import { type Progress, withProgress } from "./progress.ts";
 import type { World } from "./world.ts";
 
 export interface Flag {
@@ -35,7 +36,11 @@ export interface Context<F extends Flags> {
   print: (line?: string) => void;
   printJson: (value: unknown) => void;
   /** Says on standard error what is being done, and then how it went. */
-  action: <T>(title: string, act: () => Promise<T>, outcome?: (result: T) => string) => Promise<T>;
+  action: <T>(
+    title: string,
+    act: (progress: Progress) => Promise<T>,
+    outcome?: (result: T) => string,
+  ) => Promise<T>;
 }
 
 interface Description {
@@ -118,17 +123,12 @@ function contextOf<F extends Flags>(
     printJson(value) {
       world.out(`${JSON.stringify(value, null, 2)}\n`);
     },
-    async action(title, act, outcome) {
-      world.err(`${title}... `);
-      try {
-        const result = await act();
+    action: (title, act, outcome) =>
+      withProgress(world, title, async (progress) => {
+        const result = await act(progress);
         const said = outcome?.(result);
-        world.err(said ? `done, ${said}\n` : "done\n");
+        progress.end(said ? `done, ${said}` : "done");
         return result;
-      } catch (error) {
-        world.err("!\n");
-        throw error;
-      }
-    },
+      }),
   };
 }

@@ -2,6 +2,7 @@ import { domainToASCII } from "node:url";
 import type { Client, DomainAnswer } from "../api/client.ts";
 import { answerOf } from "./connect.ts";
 import { CommandFailure } from "./failures.ts";
+import { withProgress } from "./progress.ts";
 import type { World } from "./world.ts";
 
 const lookEveryMs = 1_000;
@@ -19,21 +20,20 @@ export async function waitForDomain(
 ): Promise<void> {
   const param = { app, domain: domain.id };
   const untilMs = performance.now() + patienceMs;
-  world.err(`Waiting for ${domain.hostname}... `);
-  for (let said = "", now = domain; ; await Bun.sleep(lookEveryMs)) {
-    const { acm_status: status, acm_status_reason: reason } = now;
-    if (now.status !== "pending" && (status === null || now.acm_certificate !== null)) break;
-    if (status === "failed" || performance.now() > untilMs) {
-      world.err("!\n");
-      throw new CommandFailure(
-        `${domain.hostname} has no certificate: ${reason ?? "the authority has not answered yet"}\nSee stator certs:auto; when it is put right: stator certs:auto:refresh`,
-      );
+  await withProgress(world, `Waiting for ${domain.hostname}`, async (progress) => {
+    for (let said = "", now = domain; ; await Bun.sleep(lookEveryMs)) {
+      const { acm_status: status, acm_status_reason: reason } = now;
+      if (now.status !== "pending" && (status === null || now.acm_certificate !== null)) break;
+      if (status === "failed" || performance.now() > untilMs)
+        throw new CommandFailure(
+          `${domain.hostname} has no certificate: ${reason ?? "the authority has not answered yet"}\nSee stator certs:auto; when it is put right: stator certs:auto:refresh`,
+        );
+      if (reason !== null && reason !== said) progress.say(` ▸    ${reason}`);
+      said = reason ?? said;
+      now = await answerOf(api.apps[":app"].domains[":domain"].$get({ param }));
     }
-    if (reason !== null && reason !== said) world.err(`\n ▸    ${reason}\n`);
-    said = reason ?? said;
-    now = await answerOf(api.apps[":app"].domains[":domain"].$get({ param }));
-  }
-  world.err("done\n");
+    progress.end("done");
+  });
 }
 
 /** The app's own certificate that is good for a name; nothing when it has none. */

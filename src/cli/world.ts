@@ -8,17 +8,24 @@ export interface World {
   out: (text: string) => void;
   /** Standard error: what happens meanwhile. */
   err: (text: string) => void;
+  /** How wide the terminal is that standard error goes to; nothing for a pipe, or one that only prints. */
+  errColumns: () => number | undefined;
   /** Resolves when all of it is out: a process that ends earlier would cut it off. */
   flush: () => Promise<void>;
 }
 
 export function realWorld(): World {
   process.stdout.on("error", endWithoutReader);
+  const settings = readCliSettings();
   return {
-    settings: readCliSettings(),
+    settings,
     cwd: process.cwd(),
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
+    errColumns: () =>
+      process.stderr.isTTY && settings.terminal.term !== "dumb"
+        ? process.stderr.columns
+        : undefined,
     flush: () => new Promise((resolve) => process.stdout.write("", () => setImmediate(resolve))),
   };
 }

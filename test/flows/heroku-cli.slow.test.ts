@@ -16,6 +16,7 @@ const story = await herokuStory({
   apps: {
     shop: probeFiles("1", { Procfile: procfile }),
     past: { "package.json": packageJson(), Procfile: "worker: sleep 1000\n" },
+    gitted: probeFiles("1"),
     phased: { "package.json": packageJson(), Procfile: "release: echo prepared\n" },
   },
   // Nobody is there: what is asked of it stays to be done.
@@ -37,6 +38,10 @@ interface App {
 }
 const owner = story.stator.credentials.email;
 const makeApp = (name: string) => api<App>("POST", "/apps", { name });
+const visitApp = (name: string) =>
+  fetch(`http://127.0.0.1:${story.stator.port}/`, {
+    headers: { Host: `${name}.${story.domain}` },
+  });
 const statusOf = (path: string) =>
   api<unknown>("GET", path).then(
     () => 200,
@@ -176,9 +181,12 @@ test.concurrent("authorizations: made, shown, changed, rotated, revoked", async 
   expect(await heroku`authorizations:info ${made.id}`).toMatch(/Scope: +read\n/);
   await heroku`authorizations:update ${made.id} -d renamed`;
   expect(await tokenOf(made.id)).toBe("renamed");
-  await heroku`authorizations:rotate ${made.id}`;
+  const rotated = await heroku`authorizations:rotate ${made.id}`;
+  const [token = ""] = /STTR-[\w-]{43}/.exec(rotated) ?? [];
   expect((await asReader("/apps")).status).toBe(401);
+  expect((await story.ask(token, "/apps")).status).toBe(200);
   await heroku`authorizations:revoke ${made.id}`;
+  expect((await story.ask(token, "/apps")).status).toBe(401);
   expect(await statusOf(`/oauth/authorizations/${made.id}`)).toBe(404);
   expect(JSON.parse(await heroku`authorizations --json`)).toBeArray();
 });
@@ -201,6 +209,19 @@ test.concurrent("clients: made, shown, changed, rotated, destroyed", async () =>
   expect(await now()).toMatchObject({ name: "other-name" });
   const rotated = JSON.parse(await heroku`clients:rotate --json ${made.id}`) as Client;
   expect(rotated.secret).not.toBe(made.secret);
+  const { grant } = await api<{ grant: { code: string } }>("POST", "/oauth/authorizations", {
+    client: made.id,
+  });
+  const exchange = (secret: string) =>
+    story.ask(story.stator.credentials.token, "/oauth/tokens", {
+      method: "POST",
+      body: JSON.stringify({
+        client: { secret },
+        grant: { type: "authorization_code", code: grant.code },
+      }),
+    });
+  expect((await exchange(made.secret)).status).toBe(401);
+  expect((await exchange(rotated.secret)).status).toBe(201);
   await heroku`clients:destroy ${made.id}`;
   expect(await statusOf(`/oauth/clients/${made.id}`)).toBe(404);
 });
@@ -239,8 +260,11 @@ test.concurrent("releases: listed, shown, rolled back", async () => {
   expect(await heroku`releases:info v3 --json -a past`).toContain('"version": 3');
   await heroku`rollback v3 -a past`;
   expect(await newest()).toMatchObject({ version: 5, description: "Rollback to v3" });
+  expect(await api<object>("GET", "/apps/past/config-vars")).not.toHaveProperty("WHEN");
   await heroku`releases:rollback -a past`;
-  expect((await newest()).version).toBe(6);
+  // From v5 to the one before it, with its config vars.
+  expect(await newest()).toMatchObject({ version: 6, description: "Rollback to v4" });
+  expect(await api("GET", "/apps/past/config-vars")).toMatchObject({ WHEN: "now" });
   expect(await refused`rollback v1 -a past`).toContain("v1");
 });
 
@@ -260,6 +284,8 @@ test.concurrent("ps and maintenance: scaled, sized, restarted, stopped, waited f
   expect(await api("GET", "/apps/shop/formation/worker")).toMatchObject({ size: "Standard-2X" });
   expect(await heroku`ps:type -a shop`).toMatch(/Standard-2X +2/);
   await heroku`ps:wait -a shop`;
+  const workers = (await dynos()).filter(({ type }) => type === "worker");
+  expect(workers.map(({ size }) => size)).toEqual(["Standard-2X", "Standard-2X"]);
   const [before, other] = [await idOf("worker.1"), await idOf("worker.2")];
   await heroku`ps:restart --dyno-name worker.1 -a shop`;
   await until("worker.1 is another", async () => {
@@ -267,17 +293,28 @@ test.concurrent("ps and maintenance: scaled, sized, restarted, stopped, waited f
     return now !== undefined && now !== before;
   });
   expect(await idOf("worker.2")).toBe(other);
+  const stopped = await Promise.all(["worker.1", "worker.2"].map(idOf));
+  const web = await idOf("web.1");
   await heroku`ps:stop --process-type worker -a shop`;
+  await until("both workers are others", async () => {
+    const now = await Promise.all(["worker.1", "worker.2"].map(idOf));
+    return now.every((id) => id !== undefined && !stopped.includes(id));
+  });
+  expect(await idOf("web.1")).toBe(web);
   await heroku`ps:scale worker=0 -a shop`;
   await until("only web.1 is there", async () => (await names()).join() === "web.1");
   const first = await idOf("web.1");
   await heroku`restart -a shop`;
   await until("web.1 is another", async () => (await idOf("web.1")) !== first);
 
+  const visit = async () => (await visitApp("shop")).status;
+  await until("web.1 answers", async () => (await visit()) === 200);
   await heroku`maintenance:on -a shop`;
+  expect(await visit()).toBe(503);
   expect((await api<App>("GET", "/apps/shop")).maintenance).toBe(true);
   expect(await heroku`maintenance -a shop`).toBe("on\n");
   await heroku`maintenance:off -a shop`;
+  expect(await visit()).toBe(200);
   expect((await api<App>("GET", "/apps/shop")).maintenance).toBe(false);
 });
 
@@ -440,35 +477,40 @@ test.concurrent("what is not here yet lists empty, or says so kindly", async () 
   ).toContain("webhook");
 });
 
-test.concurrent("git: the remote, a clone, and a push by its credential helper", async () => {
-  const folder = join(person.cwd, "cloned");
-  await heroku`git:clone ${folder} -a past`;
-  expect(readFileSync(join(folder, "Procfile"), "utf8")).toBe("worker: sleep 1000\n");
-  await person.git("init", "-q");
-  expect(await heroku`git:remote -a past -r other`).toContain("set git remote other");
-  expect(await person.git("remote", "get-url", "other")).toBe(
-    `https://git.${story.domain}:${story.httpsPort}/past.git\n`,
-  );
-  const before = (await api<unknown[]>("GET", "/apps/past/releases")).length;
-  const script = `
+test.concurrent(
+  "git: the remote, a clone, and a push by its credential helper, which builds and serves a release",
+  async () => {
+    const folder = join(person.cwd, "cloned");
+    await heroku`git:clone ${folder} -a gitted`;
+    expect(readFileSync(join(folder, "Procfile"), "utf8")).toBe("web: node server.js 1\n");
+    await person.git("init", "-q");
+    expect(await heroku`git:remote -a past -r other`).toContain("set git remote other");
+    expect(await person.git("remote", "get-url", "other")).toBe(
+      `https://git.${story.domain}:${story.httpsPort}/past.git\n`,
+    );
+    const releases = async () =>
+      (await api<{ version: number; status: string }[]>("GET", "/apps/gitted/releases")).length;
+    const answer = async () => (await visitApp("gitted")).text();
+    expect(await answer()).toBe("version 1");
+    const before = await releases();
+    const script = `
 set -eu
 eval "$(stator env)"
 cd "$1"
 git config --global --get-urlmatch credential.helper "https://$HEROKU_GIT_HOST"
-echo 2 >version
-git add version
-git commit -qm second
-git push heroku HEAD:refs/heads/side
+echo "web: node server.js 2" >Procfile
+git commit -qam second
+git push heroku HEAD:refs/heads/main
 `;
-  const child = person.startOther(["bash", "-c", script, "bash", folder]);
-  const { out, err, status } = await story.ended(child);
-  expect(`${status} ${err}`).toStartWith("0 ");
-  expect(out).toContain("!heroku git:credentials");
-  expect(err).toContain("Pushed to branch other than [main, master], skipping build.");
-  expect((await api<unknown[]>("GET", "/apps/past/releases")).length).toBeGreaterThanOrEqual(
-    before,
-  );
-});
+    const child = person.startOther(["bash", "-c", script, "bash", folder]);
+    const { out, err, status } = await story.ended(child);
+    expect(`${status} ${err}`).toStartWith("0 ");
+    expect(out).toContain("!heroku git:credentials");
+    expect(err).toMatch(/remote: -----> Launching\.\.\.[^]*remote: Verifying deploy\.+ done\./);
+    expect(await releases()).toBe(before + 1);
+    expect(await answer()).toBe("version 2");
+  },
+);
 
 test("over all of it Heroku's hosts heard nothing, and the person's login there stays as it was", async () => {
   expect(story.count()).toBeGreaterThanOrEqual(140);

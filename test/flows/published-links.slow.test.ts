@@ -51,6 +51,7 @@ test("every published link works on a whole server as on the API alone", async (
   const { problems, ofPublic } = await walkPublishedLinks(walk);
   expect(problems).toEqual([]);
   expect(walk.unsaidThings).toEqual([]);
+  process.stdout.write(`${ofPublic} of the public links work\n`);
   expect(ofPublic).toBeGreaterThanOrEqual(127);
 }, 240_000);
 

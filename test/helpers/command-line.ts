@@ -33,6 +33,7 @@ export function commandLine(
         cwd,
         out: (text) => (out += text),
         err: (text) => (err += text),
+        errColumns: () => undefined,
         flush: () => Promise.resolve(),
       });
       return { status, out, err };

@@ -36,9 +36,9 @@ import type { Platform } from "../../src/platform.ts";
  * real child processes of this machine. What it lacks (builds, containers, routes) is proven by the
  * flows, against the real platform.
  */
-function localPlatform(urls: { api: string; git: string; domain: string }) {
+function localPlatform(urls: { api: string; git: string; domain: string }, isOnDisk: boolean) {
   const folder = mkdtempSync(join(tmpdir(), "stator-platform-"));
-  const database = openDatabase(":memory:");
+  const database = openDatabase(isOnDisk ? join(folder, "stator.db") : ":memory:");
   const vault = openVault(join(folder, "key"));
   const logs = createLogs({ dir: join(folder, "logs") });
   const account = createAccount(database, "owner@example.com");
@@ -204,6 +204,7 @@ function localPlatform(urls: { api: string; git: string; domain: string }) {
 
   return {
     platform: platform as unknown as Platform,
+    folder,
     account,
     token,
     restarted,
@@ -313,6 +314,8 @@ function attachedProcess(
 export function serveLocalPlatform(
   given: ApiOptions = {},
   more: (platform: Platform) => ApiOptions = () => ({}),
+  /** With its database in its folder, which costs every test that does not look into it some time. */
+  { isOnDisk = false }: { isOnDisk?: boolean } = {},
 ) {
   let handle: (request: Request, server: Bun.Server<AttachSession>) => Response | Promise<Response>;
   const serve = (port: number) =>
@@ -324,11 +327,14 @@ export function serveLocalPlatform(
     });
   let server = serve(0);
   const port = server.port as number;
-  const local = localPlatform({
-    api: `http://api.localhost:${port}`,
-    git: `http://git.localhost:${port}`,
-    domain: `localhost:${port}`,
-  });
+  const local = localPlatform(
+    {
+      api: `http://api.localhost:${port}`,
+      git: `http://git.localhost:${port}`,
+      domain: `localhost:${port}`,
+    },
+    isOnDisk,
+  );
   const options = { ...given, ...more(local.platform) };
   const api = createApi(local.platform, options);
   handle = (request, server) => api.fetch(request, { server });

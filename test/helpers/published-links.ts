@@ -56,6 +56,11 @@ export async function walkPublishedLinks(walker: Walker) {
   }
   for (const name of reasons.keys())
     if (!(name in links)) problems.push(`${name} is no published link`);
+  const inTwo = notHere.flatMap((one) => one.links).length - reasons.size;
+  if (inTwo > 0) problems.push(`${inTwo} links stand twice in links-not-here.json`);
+  for (const { reason, links: all } of notHere)
+    if (reason.trim().split(" ").length < 3 || all.length === 0)
+      problems.push(`"${reason}" for ${all.length} links is no reason in links-not-here.json`);
   return { problems, ofPublic: working.filter((name) => links[name]?.public).length };
 }
 

@@ -105,10 +105,9 @@ const add = command({
       flags["build-from"] === undefined
         ? null
         : await wantedImage(context, flags["build-from"], { ...access, digest: null });
-    const stack = await action(`Adding stack ${name}`, async () => {
+    const stack = await action(`Adding stack ${name}`, async (progress) => {
       await answerOf(api.stacks.$post({ json: { name, image, build_image: build } }));
-      world.err("\n");
-      await followAddition(api, name, (line) => world.err(`       ${line}\n`));
+      await followAddition(api, name, (line) => progress.say(`       ${line}`));
       return answerOf(api.stacks[":stack"].$get({ param: { stack: encodeURIComponent(name) } }));
     });
     if (flags.json) printJson(stack);

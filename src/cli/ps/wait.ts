@@ -1,6 +1,7 @@
 import { appFlags, command, jsonFlag } from "../command.ts";
 import { answerOf } from "../connect.ts";
 import { CommandFailure, UsageFailure } from "../failures.ts";
+import { withProgress } from "../progress.ts";
 
 export const wait = command({
   summary: "wait until every dyno runs the newest release",
@@ -20,27 +21,29 @@ export const wait = command({
     const newest = { headers: { Range: "version ..; max=1, order=desc" } };
     const [release] = await answerOf(api.apps[":app"].releases.$get({ param }, newest));
     if (!release?.slug) throw new CommandFailure("This app has no code yet: git push stator main");
-    const title = `Waiting for every dyno to be running v${release.version}...`;
-    for (let last = ""; ; await Bun.sleep(interval * 1000)) {
-      const dynos = (await answerOf(api.apps[":app"].dynos.$get({ param })))
-        .filter((dyno) => flags["with-run"] === true || !/^(run|release)$/.test(dyno.type))
-        .filter((dyno) => flags.type === undefined || dyno.type === flags.type);
-      const ready = dynos.filter(
-        (dyno) => dyno.state === "up" && dyno.release.version >= release.version,
-      );
-      const now = `${title} ${ready.length} / ${dynos.length}`;
-      if (ready.length === dynos.length) {
-        world.err(`${now}, done\n`);
-        if (flags.json) printJson(dynos);
-        return;
-      }
-      const crashed = dynos.find((dyno) => dyno.state === "crashed");
-      if (crashed)
-        throw new CommandFailure(
-          `${crashed.name} has crashed on ${paint.app(release.app.name)}. See what it said: stator logs --dyno ${crashed.name}`,
+    const title = `Waiting for every dyno to be running v${release.version}`;
+    const dynos = await withProgress(world, title, async (progress) => {
+      for (let last = ""; ; await Bun.sleep(interval * 1000)) {
+        const wanted = (await answerOf(api.apps[":app"].dynos.$get({ param })))
+          .filter((dyno) => flags["with-run"] === true || !/^(run|release)$/.test(dyno.type))
+          .filter((dyno) => flags.type === undefined || dyno.type === flags.type);
+        const ready = wanted.filter(
+          (dyno) => dyno.state === "up" && dyno.release.version >= release.version,
         );
-      if (now !== last) world.err(`${now}\n`);
-      last = now;
-    }
+        const now = `${ready.length} / ${wanted.length}`;
+        if (ready.length === wanted.length) {
+          progress.end(`${now}, done`);
+          return wanted;
+        }
+        const crashed = wanted.find((dyno) => dyno.state === "crashed");
+        if (crashed)
+          throw new CommandFailure(
+            `${crashed.name} has crashed on ${paint.app(release.app.name)}. See what it said: stator logs --dyno ${crashed.name}`,
+          );
+        if (now !== last) progress.note(now);
+        last = now;
+      }
+    });
+    if (flags.json) printJson(dynos);
   },
 });
