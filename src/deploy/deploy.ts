@@ -325,7 +325,7 @@ async function verify(
   const { print, release, said } = options;
   const went = await goLive(context, app, {
     release,
-    ...(said ? { output: async (bytes) => void (await said.write(bytes)) } : {}),
+    ...(said ? { output: (bytes: Uint8Array) => said.write(bytes) } : {}),
   });
   await said?.end();
   if (!went.live && went.releaseCommand) {
