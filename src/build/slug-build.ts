@@ -77,6 +77,12 @@ async function askRelease(
   );
   await output.end();
   if (status !== 0) await print.problem(`The buildpack's bin/release ended with status ${status}.`);
+  if (status > 128) {
+    // It was killed: what it has said may be half of what the app needs.
+    await print.line("");
+    await print.problem("Push failed");
+    throw new BuildFailed("bin/release was killed");
+  }
   const answer = readUntrustedFile(join(workshop.tmpFolder, name), maxReleaseBytes) ?? "";
   const release = readReleaseOutput(answer);
   for (const problem of release.problems)

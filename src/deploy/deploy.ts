@@ -1,3 +1,4 @@
+import { maskedOutput, secretsOf } from "../build/masked-output.ts";
 import { buildPrinter, type BuildOutput, type BuildPrinter } from "../build/output.ts";
 import type { Builder } from "../build/build.ts";
 import type { BuildSource } from "../build/build-request.ts";
@@ -293,12 +294,13 @@ async function launch(
     );
   await provideDefaultAddons(context, app, { slug, print });
   const description = `Deploy ${source.version.slice(0, 8)}`.trim();
+  const config = readConfigVars(database, vault, app);
   const release = createRelease(database, vault, {
     app,
     user,
     description,
     slugId: slug.id,
-    config: readConfigVars(database, vault, app),
+    config,
     status: "pending",
     ofPush: true,
   });
@@ -312,26 +314,27 @@ async function launch(
   await print.line("");
   await print.line("Running release command...");
   await print.line("");
-  return verify(context, app, { print, release, output: (bytes) => output.write(bytes) });
+  return verify(context, app, { print, release, said: maskedOutput(output, secretsOf(config)) });
 }
 
 /** Waits until a release serves, and says how it went. Returns whether the push is accepted. */
 async function verify(
   context: DeployContext,
   app: App,
-  options: { print: BuildPrinter; release: Release; output?: (bytes: Uint8Array) => unknown },
+  options: { print: BuildPrinter; release: Release; said?: ReturnType<typeof maskedOutput> },
 ): Promise<boolean> {
-  const { print, release, output } = options;
+  const { print, release, said } = options;
   const went = await goLive(context, app, {
     release,
-    ...(output ? { output: async (bytes) => void (await output(bytes)) } : {}),
+    ...(said ? { output: (bytes: Uint8Array) => said.write(bytes) } : {}),
   });
+  await said?.end();
   if (!went.live && went.releaseCommand) {
     await print.line("Waiting for release.... failed.");
     await print.problem(`v${release.version} is not in service: ${went.reason}.`);
     return true;
   }
-  if (output) await print.line("Waiting for release.... done.");
+  if (said) await print.line("Waiting for release.... done.");
   else await print.detail(`Released v${release.version}`);
   if (went.live) {
     await print.detail(`${context.webUrl(app)} deployed to Stator`);

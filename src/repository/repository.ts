@@ -1,5 +1,5 @@
-import { chmodSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { asUser } from "../lib/as-user.ts";
 import { exec, execOk, hostEnvironment, spawn } from "../lib/exec.ts";
 import type { App } from "../model/app.ts";
@@ -28,6 +28,7 @@ export function createRepositories(options: {
   writeFileSync(hook, `#!/bin/sh\nexec ${command.join(" ")}\n`);
   chmodSync(hook, 0o700);
   const path = (app: App) => join(dir, `${app.id}.git`);
+  for (const quarantine of leftQuarantines(dir)) void exec(["rm", "-rf", "--", quarantine]);
 
   return {
     path,
@@ -52,6 +53,15 @@ export function createRepositories(options: {
       await execOk(["rm", "-rf", "--", path(app)]);
     },
   };
+}
+
+/** What pushes had brought when their server died: git itself removes it only when it ends in peace. */
+function leftQuarantines(dir: string): string[] {
+  return readdirSync(dir)
+    .map((name) => join(dir, name, "objects"))
+    .filter((objects) => existsSync(objects))
+    .flatMap((objects) => readdirSync(objects).map((name) => join(objects, name)))
+    .filter((path) => basename(path).startsWith("tmp_objdir-"));
 }
 
 /** The objects of a push that is not accepted yet lie in a quarantine that the hook's variables name. */

@@ -12,7 +12,7 @@ import {
   rmSync,
   writeSync,
 } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { hashed, UnsafeArchive, unpackArchive } from "../lib/archive.ts";
 import { asUser } from "../lib/as-user.ts";
 import { exec, execOk, spawn } from "../lib/exec.ts";
@@ -92,6 +92,14 @@ export interface SlugStore {
 export function createSlugStore(archives: string, unpacked: string): SlugStore {
   mkdirSync(archives, { recursive: true, mode: 0o700 });
   mkdirSync(unpacked, { recursive: true, mode: 0o711 });
+  // Of a server that died while it packed, or took somebody's archive.
+  for (const path of [
+    ...filesOf(archives).filter((path) => basename(path).startsWith("new-")),
+    ...filesOf(unpacked)
+      .flatMap(filesOf)
+      .filter((path) => basename(path).startsWith(".take-")),
+  ])
+    void exec(["rm", "-rf", "--", path]);
   const archivePath = (sha256: string) => join(archives, `${sha256}.tgz`);
 
   /** Packed by this server, and not in its database yet: a sweep at that moment leaves them. */
@@ -182,6 +190,10 @@ export function createSlugStore(archives: string, unpacked: string): SlugStore {
           await exec(["rm", "-rf", "--", join(folder, name)]);
     },
   };
+}
+
+function filesOf(folder: string): string[] {
+  return readdirSync(folder).map((name) => join(folder, name));
 }
 
 /** The folder of an app's unpacked slugs: only its own ids (and root) come in. */

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { exec, hostEnvironment } from "../../src/lib/exec.ts";
 import { startPebble } from "../certs/pebble.ts";
+import { debianRoot, marker } from "../helpers/debian-root.ts";
 import { freePorts } from "../helpers/free-ports.ts";
 import {
   findProcesses,
@@ -58,6 +59,29 @@ test("the binary stands alone: it serves a push from a folder with foreign setti
   expect(existsSync(join(foreign, "preloaded"))).toBe(false);
   const programs = findProcesses(stator.dataDir).map(({ argv }) => argv[0] as string);
   expect(programs.filter((program) => /\bbun\b/.test(program))).toEqual([]);
+});
+
+test("the binary makes a stack of an image, and builds and runs an app on it, its toolbox among what builds have", async () => {
+  const server = stator as StatorServer;
+  const env = {
+    ...{ PATH: hostEnvironment.PATH, HOME: folder },
+    ...{ STATOR_API: server.credentials.api, STATOR_API_KEY: server.credentials.token },
+  };
+  const added = await exec([binary, "stacks:add", "deb", "--from", await debianRoot()], { env });
+  expect([added.exitCode, added.stderr]).toEqual([0, expect.stringContaining("done\n")]);
+  const app = await server.createApp({
+    "bin/detect": "#!/bin/sh\necho Own\n",
+    "bin/compile": `#!/bin/sh\ntoolbox satisfies 1.2.3 '>=1' && cp ${marker} "$1/built-on"\n`,
+    Procfile: `web: cp ${marker} runs-on && exec python3 -m http.server $PORT\n`,
+  });
+  await exec(["chmod", "755", join(app.folder, "bin/detect"), join(app.folder, "bin/compile")]);
+  await app.commit();
+  const set = await exec([binary, "stack:set", "deb", "--app", app.name], { env });
+  expect([set.exitCode, set.stderr]).toEqual([0, expect.stringContaining("deb")]);
+  const pushed = await app.push();
+  expect(pushed.text).toContain("-----> Building on the Deb stack\n");
+  expect(pushed.text).toContain("Verifying deploy... done.");
+  for (const path of ["/built-on", "/runs-on"]) expect((await app.get(path)).status).toBe(200);
 });
 
 test("the binary has in it what it loads only to fetch certificates", async () => {

@@ -378,6 +378,14 @@ test("config vars are masked in what buildpacks say", async () => {
   const { text } = await app.push();
   expect(text).toContain("LONG=[MASKED]\nSHORT=xyzzy\n");
   expect(text).not.toContain("plugh");
+  // Neither in what a release command says to who pushed, which is kept with the build.
+  app.write({ Procfile: 'release: printf %s "it is $LONG" && echo -n xyzzy-plu\n' });
+  await app.commit();
+  const released = await app.push();
+  expect(released.text).toContain("it is [MASKED]xyzzy-pluWaiting for release.... done.\n");
+  const builds = await app.api<{ output_stream_url: string }[]>("GET", "/builds");
+  for (const { output_stream_url: url } of builds)
+    expect(await (await stator.ask("api", new URL(url).pathname)).text()).not.toContain("plugh");
 });
 
 test("clause 72: submodules are in the build, also private ones and those of submodules", async () => {
@@ -434,7 +442,7 @@ test("clause 72: submodules are in the build, also private ones and those of sub
   expect(refused.exitCode).not.toBe(0);
 });
 
-test("names are looked for where the operator says, official ones instead of built-in ones, and loose ones refused", async () => {
+test("clause 67: names are looked for where the operator says, official ones instead of built-in ones, and loose ones refused", async () => {
   for (const name of ["acme/pack", "heroku/nodejs"]) {
     const word = name.replace("/", "-");
     await outside.commit(`registry/${word}`, wordPack(word));

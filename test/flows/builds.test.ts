@@ -425,6 +425,50 @@ test("a person builds from an archive, reads what was said, and sets buildpacks,
   }
 });
 
+test("on the command line: a build of an archive at an address, and what it says while it runs", async () => {
+  const app = await stator.createApp(
+    probeFiles("url", {
+      "package.json": packageJson({
+        build: "echo the build begins; until [ -e /tmp/codon/tmp/cache/go ]; do sleep 0.05; done",
+      }),
+    }),
+  );
+  const person = commandLine({
+    STATOR_API: stator.credentials.api,
+    STATOR_API_KEY: stator.credentials.token,
+    STATOR_APP: app.name,
+  });
+  try {
+    const url = await upload(await archiveOf(app));
+    const creating = person.stator("builds:create", "--source-url", url, "--version", "v8");
+    const begun = () => app.api<BuildAnswer[]>("GET", "/builds");
+    await until("a build is there", async () => (await begun()).length === 1);
+    const [one] = await begun();
+    const outputUrl = `${(one as BuildAnswer).output_stream_url}?follow=no`;
+    await until("it begins", async () =>
+      (await (await askUrl(outputUrl)).text()).includes("       the build begins\n"),
+    );
+    // Without --tail it is what was said so far; with it all, to the end.
+    const soFar = await person.stator("builds:output");
+    expect(soFar.out).toEndWith("       the build begins\n");
+    const tailing = person.stator("builds:output", "--tail");
+    const { id } = await app.api<{ id: string }>("GET");
+    await Bun.write(join(stator.dataDir, "box/caches", id, "go"), "");
+    const [created, tailed] = [await creating, await tailing];
+    expect(tailed).toEqual({ status: 0, out: created.out, err: "" });
+    expect(tailed.out).toStartWith(soFar.out);
+    expect(tailed.out).toEndWith("Verifying deploy... done.\n");
+    expect(created.status).toBe(0);
+    expect(await (await app.get()).text()).toBe("version url");
+    expect((await person.stator("builds:info")).out).toMatch(/Version: +v8\n/);
+    const refused = await person.stator("builds:create", "--source-url", "ftp://example.com/x");
+    expect(refused.status).toBe(1);
+    expect(refused.err).toContain("source_blob.url: must be an address with https://");
+  } finally {
+    person.remove();
+  }
+});
+
 test("builds leave nothing of their folders behind", () => {
   expect(readdirSync(join(stator.dataDir, "box/builds"))).toEqual([]);
 });

@@ -118,6 +118,13 @@ test("the same commit, pushed again by another name, is built with a warning", a
   expect(first.text).not.toContain("## Warning");
 });
 
+test("clause 60: a buildpack that does not take the app gives way to the next, whose word is the name", () => {
+  // Ruby is asked before Node.js, and what it has to say against the app is not shown.
+  expect(first.text).toContain(
+    "-----> Determining which buildpack to use for this app\n-----> Node.js app detected\n",
+  );
+});
+
 test("clause 68: the second build uses the buildpack of the first", async () => {
   app.write({ "again.txt": "again" });
   await app.commit();

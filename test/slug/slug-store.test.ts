@@ -133,3 +133,15 @@ test("the sweep spares what is kept and what is young", async () => {
   store.removeArchives([sha256]);
   expect(store.listArchives()).toEqual([]);
 });
+
+test("what a server that died was packing or taking is gone with the next one, and nothing else", async () => {
+  const { sha256 } = await store.put(appFolder({ a: "1" }), range);
+  const left = [join(folder, "archives/new-1"), join(folder, "unpacked", String(range), ".take-1")];
+  writeFileSync(left[0] as string, "half");
+  mkdirSync(join(left[1] as string, "app"), { recursive: true });
+  const next = createSlugStore(join(folder, "archives"), join(folder, "unpacked"));
+  while (left.some((path) => existsSync(path))) await Bun.sleep(5);
+  expect(readdirSync(join(folder, "archives"))).toEqual([`${sha256}.tgz`]);
+  expect(readdirSync(join(folder, "unpacked", String(range)))).toEqual([sha256]);
+  expect(next.listArchives()).toEqual([sha256]);
+});
