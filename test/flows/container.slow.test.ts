@@ -147,7 +147,7 @@ test("heroku.yml: an image for each type, its commands, a release phase, one-off
   await app.api("PATCH", "/config-vars", { WORD: "xyzzy-and-more" });
   const { text } = await app.push();
   expect(text).toContain("=== Building worker (jobs/Dockerfile)\n");
-  expect(text).toContain("releasing xyzzy-and-more\nworker [a b; $(id)]\n");
+  expect(text).toContain("releasing [MASKED]\nworker [a b; $(id)]\n");
   expect(text).toContain("Waiting for release.... done.");
   expect(await (await app.get("/")).text()).toBe("web\n");
 

@@ -108,17 +108,17 @@ test("a router that dies is started again on the same port", async () => {
   const router = stator.routerPid as number;
   process.kill(router, "SIGKILL");
   await until(
-    "it answers again",
+    "another one answers",
     async () => {
       try {
-        return (await app.get()).status === 200;
+        // A worker of the old one may answer until it has heard of its end.
+        return stator.routerPid !== router && (await app.get()).status === 200;
       } catch {
         return false;
       }
     },
     20_000,
   );
-  expect(stator.routerPid).not.toBe(router);
 });
 
 test("kill -9 during a build: the push is refused, nothing of the build is left, the next one goes", async () => {
