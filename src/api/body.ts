@@ -45,6 +45,11 @@ function readBy<Schema extends z.ZodType>(schema: Schema, value: unknown, whole:
   );
 }
 
+/** On or off, which Python's heroku3 sends as 1 and 0. */
+export const onOrOff = z
+  .union([z.boolean(), z.literal([0, 1])], "must be true or false")
+  .transform(Boolean);
+
 /** A number of seconds, which Heroku's command line sends as a text at times. */
 export function secondsUpTo(most: number) {
   return z

@@ -114,6 +114,9 @@ function checkedContent(pem: Pem): SniEndpointContent {
   const { certificateChain, privateKey, names, issuer, subject, selfSigned, trusted } = checked;
   return {
     ...{ certificateChain, privateKey, certificateNames: names },
+    givenChain: /-----BEGIN (?!CERTIFICATE-----)/.test(pem.certificateChain)
+      ? null
+      : pem.certificateChain,
     ...{ issuer, subject, selfSigned, trusted },
     startsAt: new Date(checked.notBeforeMs),
     expiresAt: new Date(checked.notAfterMs),

@@ -1,5 +1,5 @@
 import type { Account } from "../model/account.ts";
-import { type App, createApp } from "../model/app.ts";
+import { type App, type AppPlace, createApp } from "../model/app.ts";
 import { createRelease } from "../model/release.ts";
 import { type ReleaseContext, tell } from "./release-context.ts";
 
@@ -9,11 +9,11 @@ const firstReleases = ["Initial release", "Enable Logplex"];
 /** Makes an app with its first two releases, or nothing. */
 export function makeApp(
   context: Pick<ReleaseContext, "database" | "vault" | "logs">,
-  { name, user, stack }: { name?: string | undefined; user: Account; stack: string },
+  { name, user, ...place }: { name?: string | undefined; user: Account } & AppPlace,
 ): App {
   const { database, vault } = context;
   const app = database.transaction(() => {
-    const made = createApp(database, { name, owner: user, stack });
+    const made = createApp(database, { name, owner: user, ...place });
     for (const description of firstReleases)
       createRelease(database, vault, {
         ...{ app: made, user, description },

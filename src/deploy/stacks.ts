@@ -50,10 +50,10 @@ export interface Stacks {
   /** `null`: a stack without an image. The first is the default. */
   list(): { name: string; image: Stack | null }[];
   /**
-   * The stack that a name means: itself, or the default where it is one of Heroku's own that nobody
-   * has added here. Throws a PlatformError when it means none.
+   * The stack that a name means: itself, or `host` under that name where it is one of Heroku's own that
+   * nobody has added here. Throws a PlatformError when it means none.
    */
-  meantBy(name: string): string;
+  meantBy(name: string): Pick<App, "stack" | "stackAlias">;
   /** Takes effect with the next build (contract §4.4). */
   set(app: App, options: { name: string; user: Account }): App;
   /** Begins to make a stack of an image; `done` is called in any case. */
@@ -105,10 +105,10 @@ export function openStacks(context: StacksContext): Stacks {
     );
   }
 
-  function meantBy(name: string): string {
-    if (herokuStack.test(name) && !isKnown(name)) return hostStackName;
+  function meantBy(name: string): Pick<App, "stack" | "stackAlias"> {
+    if (herokuStack.test(name) && !isKnown(name)) return { stack: hostStackName, stackAlias: name };
     assertKnown(name);
-    return name;
+    return { stack: name, stackAlias: null };
   }
 
   function rootOf(stack: string, digest: string): string {
@@ -127,10 +127,12 @@ export function openStacks(context: StacksContext): Stacks {
   return {
     ...{ list, meantBy },
     set(app, { user, ...wanted }) {
-      const name = meantBy(wanted.name);
-      if (name === app.stack) return app;
-      const changed = updateApp(database, app, { stack: name });
-      tell(context, app, `Stack changed from ${app.stack} to ${name} by user ${user.email}`);
+      const meant = meantBy(wanted.name);
+      const { stack, stackAlias } = meant;
+      if (stack === app.stack && stackAlias === app.stackAlias) return app;
+      const changed = updateApp(database, app, meant);
+      if (stack !== app.stack)
+        tell(context, app, `Stack changed from ${app.stack} to ${stack} by user ${user.email}`);
       return changed;
     },
     add(order, done) {

@@ -14,6 +14,10 @@ export const apps = sqliteTable("apps", {
   /** Which range of 65,536 user ids of the host is the app's own; never given to another app. */
   idRange: integer().notNull().unique(),
   stack: text().notNull(),
+  /** The name of Heroku's under which its owner knows the stack `host`; `null`: `host`. */
+  stackAlias: text(),
+  /** What its owner calls the only region that there is. */
+  region: text().notNull().default("local"),
   maintenance: integer({ mode: "boolean" }).notNull().default(false),
   /** Features that are not at their default (model/feature.ts). */
   features: text({ mode: "json" }).$type<Record<string, boolean>>().notNull().default({}),
@@ -73,10 +77,16 @@ const byIdOrName = prepared((database) => {
     .prepare();
 });
 
+/** What an app is for, and where it is said to be. */
+export interface AppPlace extends Pick<App, "stack"> {
+  stackAlias?: string | null;
+  region?: string | undefined;
+}
+
 /** Creates an app; without a name it gets one like Heroku's, `adjective-noun-12345`. */
 export function createApp(
   database: Database,
-  { name, owner, stack }: { name?: string | undefined; owner: Account; stack: string },
+  { name, owner, ...where }: { name?: string | undefined; owner: Account } & AppPlace,
 ): App {
   const chosen = name ?? freeName(database);
   checkName(database, chosen);
@@ -88,7 +98,7 @@ export function createApp(
       name: chosen,
       ownerId: owner.id,
       idRange: nextIdRange(database),
-      stack,
+      ...where,
       createdAt: now,
       updatedAt: now,
     })
@@ -100,7 +110,17 @@ export function updateApp(
   database: Database,
   app: App,
   change: Partial<
-    Pick<App, "name" | "maintenance" | "features" | "sleepAfterMs" | "asleep" | "acm" | "stack">
+    Pick<
+      App,
+      | "name"
+      | "maintenance"
+      | "features"
+      | "sleepAfterMs"
+      | "asleep"
+      | "acm"
+      | "stack"
+      | "stackAlias"
+    >
   >,
 ): App {
   if (change.name !== undefined && change.name !== app.name) checkName(database, change.name);

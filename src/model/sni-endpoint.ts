@@ -15,6 +15,8 @@ export const sniEndpoints = sqliteTable("sni_endpoints", {
   name: text().notNull().unique(),
   /** PEM, leaf first. */
   certificateChain: text().notNull(),
+  /** As it was given, where that has nothing but certificates; clients compare it. */
+  givenChain: text(),
   sealedKey: blob({ mode: "buffer" }).notNull(),
   /** The names that it is good for; some may begin with `*.`. */
   certificateNames: text({ mode: "json" }).$type<string[]>().notNull(),
@@ -35,8 +37,8 @@ export type SniEndpoint = typeof sniEndpoints.$inferSelect;
 /** What a certificate says, and its key in the clear. */
 export type SniEndpointContent = Omit<
   SniEndpoint,
-  "id" | "appId" | "name" | "sealedKey" | "warnedAt" | "createdAt" | "updatedAt"
-> & { privateKey: string };
+  "id" | "appId" | "name" | "sealedKey" | "givenChain" | "warnedAt" | "createdAt" | "updatedAt"
+> & { privateKey: string; givenChain?: string | null };
 
 export function listSniEndpoints(database: Database, app?: App): SniEndpoint[] {
   const ofApp = app && eq(sniEndpoints.appId, app.id);

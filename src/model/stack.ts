@@ -1,11 +1,16 @@
 import { and, eq, isNull, ne, notInArray } from "drizzle-orm";
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
-import { apps } from "./app.ts";
+import { type App, apps } from "./app.ts";
 import type { Database } from "./database.ts";
 import { slugs } from "./slug.ts";
 
 /** The machine's own software: the stack of all apps until they are told otherwise. */
 export const hostStackName = "host";
+
+/** What an app's owner calls a stack that the app is for, or that its code was built for. */
+export function shownStack({ stack, stackAlias }: App, name = stack): string {
+  return name === hostStackName ? (stackAlias ?? name) : name;
+}
 
 /** What else apps can be built for and run on: images, under the operator's names for them. */
 export const stacks = sqliteTable("stacks", {
@@ -35,10 +40,14 @@ export function lookUpStack(database: Database, name: string): Stack | undefined
   return database.select().from(stacks).where(eq(stacks.name, name)).get();
 }
 
-/** A new stack, or another image under the name of one; apps take it with their next build. */
+/**
+ * A new stack, or another image under the name of one; apps take it with their next build. To those that
+ * took `host` for it, `host` has its own name again.
+ */
 export function putStack(database: Database, stack: Omit<Stack, "createdAt" | "updatedAt">): Stack {
   const now = new Date();
-  const { name: _, ...change } = stack;
+  const { name, ...change } = stack;
+  database.update(apps).set({ stackAlias: null }).where(eq(apps.stackAlias, name)).run();
   return database
     .insert(stacks)
     .values({ ...stack, createdAt: now, updatedAt: now })

@@ -14,6 +14,8 @@ export interface Apps {
     user: Account;
     /** Its name; the machine's own software when left out. */
     stack?: string | undefined;
+    /** What its owner calls this machine. */
+    region?: string | undefined;
   }): Promise<App>;
   renameApp(app: App, name: string): Promise<App>;
   setMaintenance(app: App, on: boolean): Promise<App>;
@@ -44,7 +46,7 @@ export function openApps(
 
   return {
     async createApp({ stack = hostStackName, ...given }) {
-      const app = makeApp({ database, vault, logs }, { ...given, stack: stacks.meantBy(stack) });
+      const app = makeApp({ database, vault, logs }, { ...given, ...stacks.meantBy(stack) });
       await repositories.ensure(app);
       await routesChanged();
       return app;

@@ -152,7 +152,28 @@ test("stacks: the machine's own is the default, and an app is set to one that is
   expect(ofHeroku.headers.get("X-Heroku-Warning")).toBe(
     "The stack heroku-24 has not been added to this server; the app is for host.",
   );
-  expect(await ofHeroku.json()).toMatchObject({ build_stack: { name: "host" } });
+  // Under that name: scripts and Terraform read back what they have set.
+  const named = { build_stack: { name: "heroku-24" }, stack: { name: "heroku-24" } };
+  expect(await ofHeroku.json()).toMatchObject(named);
+  const slug = await send("POST", "/apps/shop/slugs", { process_types: { web: "x" } });
+  expect(await slug.json()).toMatchObject({ stack: { name: "heroku-24" } });
+  expect(await (await patch({ build_stack: "host" })).json()).toMatchObject({
+    build_stack: { name: "host" },
+    stack: { name: "host" },
+  });
+});
+
+test("an app's region is what its owner calls this machine", async () => {
+  const made = await send("POST", "/apps", { name: "european", region: "eu" });
+  expect(await made.json()).toMatchObject({ region: { id: uuid, name: "eu" } });
+  expect(await json("/apps/european")).toMatchObject({ region: { name: "eu" } });
+  expect(await json("/regions/eu")).toMatchObject({ name: "eu", description: "This machine" });
+  const refused = await send("POST", "/apps", { name: "nowhere", region: "mars" });
+  expect(await refused.json()).toMatchObject({
+    id: "invalid_params",
+    message: expect.stringContaining("region: must be one of local, us, eu,"),
+  });
+  expect((await served.ask("/apps/nowhere")).status).toBe(404);
 });
 
 test("images are released only of what was pushed, and only on the stack container", async () => {

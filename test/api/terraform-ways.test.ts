@@ -45,7 +45,10 @@ async function goneAt(path: string): Promise<void> {
 
 async function makeApp(name: string): Promise<Thing> {
   const app = await ask("POST", "/apps", { name, region: "us", stack: "heroku-24" });
-  return ask("GET", `/apps/${app.id}`);
+  const made = await ask("GET", `/apps/${app.id}`);
+  // What is not as it was planned would be made anew by the next `terraform apply`.
+  expect(made).toMatchObject({ region: { name: "us" }, build_stack: { name: "heroku-24" } });
+  return made;
 }
 
 test("heroku_app, heroku_app_config_association: vars, and the release that they make", async () => {
@@ -58,6 +61,7 @@ test("heroku_app, heroku_app_config_association: vars, and the release that they
     expect(await ask<object>("GET", `/apps/${app.id}/releases/${id}`)).toMatchObject({
       ...{ id, status: "succeeded" },
     });
+  await ask("PATCH", `/apps/${app.id}`, {});
   await ask("PATCH", `/apps/${app.id}`, { name: "tf-renamed", maintenance: true });
   expect(await ask("GET", `/apps/${app.id}`)).toMatchObject({ name: "tf-renamed" });
   await ask("DELETE", `/apps/${app.id}`);
@@ -79,6 +83,17 @@ test("heroku_domain and heroku_ssl: a domain with a certificate of its own", asy
   const made = await makeCertificate(["www.tf.example"]);
   const pem = { certificate_chain: made.certificate, private_key: made.privateKey };
   const certificate = await ask("POST", `/apps/${app.id}/sni-endpoints`, pem);
+  const given = `# Of a file with notes\r\n\r\n${made.certificate.trim()}`;
+  const inFile = { ...pem, certificate_chain: given };
+  await ask("PATCH", `/apps/${app.id}/sni-endpoints/${certificate.id}`, inFile);
+  expect(await ask("GET", `/apps/${app.id}/sni-endpoints/${certificate.id}`)).toMatchObject({
+    ...{ certificate_chain: given, app: { id: app.id } },
+  });
+  const withKey = { ...pem, certificate_chain: made.privateKey + made.certificate };
+  const { certificate_chain: shown } = await ask<{ certificate_chain: string }>(
+    ...(["PATCH", `/apps/${app.id}/sni-endpoints/${certificate.id}`, withKey] as const),
+  );
+  expect(shown).not.toContain("PRIVATE KEY");
   const domain = await ask("POST", `/apps/tf-named/domains`, {
     ...{ hostname: "www.tf.example", sni_endpoint: certificate.id },
   });
@@ -88,7 +103,7 @@ test("heroku_domain and heroku_ssl: a domain with a certificate of its own", asy
   expect(await ask("GET", `/apps/${app.id}/sni-endpoints/${certificate.id}`)).toMatchObject({
     name: certificate.name,
   });
-  await ask("PATCH", `/apps/${app.id}/domains/${domain.id}`, { sni_endpoint: null });
+  await ask("PATCH", `/apps/${app.id}/domains/${domain.id}`, { sni_endpoint: "" });
   for (const path of [`domains/${domain.id}`, `sni-endpoints/${certificate.id}`]) {
     await ask("DELETE", `/apps/${app.id}/${path}`);
     await goneAt(`/apps/${app.id}/${path}`);
@@ -114,7 +129,7 @@ test("heroku_collaborator, heroku_app_feature, heroku_account_feature, heroku_bu
   await ask("PUT", `/apps/${app.id}/buildpack-installations`, { updates });
   expect(await ask("GET", `/apps/${app.id}/buildpack-installations`)).toMatchObject([
     { ordinal: 0, buildpack: { name: "heroku/nodejs" } },
-    { ordinal: 1, buildpack: { url: "https://github.com/a/b" } },
+    { ordinal: 1, buildpack: { name: "https://github.com/a/b", url: "https://github.com/a/b" } },
   ]);
 });
 

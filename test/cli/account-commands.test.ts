@@ -207,6 +207,11 @@ test("what the platform has: stacks, sizes, regions", async () => {
   expect(await ok("stack", "-a", "stacked")).toBe(
     "=== ⬢ stacked Available Stacks\n\n  container\n* host\n",
   );
+  await ok("create", "from-heroku", "--region", "eu", "--stack", "heroku-24");
+  expect(await ok("stack", "-a", "from-heroku")).toBe(
+    "=== ⬢ from-heroku Available Stacks\n\n  container\n* host (as heroku-24)\n",
+  );
+  expect(await ok("info", "-a", "from-heroku")).toMatch(/Region: +eu\n(.*\n)*Stack: +heroku-24\n/);
   expect(await ok("regions")).toBe("local  This machine\n");
   expect(await ok("sizes")).toContain("Standard-2X");
 });

@@ -142,6 +142,7 @@ test("info shows an app as Heroku does", async () => {
     "Dynos:          web: 1",
     `Git URL:        ${served.gitUrl}/${app.name}.git`,
     "Owner:          owner@example.com",
+    "Region:         local",
     "Slug Size:      11.8 MB",
     "Stack:          host",
     expect.stringMatching(/^Web URL: {8}http:\/\/shop-\d+\.localhost:\d+\/$/),

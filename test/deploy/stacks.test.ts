@@ -13,7 +13,7 @@ import { createAccount } from "../../src/model/account.ts";
 import { createApp, findApp } from "../../src/model/app.ts";
 import { closeDatabase, type Database, openDatabase } from "../../src/model/database.ts";
 import { createSlug, findSlug, type Slug } from "../../src/model/slug.ts";
-import { putStack } from "../../src/model/stack.ts";
+import { putStack, shownStack } from "../../src/model/stack.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
 import { tarOf } from "../helpers/tar-of.ts";
 
@@ -75,6 +75,23 @@ test("apps and slugs of a time before images are the machine's own", () => {
   stack("heroku-22", `sha256:${"1".repeat(64)}`);
   open();
   expect(findApp(database, "old").stack).toBe("host");
+});
+
+test("a stack of Heroku's that nobody has added is another name of the machine's own, until somebody adds it", () => {
+  const stacks = open();
+  const owner = user();
+  const made = createApp(database, { name: "shop", owner, ...stacks.meantBy("heroku-24") });
+  const now = () => findApp(database, "shop");
+  const shown = () => [now().stack, shownStack(now()), shownStack(now(), "deb")];
+  expect(shown()).toEqual(["host", "heroku-24", "deb"]);
+  stacks.set(made, { name: "heroku-22", user: owner });
+  expect(shown()).toEqual(["host", "heroku-22", "deb"]);
+  open();
+  expect(shown()).toEqual(["host", "heroku-22", "deb"]);
+  stack("heroku-22", `sha256:${"1".repeat(64)}`);
+  expect(shown()).toEqual(["host", "host", "deb"]);
+  stacks.set(now(), { name: "heroku-22", user: owner });
+  expect(shown()).toEqual(["heroku-22", "heroku-22", "deb"]);
 });
 
 test("a slug runs on the image that it was built for, whatever its stack is by now", async () => {

@@ -7,7 +7,15 @@ import { dynoSizes } from "../../src/model/dyno-size.ts";
 
 const now = new Date(0);
 const app: App = {
-  ...{ id: "app-id", name: "my-app", ownerId: "owner", idRange: 3, stack: "heroku-24" },
+  ...{
+    id: "app-id",
+    name: "my-app",
+    ownerId: "owner",
+    idRange: 3,
+    stack: "heroku-24",
+    stackAlias: null,
+  },
+  region: "local",
   ...{ maintenance: false, createdAt: now, updatedAt: now },
   ...{ features: {}, sleepAfterMs: null, asleep: false, acm: true },
 };

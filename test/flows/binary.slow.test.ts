@@ -16,7 +16,7 @@ import {
 } from "../helpers/stator-server.ts";
 import { askOverTls } from "../helpers/tls-client.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 let folder = "";
 let binary = "";
 /** A folder with settings of somebody else's: none of them may have an effect. */

@@ -23,7 +23,9 @@ async function build(target: string): Promise<string> {
     cwd: repositoryRoot,
     env,
   });
-  expect(`${target}: ${exitCode} ${stderr}`).toBe(`${target}: 0 `);
+  // The first time Bun fetches itself for that machine, and says how far it is.
+  const problems = stderr.replaceAll(/^(Downloading|Decompressing|Extracting).*\n/gm, "");
+  expect(`${target}: ${exitCode} ${problems}`).toBe(`${target}: 0 `);
   return outfile;
 }
 

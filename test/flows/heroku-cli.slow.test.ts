@@ -84,7 +84,7 @@ test.concurrent("apps: create, list, show, rename, join stacks, destroy", async 
   await heroku`apps:stacks:set container -a second-one`;
   expect(await buildStack()).toBe("container");
   await heroku`apps:stacks:set heroku-24 -a second-one`;
-  expect(await buildStack()).toBe("host");
+  expect(await buildStack()).toBe("heroku-24");
   expect(await refused`apps:destroy second-one --confirm other`).toContain("did not match");
   await heroku`apps:destroy second-one --confirm second-one`;
   expect(await statusOf("/apps/second-one")).toBe(404);

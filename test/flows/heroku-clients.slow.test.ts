@@ -2,11 +2,13 @@ import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { exec, hostEnvironment } from "../../src/lib/exec.ts";
+import { exec, execOk, hostEnvironment } from "../../src/lib/exec.ts";
 import { ensurePrograms } from "../helpers/debian-programs.ts";
 import { npmPackages } from "../helpers/npm-programs.ts";
+import { pythonPackages } from "../helpers/python-packages.ts";
 import { serveApp } from "../helpers/serve-app.ts";
-import { probeFiles, repositoryRoot } from "../helpers/stator-server.ts";
+import { probeFiles } from "../helpers/stator-server.ts";
+import { testCache } from "../helpers/test-cache.ts";
 
 setDefaultTimeout(300_000);
 /** Heroku's clients for programs, unmodified, against a real server. */
@@ -28,6 +30,7 @@ const variables = {
   API: `http://127.0.0.1:${stator.port}`,
   HOST: `api.localhost:${stator.port}`,
   TOKEN: stator.credentials.token,
+  EMAIL: stator.credentials.email,
   APP: app.name,
 };
 
@@ -162,130 +165,152 @@ puts JSON.generate(said)
   expect(versions).toEqual(versions.map((_, index) => index + 1));
 });
 
-/** heroku-go is not to be had either; Go itself is: its client decodes as strictly as heroku-go's. */
-test("Go's own client, in the ways of heroku-go", async () => {
+/** The ids of what the app has, for those who ask by them. */
+async function idsOfThings() {
+  const idOf = async (path: string) => {
+    const [first] = await stator.api<{ id: string }[]>("GET", path);
+    return first?.id ?? "";
+  };
+  const release = await app.api<{ slug: { id: string } }>("GET", "/releases/3");
+  return {
+    accountFeature: await idOf("/account/features"),
+    authorization: await idOf("/oauth/authorizations"),
+    build: await idOf(`/apps/${app.name}/builds`),
+    domain: await idOf(`/apps/${app.name}/domains`),
+    slug: release.slug.id,
+    stack: await idOf("/stacks"),
+  };
+}
+
+/** Builds heroku-go/main.go, whose modules' checksums stand beside it, with what Go has compiled before. */
+async function herokuGo(): Promise<string> {
   await ensurePrograms({ go: "golang-go" });
-  const program = `package main
-
-import (
-	"bytes"
-	"encoding/json"
-	"fmt"
-	"io"
-	"net/http"
-	"os"
-	"time"
-)
-
-type app struct {
-	ArchivedAt *time.Time \`json:"archived_at"\`
-	BuildStack struct {
-		ID   string \`json:"id"\`
-		Name string \`json:"name"\`
-	} \`json:"build_stack"\`
-	CreatedAt   time.Time \`json:"created_at"\`
-	GitURL      string    \`json:"git_url"\`
-	ID          string    \`json:"id"\`
-	Maintenance bool      \`json:"maintenance"\`
-	Name        string    \`json:"name"\`
-	Owner       struct {
-		Email string \`json:"email"\`
-	} \`json:"owner"\`
-	ReleasedAt *time.Time \`json:"released_at"\`
-	RepoSize   *int       \`json:"repo_size"\`
-	SlugSize   *int       \`json:"slug_size"\`
-	WebURL     *string    \`json:"web_url"\`
-}
-
-type release struct {
-	AddonPlanNames []string  \`json:"addon_plan_names"\`
-	CreatedAt      time.Time \`json:"created_at"\`
-	Current        bool      \`json:"current"\`
-	OutputStream   *string   \`json:"output_stream_url"\`
-	Slug           *struct {
-		ID string \`json:"id"\`
-	} \`json:"slug"\`
-	Version int \`json:"version"\`
-}
-
-type formation struct {
-	Command  string \`json:"command"\`
-	DynoSize struct {
-		Name string \`json:"name"\`
-	} \`json:"dyno_size"\`
-	Quantity int    \`json:"quantity"\`
-	Size     string \`json:"size"\`
-	Type     string \`json:"type"\`
-}
-
-func ask(method, path, listRange string, body, into any) int {
-	var text io.Reader
-	if body != nil {
-		encoded, _ := json.Marshal(body)
-		text = bytes.NewReader(encoded)
-	}
-	request, _ := http.NewRequest(method, os.Getenv("API")+path, text)
-	request.Host = os.Getenv("HOST")
-	request.Header.Set("Accept", "application/vnd.heroku+json; version=3")
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Request-Id", "5f6e2a3c-0000-4000-8000-1234567890ab")
-	request.Header.Set("User-Agent", "heroku/v6 (linux; amd64)")
-	request.SetBasicAuth("", os.Getenv("TOKEN"))
-	if listRange != "" {
-		request.Header.Set("Range", listRange)
-	}
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		panic(err)
-	}
-	defer answer.Body.Close()
-	if err := json.NewDecoder(answer.Body).Decode(into); err != nil {
-		panic(path + ": " + err.Error())
-	}
-	return answer.StatusCode
-}
-
-func main() {
-	said := map[string]any{}
-	name := os.Getenv("APP")
-	var one app
-	ask("GET", "/apps/"+name, "", nil, &one)
-	said["app"] = one.Name
-	said["byId"] = ask("GET", "/apps/"+one.ID, "", nil, &one)
-	var apps []app
-	ask("GET", "/apps", "name ..; max=1", nil, &apps)
-	said["apps"] = len(apps)
-	var releases []release
-	ask("GET", "/apps/"+name+"/releases", "..; max=1,order=desc", nil, &releases)
-	said["releases"] = len(releases)
-	said["current"] = releases[0].Current
-	var scaled formation
-	size := map[string]any{"quantity": 1, "dyno_size": map[string]any{"name": "standard-1x"}}
-	ask("PATCH", "/apps/"+name+"/formation/web", "", size, &scaled)
-	said["size"] = scaled.Size
-	var made app
-	said["created"] = ask("POST", "/apps", "", map[string]any{"name": "by-go", "region": "us", "stack": one.BuildStack.Name}, &made)
-	vars := map[string]*string{}
-	ask("PATCH", "/apps/"+made.ID+"/config-vars", "", map[string]any{"GO": "yes", "NOT": nil}, &vars)
-	said["vars"] = *vars["GO"]
-	said["deleted"] = ask("DELETE", "/apps/"+made.ID, "", nil, &made)
-	problem := map[string]any{}
-	said["missing"] = ask("GET", "/apps/by-go", "", nil, &problem)
-	said["problem"] = problem["id"]
-	encoded, _ := json.Marshal(said)
-	fmt.Println(string(encoded))
-}
-`;
-  // What Go has compiled of its own library is of use the next time.
-  const goCache = join(repositoryRoot, "node_modules/.cache/stator-tests/go");
-  const path = join(work, "client.go");
-  writeFileSync(path, program);
-  const said = await answerOf([Bun.which("go") ?? "go", "run", path], {
-    ...variables,
-    GOCACHE: goCache,
+  const program = join(work, "heroku-go");
+  await execOk(["go", "build", "-o", program, "."], {
+    cwd: join(import.meta.dir, "heroku-go"),
+    env: { ...process.env, GOCACHE: join(testCache, "go"), GOTOOLCHAIN: "local" },
   });
-  expect(said).toMatchObject({
-    ...{ app: app.name, byId: 200, apps: 1, releases: 1, current: true, size: "Standard-1X" },
-    ...{ created: 201, vars: "yes", deleted: 200, missing: 404, problem: "not_found" },
+  return program;
+}
+
+/** heroku-go decodes strictly: a number where it expects a text is an error. Terraform's provider uses its v5. */
+test("heroku-go v5 and v6: every resource that is here", async () => {
+  const program = await herokuGo();
+  const account = stator.credentials.email;
+  const ids = await idsOfThings();
+  const of = app.name;
+  const reads = [
+    ...["AccountInfo", "AccountFeatureList", "AddOnList", "AddOnAttachmentList", "AppList"],
+    ...["AddOnServiceList", "AppTransferList", "DynoSizeList", "KeyList"],
+    ...["OAuthAuthorizationList", "OAuthClientList", "PipelineList", "PipelineCouplingList"],
+    ...["RateLimitInfo", "RegionList", "SpaceList", "StackList", "TeamList"],
+    ...["EnterpriseAccountList", "InvoiceList", "CreditList"],
+  ].map((method) => [method]);
+  const ofApp = [
+    ...["AppInfo", "AddOnListByApp", "AddOnAttachmentListByApp", "AppFeatureList", "BuildList"],
+    ...["AppWebhookList", "BuildpackInstallationList", "CollaboratorList", "ConfigVarInfoForApp"],
+    ...["DomainList", "DynoList", "FormationList", "LogDrainList", "ReleaseList"],
+    ...["SniEndpointList"],
+  ].map((method) => [method, of]);
+  const single = [
+    ["AccountInfoByUser", account],
+    ["AccountFeatureInfo", ids.accountFeature],
+    ["AddOnListByUser", account],
+    ["AppFeatureInfo", of, "preboot"],
+    ["BuildInfo", of, ids.build],
+    ["CollaboratorInfo", of, account],
+    ["ConfigVarInfoForAppRelease", of, "2"],
+    ["DomainInfo", of, ids.domain],
+    ["DynoInfo", of, "web.1"],
+    ["DynoSizeInfo", "standard-1X"],
+    ["FormationInfo", of, "web"],
+    ["OAuthAuthorizationInfo", ids.authorization],
+    ["RegionInfo", "us"],
+    ["ReleaseInfo", of, "2"],
+    ["SlugInfo", of, ids.slug],
+    ["StackInfo", ids.stack],
+  ];
+  const calls = [...reads, ...ofApp, ...single];
+  const newer = [["GenerationList"], ["GenerationInfo", "cedar"], ["StackListByApp", of]];
+  const said = await answerOf([program, "read"], {
+    ...{ ...variables, CALLS: JSON.stringify(calls), NEWER: JSON.stringify(newer) },
+  });
+  const fine = (of: string[][]) => Object.fromEntries(of.map(([method]) => [method, "ok"]));
+  expect(said).toEqual({ v5: fine(calls), v6: fine([...calls, ...newer]) });
+});
+
+test("heroku-go: an app made, built from a source, released by a slug, scaled, rolled back and destroyed", async () => {
+  const program = await herokuGo();
+  const source = join(work, "source.tgz");
+  await execOk(["tar", "-C", app.folder, "--exclude=.git", "-czf", source, "."]);
+  const slug = join(work, "slug.tgz");
+  await execOk([
+    "tar",
+    "-C",
+    app.folder,
+    "--exclude=.git",
+    "--transform=s,^[.],./app,",
+    "-czf",
+    slug,
+    ".",
+  ]);
+  const said = await answerOf([program, "change"], { ...variables, SOURCE: source, SLUG: slug });
+  expect(said).toEqual({
+    ...{ made: "by-go us heroku-24", maintenance: true, vars: { A: "1", C: "3" } },
+    warned: "The stack heroku-24 has not been added to this server; the app is for host.",
+    ...{ build: "succeeded", builtFrom: "abc123", released: true, bySlug: true },
+    ...{ clock: "sleep 1000", scaled: 1, asked: "dynos 2", run: "run", latest: true },
+    ...{ rollback: "Rollback to v5", domain: "go.example.com", left: "go@example.com" },
+    ...{ preboot: false, buildpack: "heroku/nodejs", revoked: true, log: true },
+    ...{ gone: "by-go", refused: expect.stringMatching(/^404 not_found Couldn't find that app/) },
+  });
+});
+
+test("Python's heroku3", async () => {
+  const needed = ["requests==2.32.3", "urllib3==2.5.0", "idna==3.10", "certifi==2025.8.3"];
+  const other = ["charset-normalizer==3.4.3", "python-dateutil==2.9.0.post0", "six==1.17.0"];
+  const modules = await pythonPackages("heroku3==5.2.1", ...needed, ...other);
+  const program = `
+import json, os, requests, heroku3, heroku3.api
+heroku3.api.HEROKU_URL = os.environ["API"]
+session = requests.Session()
+session.headers["Host"] = os.environ["HOST"]
+heroku = heroku3.from_key(os.environ["TOKEN"], session=session)
+said = {"known": heroku.is_authenticated, "account": heroku.account().email}
+app = heroku.apps()[os.environ["APP"]]
+said["read"] = [len(list(read())) for read in (app.builds, app.collaborators, app.domains, app.dynos,
+  app.process_formation, app.buildpacks, app.sni_endpoints, app.addons, app.logdrains, app.features)]
+said["releases"] = [release.version for release in app.releases(order_by="version", limit=2, sort="asc")]
+config = app.config()
+config["PYTHON"] = "yes"
+said["var"] = app.config()["PYTHON"]
+del config["PYTHON"]
+said["left"] = "PYTHON" in app.config()
+said["scaled"] = app.process_formation()["web"].scale(1).quantity
+run = app.run_command_detached("sleep 100", env={"X": "1"})
+said["run"] = run.type
+app.kill_dyno(run.name)
+made = heroku.create_app(name="by-python", stack_id_or_name=None, region_id_or_name="us")
+said["maintenance"] = made.enable_maintenance_mode().maintenance
+said["served"] = made.disable_maintenance_mode().maintenance
+said["preboot"] = made.disable_feature("preboot").enabled
+made.update_buildpacks(["heroku/nodejs", "https://github.com/someone/buildpack"])
+said["buildpacks"] = len(made.buildpacks())
+said["renamed"] = made.update(name="by-heroku3").name
+said["gone"] = heroku.app("by-heroku3").delete()
+try:
+  heroku.app("by-heroku3")
+except requests.HTTPError as error:
+  said["missing"] = error.response.status_code
+print(json.dumps(said))
+`;
+  const path = join(work, "client.py");
+  writeFileSync(path, program);
+  const said = await answerOf(["python3", path], { ...variables, PYTHONPATH: modules });
+  expect(said).toEqual({
+    ...{ known: true, account: stator.credentials.email, read: [1, 1, 1, 1, 1, 1, 0, 0, 0, 3] },
+    ...{ releases: [1, 2], var: "yes", left: false, scaled: 1, run: "run", maintenance: true },
+    ...{ served: false, preboot: false, buildpacks: 2, renamed: "by-heroku3", gone: true },
+    missing: 404,
   });
 });

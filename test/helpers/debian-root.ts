@@ -1,8 +1,8 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { execOk } from "../../src/lib/exec.ts";
 import { ensurePrograms } from "./debian-programs.ts";
-import { repositoryRoot } from "./stator-server.ts";
+import { testCache } from "./test-cache.ts";
 
 /** What classic buildpacks take for granted in a stack (docs/buildpacks.md). */
 const packages = "ca-certificates,curl,file,git,gzip,jq,python3,unzip,xz-utils,zstd";
@@ -11,12 +11,11 @@ export const marker = "/usr/share/stator-marker";
 
 /** A small Debian that is not this machine's, made once (some 90 s); returns its `tar.zst`. */
 export async function debianRoot(): Promise<string> {
-  const cache = join(repositoryRoot, "node_modules/.cache/stator-tests");
-  const file = join(cache, "debian-root-3.tar.zst");
+  const file = join(testCache, "debian-root-3.tar.zst");
   if (existsSync(file)) return file;
   await ensurePrograms({ mmdebstrap: "mmdebstrap" });
-  mkdirSync(cache, { recursive: true });
-  const work = join(cache, `making-${crypto.randomUUID()}.tar.zst`);
+  mkdirSync(testCache, { recursive: true });
+  const work = join(testCache, `making-${crypto.randomUUID()}.tar.zst`);
   try {
     const steps = [
       `echo image > "$1${marker}"`,
@@ -34,8 +33,11 @@ export async function debianRoot(): Promise<string> {
     ] as const;
     // The suite and the mirrors that this machine has.
     const suite = /^VERSION_CODENAME=(.*)$/m.exec(readFileSync("/etc/os-release", "utf8"))?.[1];
-    await execOk(["mmdebstrap", ...argv, suite ?? "stable", work, ...mirrors()]);
-    renameSync(work, file);
+    const make = ["mmdebstrap", ...argv, suite ?? "stable", work, ...mirrors()];
+    // Another file of tests may be making it: it is waited for, and nothing is made a second time.
+    const once = `file=$1 work=$2; shift 2; [ -e "$file" ] || { "$@" && mv "$work" "$file"; }`;
+    const lock = join(testCache, "debian-root.lock");
+    await execOk(["flock", lock, "sh", "-c", once, "sh", file, work, ...make]);
   } finally {
     rmSync(work, { force: true });
   }

@@ -93,9 +93,8 @@ function localPlatform(urls: { api: string; git: string; domain: string }, isOnD
       git: (app) => `${urls.git}/${app.name}.git`,
       web: (app) => `http://${app.name}.${urls.domain}/`,
     },
-    createApp({ name, user, stack: wanted = "host" }) {
-      const stack = stacks.meantBy(wanted);
-      const app = createApp(database, { name, owner: user, stack });
+    createApp({ user, stack = "host", ...given }) {
+      const app = createApp(database, { ...given, owner: user, ...stacks.meantBy(stack) });
       release(app, { description: "Initial release" });
       release(app, { description: "Enable Logplex" });
       return Promise.resolve(app);

@@ -1,26 +1,15 @@
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { execOk, hostEnvironment } from "../../src/lib/exec.ts";
-import { repositoryRoot } from "./stator-server.ts";
+import { cachedFolder } from "./test-cache.ts";
 
 /** Packages of npm as the tests' users have them, installed once (some 30 s); returns their `node_modules`. */
 export async function npmPackages(...packages: string[]): Promise<string> {
-  const cache = join(repositoryRoot, "node_modules/.cache/stator-tests");
-  const folder = join(cache, packages.join("+"));
-  if (!existsSync(folder)) {
-    mkdirSync(cache, { recursive: true });
-    const work = mkdtempSync(join(cache, "installing-"));
+  const folder = await cachedFolder(packages.join("+"), (work) => {
     const quiet = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"];
     // npm tells its scripts, and so these tests, what would send it to another folder.
     const env = { ...hostEnvironment, ...npmSettings() };
-    await execOk(["npm", "install", "--prefix", work, ...quiet, ...packages], { env, cwd: work });
-    try {
-      renameSync(work, folder);
-    } catch {
-      // Another file of tests was quicker.
-      rmSync(work, { recursive: true, force: true });
-    }
-  }
+    return execOk(["npm", "install", "--prefix", work, ...quiet, ...packages], { env, cwd: work });
+  });
   return join(folder, "node_modules");
 }
 

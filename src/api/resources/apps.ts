@@ -3,21 +3,24 @@ import { z } from "zod";
 import { type App, findApp } from "../../model/app.ts";
 import { type AppSummary, summariesOf } from "../../model/app-summary.ts";
 import { listAppsOf } from "../../model/collaborator.ts";
+import { shownStack } from "../../model/stack.ts";
 import type { Platform } from "../../platform.ts";
 import { answers, born, named, never, person, time } from "../answers.ts";
-import { body } from "../body.ts";
+import { body, onOrOff } from "../body.ts";
 import { pageOf } from "../list-range.ts";
 import { account, type ApiEnvironment, member, owner, self } from "../policy.ts";
-import { generation, region } from "./places.ts";
+import { generation, regionName, regionOf } from "./places.ts";
 import { warn } from "../warn.ts";
 import { stackOf } from "./stacks.ts";
 
 const name = z.string("must be a string");
 const stackName = z.string("must be the name of a stack").max(100);
-const newApp = z.object({ name: name.nullish(), stack: stackName.nullish() });
+const newApp = z.object({
+  ...{ name: name.nullish(), stack: stackName.nullish(), region: regionName.nullish() },
+});
 const appChange = z.object({
   name: name.optional(),
-  maintenance: z.boolean("must be true or false").optional(),
+  maintenance: onOrOff.optional(),
   build_stack: stackName.optional(),
   /** Seconds without a request until its dynos sleep; ours, Heroku has no such field. */
   sleep_after: z
@@ -84,11 +87,12 @@ export const appsApi = (platform: Platform) => {
       return c.json(presentAll(listed(c, wanted)).map((app) => ({ ...app, ...joined })));
     })
     .post("/apps", account("write"), answers(appAnswer), body(newApp), async (c) => {
-      const { name = null, stack = null } = c.req.valid("json");
+      const { name, stack, region } = c.req.valid("json");
       const app = await platform.createApp({
-        ...{ name: name ?? undefined, stack: stack ?? undefined, user: c.var.account },
+        ...{ name: name ?? undefined, stack: stack ?? undefined, region: region ?? undefined },
+        user: c.var.account,
       });
-      warnOfStack(c, stack, app);
+      if (stack) warnOfAlias(c, app);
       return c.json(present(app), 201);
     })
     .get("/apps/:app", member("read"), answers(appAnswer), (c) => c.json(present(c.var.app)))
@@ -99,8 +103,10 @@ export const appsApi = (platform: Platform) => {
       if (name !== undefined && name !== app.name) app = await platform.renameApp(app, name);
       if (maintenance !== undefined && maintenance !== app.maintenance)
         app = await platform.setMaintenance(app, maintenance);
-      if (stack !== undefined) app = platform.stacks.set(app, { name: stack, user: c.var.account });
-      warnOfStack(c, stack, app);
+      if (stack !== undefined) {
+        app = platform.stacks.set(app, { name: stack, user: c.var.account });
+        warnOfAlias(c, app);
+      }
       if (sleepAfter !== undefined)
         app = await platform.setSleep(app, sleepAfter === null ? null : sleepAfter * 1000);
       return c.json(present(findApp(database, app.id)));
@@ -112,9 +118,9 @@ export const appsApi = (platform: Platform) => {
     });
 };
 
-function warnOfStack(c: Context, wanted: string | null | undefined, { stack }: App): void {
-  if (wanted && wanted !== stack)
-    warn(c, `The stack ${wanted} has not been added to this server; the app is for ${stack}.`);
+function warnOfAlias(c: Context, { stack, stackAlias }: App): void {
+  if (stackAlias === null) return;
+  warn(c, `The stack ${stackAlias} has not been added to this server; the app is for ${stack}.`);
 }
 
 type AppAnswer = z.input<typeof appAnswer>;
@@ -136,7 +142,7 @@ function presentSummary(
   return {
     acm: app.acm && certificates.hasAuthority,
     archived_at: null,
-    build_stack: stackOf(app.stack),
+    build_stack: stackOf(shownStack(app)),
     buildpack_provided_description: summary?.buildpackDescription ?? null,
     created_at: app.createdAt.toISOString(),
     generation,
@@ -147,13 +153,13 @@ function presentSummary(
     name: app.name,
     organization: null,
     owner: { email: summary?.ownerEmail ?? "", id: app.ownerId },
-    region,
+    region: regionOf(app.region),
     released_at: summary?.releasedAt?.toISOString() ?? null,
     repo_size: null,
     sleep_after: app.sleepAfterMs === null ? null : app.sleepAfterMs / 1000,
     slug_size: summary?.slugSizeBytes ?? null,
     space: null,
-    stack: stackOf(summary?.stack ?? app.stack),
+    stack: stackOf(shownStack(app, summary?.stack ?? app.stack)),
     team: null,
     updated_at: app.updatedAt.toISOString(),
     web_url: urls.web(app),

@@ -4,6 +4,7 @@ import { PlatformError } from "../../lib/platform-error.ts";
 import { type App, lookUpApp } from "../../model/app.ts";
 import { type Build, findBuild, listBuilds } from "../../model/build.ts";
 import { readBuildpackName } from "../../model/buildpack-source.ts";
+import { shownStack } from "../../model/stack.ts";
 import type { Platform } from "../../platform.ts";
 import { body, query } from "../body.ts";
 import { pageOf } from "../list-range.ts";
@@ -138,7 +139,7 @@ function present({ database, urls, vault }: Platform, app: App, build: Build) {
       version: build.sourceVersion || null,
       version_description: build.sourceDescription,
     },
-    stack: build.stack ?? app.stack,
+    stack: shownStack(app, build.stack ?? app.stack),
     status: build.status,
     updated_at: build.updatedAt.toISOString(),
     user: personOf(database, build.userId),

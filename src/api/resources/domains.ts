@@ -15,7 +15,11 @@ import { body } from "../body.ts";
 import { pageOf } from "../list-range.ts";
 import { stableId } from "../stable-id.ts";
 
-const sniEndpoint = z.string("must be the name or id of a certificate, or null").nullable();
+const sniEndpoint = z
+  .string("must be the name or id of a certificate, or null")
+  .nullable()
+  // Terraform has no other way to say that there is none.
+  .transform((endpoint) => endpoint || null);
 const newDomain = z.object({
   hostname: z.string("must be a host name, as www.example.com"),
   sni_endpoint: sniEndpoint.optional(),
@@ -34,6 +38,8 @@ export const domainsApi = (platform: Platform) => {
       return c.json(
         pageOf(c, [presentOwnName(platform, app), ...custom], {
           hostname: (one) => one.hostname,
+          // Its name in older clients.
+          domain: (one) => one.hostname,
           id: (one) => one.id,
           created_at: (one) => one.created_at,
           updated_at: (one) => one.updated_at,

@@ -5,12 +5,12 @@ import type { App } from "../../model/app.ts";
 import { type Feature, features, isFeatureEnabled } from "../../model/feature.ts";
 import type { Platform } from "../../platform.ts";
 import { answers, born } from "../answers.ts";
-import { body } from "../body.ts";
+import { body, onOrOff } from "../body.ts";
 import { pageOf } from "../list-range.ts";
 import { type ApiEnvironment, member } from "../policy.ts";
 import { stableId } from "../stable-id.ts";
 
-const change = z.object({ enabled: z.boolean("must be true or false") });
+const change = z.object({ enabled: onOrOff });
 
 /** Of an app's features, and an account's. */
 export const featureAnswer = z.object({

@@ -6,24 +6,36 @@ import { pageOf } from "../list-range.ts";
 import { account, type ApiEnvironment } from "../policy.ts";
 import { stableId } from "../stable-id.ts";
 
-/** What there is one of: this machine is the only region. */
+/** What there is one of: this machine is the only region, whatever an app's owner calls it. */
 
 /** Where Heroku's clients look for what they may do; the ways of `fir` are not spoken here. */
 export const generation = { id: stableId("generation", "cedar"), name: "cedar" };
-export const region = { id: stableId("region", "local"), name: "local" };
+/** Ours, and Heroku's: scripts have them, and Terraform makes an app anew whose region is another. */
+const regionNames = [
+  ...["local", "us", "eu", "dublin", "frankfurt", "london", "montreal", "mumbai", "ohio", "oregon"],
+  ...["singapore", "sydney", "tokyo", "virginia"],
+];
+export const regionName = z
+  .string("must be a string")
+  .refine((name) => regionNames.includes(name), `must be one of ${regionNames.join(", ")}`);
+
+export function regionOf(name: string): { id: string; name: string } {
+  return { id: stableId("region", name), name };
+}
 
 /** Since these have no date of their own. */
 const always = { created_at: "2026-01-01T00:00:00.000Z", updated_at: "2026-01-01T00:00:00.000Z" };
 
-const wholeRegion = {
-  ...{ ...region, ...always },
+const wholeRegion = (name: string) => ({
+  ...{ ...regionOf(name), ...always },
   country: "Here",
   description: "This machine",
   locale: "Here",
-  private_capable: false,
+  private_capable: false as const,
   // Clients know no region but Amazon's.
   provider: { name: "self-hosted", region: "us-east-1" },
-};
+});
+const ownRegion = wholeRegion("local");
 
 const generationAnswer = z.object({ ...born, name: z.string() });
 const regionAnswer = generationAnswer.extend({
@@ -37,10 +49,10 @@ const regionAnswer = generationAnswer.extend({
 export const placesApi = () =>
   new Hono<ApiEnvironment>()
     .get("/regions", account("identity"), answers(z.array(regionAnswer)), (c) =>
-      c.json(pageOf(c, [wholeRegion], { name: (one) => one.name, id: (one) => one.id })),
+      c.json(pageOf(c, [ownRegion], { name: (one) => one.name, id: (one) => one.id })),
     )
     .get("/regions/:region", account("identity"), answers(regionAnswer), (c) =>
-      c.json(found([wholeRegion], c.req.param("region"), "region")),
+      c.json(found(regionNames.map(wholeRegion), c.req.param("region"), "region")),
     )
     .get("/generations", account("identity"), answers(z.array(generationAnswer)), (c) =>
       c.json(

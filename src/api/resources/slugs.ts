@@ -5,6 +5,7 @@ import { PlatformError } from "../../lib/platform-error.ts";
 import { type App, lookUpApp } from "../../model/app.ts";
 import { findSlug, type Slug } from "../../model/slug.ts";
 import { createSlugUpload, findSlugUpload, type SlugUpload } from "../../model/slug-upload.ts";
+import { shownStack } from "../../model/stack.ts";
 import type { Platform } from "../../platform.ts";
 import { anyone, type ApiEnvironment, member } from "../policy.ts";
 import { body } from "../body.ts";
@@ -35,7 +36,7 @@ export const slugsApi = (platform: Platform) => {
     .post("/:app/slugs", member("write-protected"), body(newSlug), (c) => {
       const { app } = c.var;
       const given = c.req.valid("json");
-      const stack = platform.stacks.meantBy(given.stack ?? app.stack);
+      const { stack } = platform.stacks.meantBy(given.stack ?? app.stack);
       const upload = createSlugUpload(database, {
         ...{ appId: app.id, stack, processTypes: given.process_types },
         ...{ checksum: given.checksum ?? null, commit: given.commit ?? null },
@@ -112,7 +113,7 @@ function present(
     id,
     process_types: processTypes,
     size: slug?.sizeBytes ?? null,
-    stack: stackOf(stack),
+    stack: stackOf(shownStack(app, stack)),
     updated_at: createdAt.toISOString(),
   };
 }

@@ -65,7 +65,7 @@ function pemOf(given: z.output<typeof certificate>) {
 function presentEndpoint({ database }: Platform, app: App, endpoint: SniEndpoint) {
   return {
     app: { id: app.id, name: app.name },
-    certificate_chain: endpoint.certificateChain,
+    certificate_chain: endpoint.givenChain ?? endpoint.certificateChain,
     created_at: endpoint.createdAt.toISOString(),
     display_name: null,
     domains: listDomainsOfEndpoint(database, endpoint).map(({ id }) => id),

@@ -28,6 +28,7 @@ const create = command({
       summary: "name of the git remote that is made (stator)",
     },
     stack: { type: "string", short: "s", value: "STACK", summary: "what it is built for (host)" },
+    region: { type: "string", value: "REGION", summary: "what you call this machine (local)" },
     "no-remote": { type: "boolean", short: "n", summary: "make no git remote" },
     buildpack: { type: "string", short: "b", value: "BUILDPACK", summary: "what builds its code" },
     ...jsonFlag,
@@ -35,8 +36,7 @@ const create = command({
   async run({ api, args: [name], flags, paint, action, print, printJson, world }) {
     const app = await action(
       name === undefined ? "Creating app" : `Creating ${paint.app(name)}`,
-      () =>
-        answerOf(api.apps.$post({ json: { name, ...(flags.stack && { stack: flags.stack }) } })),
+      () => answerOf(api.apps.$post({ json: { name, stack: flags.stack, region: flags.region } })),
       (app) => (name === undefined ? paint.app(app.name) : ""),
     );
     if (flags.buildpack !== undefined) await setBuildpack(api, app.name, flags.buildpack);
@@ -113,6 +113,7 @@ const info = command({
       ["Git URL", app.git_url],
       ["Maintenance", app.maintenance ? "on" : null],
       ["Owner", app.owner.email],
+      ["Region", app.region.name],
       ["Slug Size", app.slug_size === null ? null : bytesText(app.slug_size)],
       ["Stack", stackText(app)],
       ["Web URL", app.web_url],

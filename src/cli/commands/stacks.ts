@@ -33,9 +33,15 @@ const list = command({
     if (flags.json) return printJson(all);
     print(paint.header(`${paint.app(app.name)} Available Stacks`));
     print();
-    for (const { name } of all)
-      if (name === app.stack.name) print(`* ${name}`);
-      else print(`  ${name}${name === app.build_stack.name ? " (active on next deploy)" : ""}`);
+    // A stack of Heroku's that is not in the list is the machine's own, under the name that it was given.
+    const shown = all.map(({ name }) => name);
+    const given = ({ name }: { name: string }) => (shown.includes(name) ? name : "host");
+    for (const name of shown) {
+      const alias = name === given(app.build_stack) && name !== app.build_stack.name;
+      const title = alias ? `${name} (as ${app.build_stack.name})` : name;
+      if (name === given(app.stack)) print(`* ${title}`);
+      else print(`  ${title}${name === given(app.build_stack) ? " (active on next deploy)" : ""}`);
+    }
   },
 });
 
