@@ -33,14 +33,15 @@ const list = command({
     if (flags.json) return printJson(all);
     print(paint.header(`${paint.app(app.name)} Available Stacks`));
     print();
-    // A stack of Heroku's that is not in the list is the machine's own, under the name that it was given.
-    const shown = all.map(({ name }) => name);
-    const given = ({ name }: { name: string }) => (shown.includes(name) ? name : "host");
-    for (const name of shown) {
-      const alias = name === given(app.build_stack) && name !== app.build_stack.name;
-      const title = alias ? `${name} (as ${app.build_stack.name})` : name;
-      if (name === given(app.stack)) print(`* ${title}`);
-      else print(`  ${title}${name === given(app.build_stack) ? " (active on next deploy)" : ""}`);
+    // A stack of Heroku's that is not in the list is another name of the machine's own.
+    const names = all.map(({ name }) => name);
+    const meant = ({ name }: { name: string }) => (names.includes(name) ? name : "host");
+    const [now, next] = [meant(app.stack), meant(app.build_stack)];
+    for (const name of names) {
+      const alias =
+        name === next && name !== app.build_stack.name ? ` (as ${app.build_stack.name})` : "";
+      if (name === now) print(`* ${name}${alias}`);
+      else print(`  ${name}${alias}${name === next ? " (active on next deploy)" : ""}`);
     }
   },
 });
