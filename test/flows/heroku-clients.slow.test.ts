@@ -188,7 +188,7 @@ async function herokuGo(): Promise<string> {
   const program = join(work, "heroku-go");
   await execOk(["go", "build", "-o", program, "."], {
     cwd: join(import.meta.dir, "heroku-go"),
-    env: { ...process.env, GOCACHE: join(testCache, "go"), GOTOOLCHAIN: "local" },
+    env: { ...process.env, GOCACHE: join(testCache, "go") },
   });
   return program;
 }
