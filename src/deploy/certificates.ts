@@ -114,13 +114,17 @@ function checkedContent(pem: Pem): SniEndpointContent {
   const { certificateChain, privateKey, names, issuer, subject, selfSigned, trusted } = checked;
   return {
     ...{ certificateChain, privateKey, certificateNames: names },
-    givenChain: /-----BEGIN (?!CERTIFICATE-----)/.test(pem.certificateChain)
-      ? null
-      : pem.certificateChain,
+    givenChain: hasOnlyCertificates(pem.certificateChain) ? pem.certificateChain : null,
     ...{ issuer, subject, selfSigned, trusted },
     startsAt: new Date(checked.notBeforeMs),
     expiresAt: new Date(checked.notAfterMs),
   };
+}
+
+/** What stands between certificates may be a key, whatever it calls itself: such a text is not kept. */
+function hasOnlyCertificates(text: string): boolean {
+  const block = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]*-----END CERTIFICATE-----/g;
+  return text.replaceAll(block, "").trim() === "";
 }
 
 /** What is to be said of a certificate of an app's own that ends soon or has ended, with the way out. */

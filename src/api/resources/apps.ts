@@ -16,7 +16,9 @@ import { stackOf } from "./stacks.ts";
 const name = z.string("must be a string");
 const stackName = z.string("must be the name of a stack").max(100);
 const newApp = z.object({
-  ...{ name: name.nullish(), stack: stackName.nullish(), region: regionName.nullish() },
+  name: name.nullish(),
+  stack: stackName.nullish(),
+  region: regionName.nullish(),
 });
 const appChange = z.object({
   name: name.optional(),
