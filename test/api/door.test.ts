@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { Hono } from "hono";
 import { door } from "../../src/api/door.ts";
 import { createLogins } from "../../src/api/logins.ts";
@@ -13,7 +13,6 @@ import { createToken, isAllowed, scopes } from "../../src/model/token.ts";
 import { serveLocalPlatform } from "../helpers/local-platform.ts";
 
 // Hundreds of requests each.
-setDefaultTimeout(60_000);
 let served: ReturnType<typeof serveLocalPlatform>;
 beforeAll(() => {
   served = serveLocalPlatform();

@@ -1,11 +1,10 @@
-import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { afterEach, beforeEach, expect, test } from "bun:test";
 import { codeAt } from "../../src/lib/one-time-code.ts";
 import { createAccount, findAccount } from "../../src/model/account.ts";
 import { createToken } from "../../src/model/token.ts";
 import { serveLocalPlatform } from "../helpers/local-platform.ts";
 
 // Passwords are slow to check, and are meant to be.
-setDefaultTimeout(180_000);
 let served: ReturnType<typeof serveLocalPlatform>;
 beforeEach(() => {
   served = serveLocalPlatform();

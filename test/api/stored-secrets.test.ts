@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { codeAt } from "../../src/lib/one-time-code.ts";
@@ -7,7 +7,6 @@ import { tokens } from "../../src/model/token.ts";
 import { serveLocalPlatform } from "../helpers/local-platform.ts";
 
 // Passwords are slow to check, and are meant to be.
-setDefaultTimeout(180_000);
 let served: ReturnType<typeof serveLocalPlatform>;
 beforeAll(() => {
   served = serveLocalPlatform({}, undefined, { isOnDisk: true });

@@ -1,4 +1,4 @@
-import { afterEach, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { spawn } from "../../src/lib/exec.ts";
 import { type Bench, openBench } from "../helpers/buildpack-bench.ts";
@@ -8,7 +8,6 @@ import { freePorts } from "../helpers/free-ports.ts";
 import { until } from "../helpers/stator-server.ts";
 import { startVendorMirror, type VendorMirror } from "../helpers/vendor-mirror.ts";
 
-setDefaultTimeout(240_000);
 let bench: Bench;
 let mirror: VendorMirror;
 beforeAll(() =>
@@ -176,14 +175,11 @@ async function served(command: string): Promise<string> {
   });
   try {
     const address = `http://127.0.0.1:${port}/`;
-    await until(
-      "the app listens",
-      () =>
-        fetch(address).then(
-          () => true,
-          () => false,
-        ),
-      60_000,
+    await until("the app listens", () =>
+      fetch(address).then(
+        () => true,
+        () => false,
+      ),
     );
     return await (await fetch(address)).text();
   } finally {

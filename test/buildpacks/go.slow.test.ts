@@ -1,11 +1,10 @@
-import { afterAll, afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, afterEach, beforeEach, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openBench, type Bench } from "../helpers/buildpack-bench.ts";
 import { run } from "../helpers/run.ts";
 
-setDefaultTimeout(240_000);
 let bench: Bench;
 /** Go's own packages are compiled once for all tests. */
 const compiled = mkdtempSync(join(tmpdir(), "go-compiled-"));

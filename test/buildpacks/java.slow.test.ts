@@ -1,11 +1,10 @@
-import { afterEach, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { execOk } from "../../src/lib/exec.ts";
 import { openBench, type Bench } from "../helpers/buildpack-bench.ts";
 import { ensurePrograms } from "../helpers/debian-programs.ts";
 import { type VendorMirror, startVendorMirror } from "../helpers/vendor-mirror.ts";
 
-setDefaultTimeout(240_000);
 let bench: Bench;
 let mirror: VendorMirror;
 beforeAll(() =>

@@ -249,7 +249,7 @@ describe("bin/compile", () => {
     const { stdout } = await bench.compile();
     expect(stdout).toContain("The stack has Node.js 24.19.0, but no npm: not used.");
     expect(stdout).toContain("STATOR_NODE_MIRROR");
-  }, 10_000);
+  });
 });
 
 describe(".profile.d/WEB_CONCURRENCY.sh", () => {

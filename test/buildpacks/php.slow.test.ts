@@ -1,9 +1,8 @@
-import { afterEach, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
 import { openBench, type Bench } from "../helpers/buildpack-bench.ts";
 import { ensurePhp } from "../helpers/php-fixture.ts";
 import { run } from "../helpers/run.ts";
 
-setDefaultTimeout(180_000);
 let bench: Bench;
 beforeAll(ensurePhp);
 beforeEach(async () => {

@@ -1,8 +1,7 @@
-import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { afterEach, beforeEach, expect, test } from "bun:test";
 import { openBench, type Bench } from "../helpers/buildpack-bench.ts";
 import { run } from "../helpers/run.ts";
 
-setDefaultTimeout(240_000);
 let bench: Bench;
 beforeEach(async () => {
   bench = await openBench("python");

@@ -1,9 +1,8 @@
-import { afterEach, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
 import { openBench, type Bench } from "../helpers/buildpack-bench.ts";
 import { ensurePrograms } from "../helpers/debian-programs.ts";
 import { rubyPrograms } from "../helpers/ruby-fixture.ts";
 
-setDefaultTimeout(180_000);
 let bench: Bench;
 beforeAll(() => ensurePrograms(rubyPrograms));
 beforeEach(async () => {

@@ -1,11 +1,10 @@
-import { afterEach, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
 import { mkdirSync } from "node:fs";
 import { type Bench, openBench } from "../helpers/buildpack-bench.ts";
 import { ensurePrograms } from "../helpers/debian-programs.ts";
 import { packSbtLauncher } from "../helpers/sbt-launcher.ts";
 import { startVendorMirror, type VendorMirror } from "../helpers/vendor-mirror.ts";
 
-setDefaultTimeout(300_000);
 let bench: Bench;
 let mirror: VendorMirror;
 beforeAll(() => ensurePrograms({ javac: "openjdk-17-jdk-headless", mvn: "maven" }));

@@ -1,11 +1,10 @@
-import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execOk, hostEnvironment } from "../../src/lib/exec.ts";
 import { repositoryRoot } from "../helpers/stator-server.ts";
 
-setDefaultTimeout(300_000);
 const folder = mkdtempSync(join(tmpdir(), "stator-targets-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

@@ -1,4 +1,4 @@
-import { expect, setDefaultTimeout, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { X509Certificate } from "node:crypto";
 import { Resolver } from "node:dns/promises";
 import { readFileSync } from "node:fs";
@@ -25,7 +25,6 @@ import {
 } from "../router/router-fixture.ts";
 import { type Pebble, startPebble } from "./pebble.ts";
 
-setDefaultTimeout(180_000);
 const hourMs = 3_600_000;
 
 interface MemoryStore extends CertificateStore {

@@ -1,12 +1,4 @@
-import {
-  setDefaultTimeout,
-  afterAll,
-  afterEach,
-  beforeAll,
-  beforeEach,
-  expect,
-  test,
-} from "bun:test";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { differenceOf } from "../../src/cli/connect.ts";
@@ -18,7 +10,6 @@ import { commandLine } from "../helpers/command-line.ts";
 import { serveLocalPlatform } from "../helpers/local-platform.ts";
 
 // Passwords are slow to check, and meant to be.
-setDefaultTimeout(60_000);
 
 let served: ReturnType<typeof serveLocalPlatform>;
 let person: ReturnType<typeof commandLine>;

@@ -84,7 +84,7 @@ test("a refusal is told, with status 1", async () => {
 test("a terminal is handed over: size, later sizes, keys, Ctrl-C, status", async () => {
   let seen = "";
   const heard = async (text: string) => {
-    const end = Date.now() + 30_000;
+    const end = Date.now() + 120_000;
     while (!seen.includes(text)) {
       if (Date.now() > end) throw new Error(`never heard ${text} in: ${seen}`);
       await Bun.sleep(10);
@@ -172,7 +172,7 @@ test("logs --tail goes on through a restart of the server, without gap or double
   expect(lines[0]?.stream).toBe("stderr");
   child.kill("SIGINT");
   await child.exited;
-}, 20_000);
+});
 
 test("logs --tail of an app that is gone after a restart ends with what the server says", async () => {
   const app = await served.platform.createApp({ name: "fleeting", user: served.account });

@@ -45,7 +45,7 @@ async function type(argv: string[], lines: [await_: string, typed: string][]) {
     onOutput: (text) => (seen += text),
   });
   for (const [answer, typed] of lines) {
-    await until(`${answer} stands in ${JSON.stringify(seen)}`, () => seen.includes(answer), 30_000);
+    await until(`${answer} stands in ${JSON.stringify(seen)}`, () => seen.includes(answer));
     terminal.write(typed);
   }
   return { status: await child.exited, seen };

@@ -13,10 +13,8 @@ test("clause 108, R13, R16: a one-off that nobody comes for is hung up on; one t
   const { name } = await app.api<{ name: string }>("POST", "/dynos", {
     ...{ command: "trap '' HUP; sleep 1000", attach: true, force_no_tty: true },
   });
-  await until(
-    "R16 is told",
-    async () => (await app.logs()).includes(`heroku[${name}]: Error R16 (Detached)`),
-    90_000,
+  await until("R16 is told", async () =>
+    (await app.logs()).includes(`heroku[${name}]: Error R16 (Detached)`),
   );
   const lines = (await app.logs()).split("\n").filter((line) => line.includes(`[${name}]`));
   const count = (text: string) => lines.filter((line) => line.includes(text)).length;
@@ -31,10 +29,8 @@ test("clause 25, R12: what does not end within 30 seconds of SIGTERM is killed",
   await app.api("PATCH", "/formation", { updates: [{ type: "stubborn", quantity: 1 }] });
   await until("it runs", async () => (await app.logs()).includes("app[stubborn.1]: ready"));
   await app.api("PATCH", "/formation", { updates: [{ type: "stubborn", quantity: 0 }] });
-  await until(
-    "it has ended",
-    async () => (await app.logs()).includes("heroku[stubborn.1]: Process exited with status 137"),
-    60_000,
+  await until("it has ended", async () =>
+    (await app.logs()).includes("heroku[stubborn.1]: Process exited with status 137"),
   );
   const story = (await app.logs())
     .split("\n")

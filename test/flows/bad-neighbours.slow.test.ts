@@ -19,7 +19,7 @@ for (const [name, command] of Object.entries(badNeighbours))
     expect(dynos.map((one) => one.name)).toContain(dyno);
     await bad.api("POST", `/dynos/${dyno}/actions/stop`);
     const names = async () => (await bad.api<DynoAnswer[]>("GET", "/dynos")).map((one) => one.name);
-    await until(`${dyno} is gone`, async () => !(await names()).includes(dyno), 60_000);
+    await until(`${dyno} is gone`, async () => !(await names()).includes(dyno));
     const { failures, count } = await traffic.stop();
     expect(failures).toEqual([]);
     expect(count).toBeGreaterThan(100);

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,7 +16,6 @@ import {
 } from "../helpers/stator-server.ts";
 import { askOverTls } from "../helpers/tls-client.ts";
 
-setDefaultTimeout(300_000);
 let folder = "";
 let binary = "";
 /** A folder with settings of somebody else's: none of them may have an effect. */

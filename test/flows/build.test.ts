@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readdirSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import {
@@ -9,7 +9,6 @@ import {
   type StatorServer,
 } from "../helpers/stator-server.ts";
 
-setDefaultTimeout(180_000);
 let stator: StatorServer;
 let app: StatorApp;
 let first: Awaited<ReturnType<StatorApp["push"]>>;

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,7 +7,6 @@ import { githubToken } from "../helpers/github-api.ts";
 import { type OutsideServer, startOutsideServer } from "../helpers/outside-server.ts";
 import { startStator, type StatorApp, type StatorServer } from "../helpers/stator-server.ts";
 
-setDefaultTimeout(120_000);
 let stator: StatorServer;
 let outside: OutsideServer;
 beforeAll(async () => {

@@ -1,4 +1,4 @@
-import { expect, setDefaultTimeout, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import {
@@ -8,8 +8,6 @@ import {
   startStator,
   until,
 } from "../helpers/stator-server.ts";
-
-setDefaultTimeout(180_000);
 
 for (const signal of ["SIGTERM", "SIGKILL"] as const)
   test(`a build from an archive has failed after its server's ${signal}, and leaves nothing`, async () => {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -14,7 +14,6 @@ import {
   until,
 } from "../helpers/stator-server.ts";
 
-setDefaultTimeout(180_000);
 let stator: StatorServer;
 beforeAll(async () => {
   stator = await startStator({

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdirSync } from "node:fs";
 import { packClojureCli } from "../helpers/clojure-cli.ts";
 import { ensurePrograms } from "../helpers/debian-programs.ts";
@@ -7,7 +7,6 @@ import { type OutsideServer, startOutsideServer } from "../helpers/outside-serve
 import { offerOutside } from "../helpers/outside-tool.ts";
 import { startStator, type StatorServer } from "../helpers/stator-server.ts";
 
-setDefaultTimeout(400_000);
 let stator: StatorServer;
 let outside: OutsideServer;
 beforeAll(async () => {

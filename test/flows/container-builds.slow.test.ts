@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { exec, execOk, spawn } from "../../src/lib/exec.ts";
@@ -8,7 +8,6 @@ import { ensurePrograms } from "../helpers/debian-programs.ts";
 import { startOutsideServer } from "../helpers/outside-server.ts";
 import { startStator, type StatorServer, until } from "../helpers/stator-server.ts";
 
-setDefaultTimeout(240_000);
 let stator: StatorServer;
 let base: string;
 let outside: Awaited<ReturnType<typeof startOutsideServer>>;

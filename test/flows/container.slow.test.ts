@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { copyFileSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeBusyboxRoot, writeImageArchive } from "../helpers/busybox-root.ts";
@@ -6,7 +6,6 @@ import { commandLine } from "../helpers/command-line.ts";
 import { createContainerApp } from "../helpers/container-app.ts";
 import { startStator, type StatorApp, type StatorServer, until } from "../helpers/stator-server.ts";
 
-setDefaultTimeout(240_000);
 let stator: StatorServer;
 let base: string;
 beforeAll(async () => {

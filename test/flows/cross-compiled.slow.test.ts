@@ -1,4 +1,4 @@
-import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,7 +11,6 @@ import { npmSettings } from "../helpers/npm-programs.ts";
 import { repositoryRoot } from "../helpers/stator-server.ts";
 
 /** The executable for other machines than this one: `npm run build -- --target …`. */
-setDefaultTimeout(300_000);
 const folder = mkdtempSync(join(tmpdir(), "stator-cross-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

@@ -18,14 +18,12 @@ const states = async (one: StatorApp = app) =>
   (await dynosOf(one)).map(({ name, state }) => `${name} ${state}`);
 const scale = (one: StatorApp, ...updates: object[]) =>
   one.api<{ type: string; quantity: number; size: string }[]>("PATCH", "/formation", { updates });
-const become = (wanted: string[], one: StatorApp = app, timeoutMs?: number) =>
-  until(
-    wanted.join(", "),
-    async () => (await states(one)).join() === wanted.join(),
-    timeoutMs,
-  ).catch(async (error: Error) => {
-    throw new Error(`${error.message}; there are ${(await states(one)).join(", ")}`);
-  });
+const become = (wanted: string[], one: StatorApp = app) =>
+  until(wanted.join(", "), async () => (await states(one)).join() === wanted.join()).catch(
+    async (error: Error) => {
+      throw new Error(`${error.message}; there are ${(await states(one)).join(", ")}`);
+    },
+  );
 /** The lines of a dyno in the log, without their times. */
 const said = async (dyno: string, one: StatorApp = app) =>
   (await one.logs())

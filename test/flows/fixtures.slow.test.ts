@@ -1,8 +1,7 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { expectFixtureServes } from "../helpers/fixture-app.ts";
 import { startStator, type StatorServer } from "../helpers/stator-server.ts";
 
-setDefaultTimeout(180_000);
 let stator: StatorServer;
 beforeAll(async () => {
   stator = await startStator();

@@ -1,10 +1,9 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { cpSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { expectWarmPushAndBrokenChange } from "../helpers/fixture-app.ts";
 import { repositoryRoot, startStator, type StatorServer } from "../helpers/stator-server.ts";
 
-setDefaultTimeout(240_000);
 let stator: StatorServer;
 beforeAll(async () => {
   stator = await startStator();

@@ -46,7 +46,7 @@ test.concurrent("run in a terminal: keys, its size, Ctrl-C, the end", async () =
     ["done 130", "exit\r"],
   ];
   for (const [answer, keys] of steps) {
-    await until(`${answer} is in ${JSON.stringify(seen)}`, () => seen.includes(answer), 60_000);
+    await until(`${answer} is in ${JSON.stringify(seen)}`, () => seen.includes(answer));
     terminal.write(keys);
   }
   expect(await child.exited).toBe(0);
@@ -136,14 +136,10 @@ function follow(argv: string[]) {
     seen: () => seen,
     isHeard: (word: string) => seen.includes(`app[web.1]: ${word}`),
     sayUntilHeard: (word: string) =>
-      until(
-        `${word} is in the log`,
-        async () => {
-          await say(word);
-          return seen.includes(`app[web.1]: ${word}`);
-        },
-        60_000,
-      ),
+      until(`${word} is in the log`, async () => {
+        await say(word);
+        return seen.includes(`app[web.1]: ${word}`);
+      }),
   };
 }
 

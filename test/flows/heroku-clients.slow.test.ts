@@ -1,4 +1,4 @@
-import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,7 +10,6 @@ import { serveApp } from "../helpers/serve-app.ts";
 import { probeFiles } from "../helpers/stator-server.ts";
 import { testCache } from "../helpers/test-cache.ts";
 
-setDefaultTimeout(300_000);
 /** Heroku's clients for programs, unmodified, against a real server. */
 const { stator, app } = await serveApp(probeFiles());
 const work = mkdtempSync(join(tmpdir(), "stator-clients-"));

@@ -1,8 +1,6 @@
-import { expect, setDefaultTimeout, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { compareCommands } from "../helpers/heroku-commands.ts";
 import { npmPackages } from "../helpers/npm-programs.ts";
-
-setDefaultTimeout(120_000);
 
 test("every command, alias and flag of Heroku's command line is here, or stands in the list of what is not", async () => {
   const { here, missing, outdated } = compareCommands(await npmPackages("heroku@11.10.0"));

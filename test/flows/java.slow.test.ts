@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,7 +9,6 @@ import { mavenWrapper } from "../helpers/maven-wrapper.ts";
 import { type OutsideServer, startOutsideServer } from "../helpers/outside-server.ts";
 import { repositoryRoot, startStator, type StatorServer, until } from "../helpers/stator-server.ts";
 
-setDefaultTimeout(400_000);
 let stator: StatorServer;
 let outside: OutsideServer;
 beforeAll(async () => {

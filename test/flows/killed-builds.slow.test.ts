@@ -1,11 +1,10 @@
-import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { exec } from "../../src/lib/exec.ts";
 import { startOutsideServer } from "../helpers/outside-server.ts";
 import { findProcesses, startStator, until } from "../helpers/stator-server.ts";
 
-setDefaultTimeout(180_000);
 const outside = await startOutsideServer();
 const stator = await startStator();
 afterAll(async () => {
@@ -113,14 +112,14 @@ for (const step of ["detect", "compile", "export", "release", "archive", "releas
         step === "archive"
           ? archiving()
           : findProcesses(word).filter(({ argv }) => argv[0] === "sleep");
-      await until(`${step} is under way`, () => running().length > 0, 20_000);
+      await until(`${step} is under way`, () => running().length > 0);
       if (killed === "the step") for (const { pid } of running()) process.kill(pid, "SIGKILL");
       else await stator.kill("SIGKILL");
       const { text, exitCode } = await pushing;
       if (killed === "the server") await stator.restart();
       await until("its processes are gone", () => running().length === 0);
       const quiet = async () => Bun.deepEquals(await traces(), settled);
-      await until("nothing is left of it", quiet, 15_000).catch(() => {});
+      await until("nothing is left of it", quiet).catch(() => {});
       expect(await traces()).toEqual(settled);
 
       expect(await served()).toBe(old);

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { constantRequests } from "../helpers/constant-requests.ts";
@@ -11,7 +11,6 @@ import {
   until,
 } from "../helpers/stator-server.ts";
 
-setDefaultTimeout(180_000);
 let stator: StatorServer;
 let quiet: StatorApp;
 
@@ -73,15 +72,11 @@ for (const kills of [0, 5])
     let most = before;
     await loud.get("/flood");
     let over = false;
-    const watch = until(
-      "the flood is over",
-      async () => {
-        // While the server is being killed there is no answer.
-        const said = await loud.logs().catch(() => "");
-        return (over = said.includes("the flood is over"));
-      },
-      60_000,
-    );
+    const watch = until("the flood is over", async () => {
+      // While the server is being killed there is no answer.
+      const said = await loud.logs().catch(() => "");
+      return (over = said.includes("the flood is over"));
+    });
     for (let kill = 0; kill < kills; kill++) {
       await Bun.sleep(500 + Math.random() * 1000);
       await stator.kill("SIGKILL");

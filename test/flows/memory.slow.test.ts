@@ -22,10 +22,8 @@ const said = async () =>
 
 test("clause 35: over its quota a dyno goes on and is told of; over twice of it, it is ended and started again", async () => {
   expect((await app.get("/600")).status).toBe(200);
-  await until(
-    "R14 is told",
-    async () => (await said()).some((line) => line.includes("Error R14 (Memory quota exceeded)")),
-    40_000,
+  await until("R14 is told", async () =>
+    (await said()).some((line) => line.includes("Error R14 (Memory quota exceeded)")),
   );
   const told = (await said()).find((line) => line.includes("Process running mem="));
   const [, megabytes, percent] = /mem=(\d+)M\((\d+\.\d)%\)$/.exec(told ?? "") ?? [];

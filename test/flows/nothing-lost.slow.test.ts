@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { exec } from "../../src/lib/exec.ts";
@@ -13,7 +13,6 @@ import {
   until,
 } from "../helpers/stator-server.ts";
 
-setDefaultTimeout(400_000);
 const kills = 50;
 const tag = `busy-${crypto.randomUUID()}`;
 const quietTag = `quiet-${crypto.randomUUID()}`;
@@ -106,14 +105,10 @@ interface Formation {
 /** Waits until what runs is what the store says, exactly, on all levels of the machine. */
 async function settled(): Promise<void> {
   let problem = "";
-  await until(
-    "all is as the store says",
-    async () => {
-      problem = await difference();
-      return problem === "";
-    },
-    40_000,
-  ).catch((error: Error) => {
+  await until("all is as the store says", async () => {
+    problem = await difference();
+    return problem === "";
+  }).catch((error: Error) => {
     throw new Error(`${error.message}: ${problem}`);
   });
   const vars = await busy.api<Record<string, string>>("GET", "/config-vars");

@@ -62,4 +62,4 @@ test("a scan of all ports from another machine finds the router's two, and nothi
     for (const port of await portsOfOthers(stator.dataDir)) known.add(port);
   const opened = (await scan).filter((port) => !known.has(port));
   expect(opened.map(String).sort()).toEqual([stator.port, httpsPort].map(String).sort());
-}, 300_000);
+});

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import {
   chmodSync,
   chownSync,
@@ -24,7 +24,6 @@ import {
   until,
 } from "../helpers/stator-server.ts";
 
-setDefaultTimeout(120_000);
 /** A user that the machine has never heard of, and whose group has another number. */
 const user = { uid: 61_234, gid: 61_235 };
 let folder = "";

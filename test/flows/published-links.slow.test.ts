@@ -18,8 +18,8 @@ beforeAll(async () => {
     flags: ["--stop-dynos", "--https", String(httpsPort)],
     variables: { STATOR_ACME_DIRECTORY: `https://127.0.0.1:${nobody}/directory` },
   });
-}, 120_000);
-afterAll(() => server.stop(), 120_000);
+});
+afterAll(() => server.stop());
 
 /** The routes of the API, which say what they answer: the server is another process. */
 async function routesOfApi() {
@@ -53,7 +53,7 @@ test("every published link works on a whole server as on the API alone", async (
   expect(walk.unsaidThings).toEqual([]);
   process.stdout.write(`${ofPublic} of the public links work\n`);
   expect(ofPublic).toBeGreaterThanOrEqual(127);
-}, 240_000);
+});
 
 function lowerCase(headers: Record<string, string> = {}): Record<string, string> {
   return Object.fromEntries(

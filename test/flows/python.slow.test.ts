@@ -1,10 +1,9 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { lockedPythonFixture } from "../helpers/python-fixture.ts";
 import { repositoryRoot, startStator, type StatorServer } from "../helpers/stator-server.ts";
 
-setDefaultTimeout(240_000);
 let stator: StatorServer;
 const made: string[] = [];
 beforeAll(async () => {

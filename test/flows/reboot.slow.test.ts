@@ -43,7 +43,7 @@ test("what somebody else does to the firewall and the addresses is put right wit
   expect(links.length).toBe(3);
   for (const link of links) await exec(["ip", "link", "delete", link]);
   expect(await reaches()).toBe(false);
-  await until("the app is reached again", reaches, 20_000);
+  await until("the app is reached again", reaches);
   await until(
     "the rules are there again",
     async () =>

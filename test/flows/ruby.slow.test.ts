@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { expectWarmPushAndBrokenChange } from "../helpers/fixture-app.ts";
@@ -6,7 +6,6 @@ import { type OutsideServer, startOutsideServer } from "../helpers/outside-serve
 import { lockedRubyFixture, makeGemMirror } from "../helpers/ruby-fixture.ts";
 import { startStator, type StatorServer } from "../helpers/stator-server.ts";
 
-setDefaultTimeout(240_000);
 let stator: StatorServer;
 let outside: OutsideServer;
 const made: string[] = [];

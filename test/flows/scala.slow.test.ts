@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, test } from "bun:test";
 import { mkdirSync } from "node:fs";
 import { ensurePrograms } from "../helpers/debian-programs.ts";
 import { expectLanguageFlow } from "../helpers/language-flow.ts";
@@ -7,7 +7,6 @@ import { offerOutside } from "../helpers/outside-tool.ts";
 import { packSbtLauncher } from "../helpers/sbt-launcher.ts";
 import { startStator, type StatorServer } from "../helpers/stator-server.ts";
 
-setDefaultTimeout(600_000);
 let stator: StatorServer;
 let outside: OutsideServer;
 beforeAll(async () => {

@@ -16,7 +16,7 @@ const names = async () =>
   (await app.api<{ name: string; state: string }[]>("GET", "/dynos")).map(
     ({ name, state }) => `${name} ${state}`,
   );
-const asleep = () => until("it sleeps", async () => (await names()).length === 0, 40_000);
+const asleep = () => until("it sleeps", async () => (await names()).length === 0);
 
 test("clause 105: without requests web and worker are put to sleep, and the next request wakes them and waits", async () => {
   await app.api("PATCH", "", { sleep_after: 2 });

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { execOk } from "../../src/lib/exec.ts";
@@ -9,7 +9,6 @@ import { tarOf } from "../helpers/tar-of.ts";
 import { startRegistry } from "../helpers/registry.ts";
 import { startStator, type StatorApp, type StatorServer, until } from "../helpers/stator-server.ts";
 
-setDefaultTimeout(300_000);
 let stator: StatorServer;
 let registry: Awaited<ReturnType<typeof startRegistry>>;
 let person: ReturnType<typeof commandLine>;

@@ -59,7 +59,8 @@ interface Answer {
   closing: boolean;
 }
 
-const answerTimeoutMs = 20_000;
+/** Past the 30 s after which the router itself answers (H12). */
+const answerTimeoutMs = 60_000;
 
 /** One connection; asks and waits for an answer that says its length. */
 function openExchange(port: number) {
@@ -81,7 +82,7 @@ function openExchange(port: number) {
   return {
     async ask(head: string): Promise<Answer> {
       const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-      const timer = setTimeout(() => reject(new Error("no answer in 20 s")), answerTimeoutMs);
+      const timer = setTimeout(() => reject(new Error("no answer in 60 s")), answerTimeoutMs);
       waiting = { resolve, reject };
       socket.write(head);
       try {

@@ -1,4 +1,4 @@
-import { afterAll, setDefaultTimeout } from "bun:test";
+import { afterAll } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { anotherMachine } from "./another-machine.ts";
@@ -43,7 +43,6 @@ export async function herokuStory(options: {
   /** Variables of the server's environment. */
   variables?: Record<string, string>;
 }) {
-  setDefaultTimeout(600_000);
   const domain = "stator.example";
   const packages = await npmPackages(`heroku@${options.version}`);
   const other = await anotherMachine();
@@ -205,7 +204,7 @@ export async function herokuAlone({
       };
       const child = start(argv, { terminal: { cols: 200, rows: 40, data } });
       const sees = (word: string) =>
-        until(`${word} stands in ${JSON.stringify(seen)}`, () => seen.includes(word), 90_000);
+        until(`${word} stands in ${JSON.stringify(seen)}`, () => seen.includes(word));
       return {
         sees,
         seen: () => Bun.stripANSI(all),

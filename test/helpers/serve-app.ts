@@ -1,4 +1,4 @@
-import { afterAll, expect, setDefaultTimeout } from "bun:test";
+import { afterAll, expect } from "bun:test";
 import { findProcesses, startStator, type StatorOptions } from "./stator-server.ts";
 
 /** A dyno as the API shows it. */
@@ -19,7 +19,6 @@ export async function serveApp(
   files: Record<string, string>,
   options: StatorOptions & { config?: Record<string, string> } = {},
 ) {
-  setDefaultTimeout(180_000);
   const { config, ...serverOptions } = options;
   const stator = await startStator(serverOptions);
   afterAll(() => stator.stop());

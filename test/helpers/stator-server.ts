@@ -268,7 +268,7 @@ async function keepMessages(child: Child): Promise<void> {
 }
 
 async function ready(child: Child): Promise<void> {
-  const deadline = Date.now() + 30_000;
+  const deadline = Date.now() + patienceMs;
   while (!messages.get(child)?.includes("Stator serves")) {
     if (child.exitCode !== null || Date.now() > deadline)
       throw new Error(`the server does not start: ${messages.get(child)}`);
@@ -378,15 +378,14 @@ function readIfThere(path: string): string {
   }
 }
 
-/** Waits until something is so; fails with what was expected when it is not after a while. */
-export async function until(
-  what: string,
-  check: () => boolean | Promise<boolean>,
-  timeoutMs = 60_000,
-): Promise<void> {
-  const deadline = Date.now() + timeoutMs;
+/** Longer than anything takes that comes at all, also on a machine that does much else. */
+const patienceMs = 180_000;
+
+/** Waits until something is so; fails with what was expected when it never comes. */
+export async function until(what: string, check: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + patienceMs;
   while (!(await check())) {
-    if (Date.now() > deadline) throw new Error(`not after ${timeoutMs} ms: ${what}`);
+    if (Date.now() > deadline) throw new Error(`not after ${patienceMs} ms: ${what}`);
     await Bun.sleep(50);
   }
 }

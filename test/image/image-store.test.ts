@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { afterEach, beforeEach, expect, test } from "bun:test";
 import {
   existsSync,
   lstatSync,
@@ -20,7 +20,6 @@ import { PlatformError } from "../../src/lib/platform-error.ts";
 import { writeOciImage } from "../helpers/oci-image.ts";
 import { type TarEntry, tarOf } from "../helpers/tar-of.ts";
 
-setDefaultTimeout(30_000);
 let folder = "";
 const mebibyte = 1024 * 1024;
 

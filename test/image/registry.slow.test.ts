@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdtempSync, readdirSync, statSync } from "node:fs";
 import { randomBytes } from "node:crypto";
 import { tmpdir } from "node:os";
@@ -12,7 +12,6 @@ import { writeOciImage } from "../helpers/oci-image.ts";
 import { startRegistry } from "../helpers/registry.ts";
 import { until } from "../helpers/stator-server.ts";
 
-setDefaultTimeout(120_000);
 const account = { user: "ann", password: "correct horse" };
 const folder = mkdtempSync(join(tmpdir(), "stator-registry-"));
 chmodSync(folder, 0o711);

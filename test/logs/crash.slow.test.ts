@@ -1,10 +1,8 @@
-import { expect, setDefaultTimeout, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { killedReader } from "../helpers/killed-reader.ts";
-
-setDefaultTimeout(180_000);
 
 test("kill -9 a hundred times in 20 s of a flood: no line is lost, none is there twice, all in order", async () => {
   const folder = mkdtempSync(join(tmpdir(), "stator-crash-"));

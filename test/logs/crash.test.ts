@@ -1,11 +1,10 @@
-import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { afterEach, beforeEach, expect, test } from "bun:test";
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { LogSegments } from "../../src/logs/log-segments.ts";
 import { killedReader } from "../helpers/killed-reader.ts";
 
-setDefaultTimeout(180_000);
 let folder = "";
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "stator-crash-"));

@@ -23,7 +23,7 @@ async function openCrowd(port: number, count: number, first: string, then: strin
       ? undefined
       : setInterval(() => {
           for (const socket of sockets) socket.write(then);
-        }, 1_000);
+        });
   return {
     get closed() {
       return closed;
@@ -76,7 +76,7 @@ test("10,000 idle and trickling connections leave other clients unharmed, in bou
   const grown = (await router.residentBytes()) - before;
   process.stderr.write(`      10,000 slow connections: ${Math.round(grown / megabyte)} MB\n`);
   expect(grown).toBeLessThan(256 * megabyte);
-}, 120_000);
+});
 
 test("100,000 connections opened and broken leave no descriptor and no memory behind", async () => {
   await using router = await startRouterProcess();
@@ -120,7 +120,7 @@ test("100,000 connections opened and broken leave no descriptor and no memory be
   );
   expect(grown).toBeLessThan(64 * megabyte);
   expect((await router.client.status()).inFlight).toEqual({});
-}, 180_000);
+});
 
 test("1 GB without a length goes to a slow client in constant memory", async () => {
   await using router = await startRouterProcess();
@@ -182,4 +182,4 @@ test("1 GB without a length goes to a slow client in constant memory", async () 
   const grown = peak - before;
   process.stderr.write(`      1 GB without a length: ${Math.round(grown / megabyte)} MB\n`);
   expect(grown).toBeLessThan(64 * megabyte);
-}, 60_000);
+});

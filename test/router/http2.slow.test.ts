@@ -1,4 +1,4 @@
-import { expect, setDefaultTimeout, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { encodeFields } from "../../src/router/hpack.ts";
 import {
@@ -11,8 +11,6 @@ import {
 import { fieldsOf, openHttp2, type Http2Client } from "./http2-fixture.ts";
 import { demoTable, dynoAt, startRouterProcess, type RouterProcess } from "./router-fixture.ts";
 import { certificateIn } from "./tls-fixture.ts";
-
-setDefaultTimeout(180_000);
 
 const megabyte = 1_024 * 1_024;
 

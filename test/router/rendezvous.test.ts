@@ -301,5 +301,5 @@ describe("its tunnel", () => {
     while (heard < bytes || received < line.length + bytes) await Bun.sleep(10);
     expect([heard, received]).toEqual([bytes, line.length + bytes]);
     client.destroy();
-  }, 30_000);
+  });
 });

@@ -108,7 +108,7 @@ export async function openClient(port: number): Promise<RawClient> {
       flush();
     },
     async until(pattern) {
-      const deadlineMs = performance.now() + 15_000;
+      const deadlineMs = performance.now() + 60_000;
       while (typeof pattern === "string" ? !received.includes(pattern) : !pattern.test(received)) {
         if (ended || performance.now() > deadlineMs)
           throw new Error(`No ${String(pattern)} in ${JSON.stringify(received)} (ended: ${ended})`);
@@ -117,7 +117,7 @@ export async function openClient(port: number): Promise<RawClient> {
       return take();
     },
     async toEnd() {
-      const deadlineMs = performance.now() + 15_000;
+      const deadlineMs = performance.now() + 60_000;
       while (!ended) {
         if (performance.now() > deadlineMs)
           throw new Error(`Still open after ${JSON.stringify(received)}`);
@@ -183,7 +183,7 @@ export async function startTestRouter(
     },
     open: () => openClient(router.httpPort),
     async logLines(count) {
-      const deadlineMs = performance.now() + 15_000;
+      const deadlineMs = performance.now() + 60_000;
       for (;;) {
         const text = await readFile(join(dir, "router.log"), "utf8").catch(() => "");
         const lines = text.split("\n").filter((line) => line !== "");

@@ -9,7 +9,7 @@ function listen(client: ReturnType<typeof createRouterClient>) {
   return {
     heard,
     async until(count: number) {
-      const deadlineMs = performance.now() + 15_000;
+      const deadlineMs = performance.now() + 60_000;
       while (heard.length < count) {
         if (performance.now() > deadlineMs) throw new Error(`Heard only ${JSON.stringify(heard)}`);
         await Bun.sleep(5);

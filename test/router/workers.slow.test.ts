@@ -1,4 +1,4 @@
-import { expect, setDefaultTimeout, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
@@ -9,8 +9,6 @@ import { addActivity, findWorkers } from "../../src/router/crew.ts";
 import { createRouterClient } from "../../src/router/router-client.ts";
 import { demoTable, dynoAt, get, openClient, startRouterProcess } from "./router-fixture.ts";
 import { certificateIn, openNameless } from "./tls-fixture.ts";
-
-setDefaultTimeout(180_000);
 
 const startApp = () =>
   Bun.serve({

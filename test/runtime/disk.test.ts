@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import {
   chownSync,
   existsSync,
@@ -16,7 +16,6 @@ import { createDynoDisks, type DiskFolders, type DynoDisks } from "../../src/run
 import type { ContainerMount } from "../../src/runtime/runtime.ts";
 import { type ContainerBench, mebibyte, openContainerBench } from "../helpers/container-bench.ts";
 
-setDefaultTimeout(180_000);
 let bench: ContainerBench;
 let disks: DynoDisks;
 let dir = "";

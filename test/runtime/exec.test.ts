@@ -1,9 +1,8 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type ContainerBench, openContainerBench } from "../helpers/container-bench.ts";
 
-setDefaultTimeout(180_000);
 let bench: ContainerBench;
 let id = "";
 

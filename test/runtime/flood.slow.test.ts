@@ -1,9 +1,8 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { type ContainerBench, mebibyte, openContainerBench } from "../helpers/container-bench.ts";
 
-setDefaultTimeout(120_000);
 let bench: ContainerBench;
 beforeAll(async () => {
   bench = await openContainerBench();

@@ -1,11 +1,10 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ContainerMount } from "../../src/runtime/runtime.ts";
 import { type ContainerBench, openContainerBench } from "../helpers/container-bench.ts";
 
 /** What a Dockerfile can do at worst: its commands have none of buildah's own walls left. */
-setDefaultTimeout(60_000);
 let bench: ContainerBench;
 let mounts: ContainerMount[] = [];
 beforeAll(async () => {

@@ -1,10 +1,9 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import { createImageStore, type StoredImage } from "../../src/image/image-store.ts";
 import { type ContainerBench, openContainerBench } from "../helpers/container-bench.ts";
 import { debianRoot, marker } from "../helpers/debian-root.ts";
 
-setDefaultTimeout(300_000);
 let bench: ContainerBench;
 let image: StoredImage;
 

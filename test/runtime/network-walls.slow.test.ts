@@ -1,11 +1,10 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { exec, execOk } from "../../src/lib/exec.ts";
 import type { NetworkAddress } from "../../src/runtime/runtime.ts";
 import { type ContainerBench, openContainerBench } from "../helpers/container-bench.ts";
 import { type WiredNamespace, wiredNamespace } from "../helpers/wired-namespace.ts";
 
-setDefaultTimeout(180_000);
 const openPort = 5000;
 const closedPort = 5001;
 let bench: ContainerBench;

@@ -1,9 +1,8 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type ContainerBench, mebibyte, openContainerBench } from "../helpers/container-bench.ts";
 
-setDefaultTimeout(180_000);
 let bench: ContainerBench;
 const limits = { memoryBytes: 1024 * mebibyte, cpuWeight: 100, maxProcesses: 256 };
 beforeAll(async () => {

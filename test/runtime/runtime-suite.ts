@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,7 +19,6 @@ export interface RuntimeUnderTest<Opened extends OpenedRuntime> {
 
 /** What every runtime must do, proven by running real programs in it. */
 export function runtimeSuite<Opened extends OpenedRuntime>(kind: RuntimeUnderTest<Opened>) {
-  setDefaultTimeout(180_000);
   let folder = "";
   let runtime: Opened;
 

@@ -1,7 +1,6 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type ContainerBench, mebibyte, openContainerBench } from "../helpers/container-bench.ts";
 
-setDefaultTimeout(180_000);
 let bench: ContainerBench;
 beforeAll(async () => {
   bench = await openContainerBench();

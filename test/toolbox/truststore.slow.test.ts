@@ -1,4 +1,4 @@
-import { afterEach, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,7 +6,6 @@ import { javaTruststore } from "../../src/toolbox/truststore.ts";
 import { ensurePrograms } from "../helpers/debian-programs.ts";
 import { run } from "../helpers/run.ts";
 
-setDefaultTimeout(120_000);
 let folder: string;
 beforeAll(() => ensurePrograms({ keytool: "openjdk-17-jre-headless" }));
 beforeEach(() => {
