@@ -2,7 +2,7 @@ import type { App } from "../model/app.ts";
 import { deleteDyno, type Dyno, dynoName, updateDyno } from "../model/dyno.ts";
 import type { AttachedContainer, ContainerSpec, TerminalSize } from "../runtime/runtime.ts";
 import { type DynoContext, endProcesses, tellOfDyno } from "./live-dyno.ts";
-import { tellOfMemoryKills, watchMemory } from "./memory.ts";
+import { MemoryWatch } from "./memory.ts";
 
 export interface AttachedClient {
   /** The dyno's next output comes when this one is taken. */
@@ -29,7 +29,7 @@ export interface AttachedDyno extends AttachedProgram {
   app: App;
   /** Its exit status. */
   ended: Promise<number>;
-  watchMemory(): void;
+  watchMemory(now: number): void;
   /** SIGTERM, 30 s, SIGKILL. */
   stop(): Promise<void>;
 }
@@ -48,6 +48,7 @@ export function startAttachedDyno(
 ): AttachedDyno {
   const { runtime, database, stopTimeoutMs } = context;
   const log = (message: string) => tellOfDyno(context.logs, app, { name: dynoName(dyno), message });
+  const memory = new MemoryWatch(context, dyno, log);
   log(`Starting process with command \`${dyno.command}\``);
   const program = attachClient((output) => runtime.attach(spec, { output }));
   updateDyno(database, dyno, { state: "up" });
@@ -55,7 +56,7 @@ export function startAttachedDyno(
 
   async function finish(): Promise<number> {
     const status = await program.exited;
-    tellOfMemoryKills(context, dyno, log);
+    memory.tellOfKills();
     log(`Process exited with status ${status}`);
     log("State changed from up to complete");
     await context.disks.remove(dyno.id);
@@ -84,7 +85,7 @@ export function startAttachedDyno(
 
   return {
     ...{ app, dyno, ended },
-    watchMemory: () => watchMemory(context, dyno, log),
+    watchMemory: (now) => void memory.look(now),
     attach: (client) => program.attach(client),
     write: (bytes) => program.write(bytes),
     endInput: () => program.endInput(),

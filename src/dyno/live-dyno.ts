@@ -9,7 +9,7 @@ import { ChecksumError } from "../slug/slug-store.ts";
 import { type ContainerContext, outputPath, prepareContainer } from "./dyno-container.ts";
 import type { OpenedRelease } from "./opened-release.ts";
 import { listeners, whyNotReachable } from "./listening.ts";
-import { tellOfMemoryKills, watchMemory } from "./memory.ts";
+import { MemoryWatch } from "./memory.ts";
 import { tailOutput } from "./output-tail.ts";
 import { crashesInARow, cycleAtMs, restartDelayMs } from "./restart-policy.ts";
 
@@ -41,6 +41,7 @@ export class LiveDyno {
   /** Its processes have been told to end, and are not to be started again. */
   stopping = false;
   readonly #context: DynoContext;
+  readonly #memory: MemoryWatch;
   readonly #settle: (settled: Settled) => void;
   readonly #end: () => void;
   /** Told when the dyno goes up or ends. */
@@ -61,6 +62,7 @@ export class LiveDyno {
     this.app = app;
     this.dyno = dyno;
     this.cycleAtMs = cycleAtMs(dyno);
+    this.#memory = new MemoryWatch(context, dyno, (line) => this.log(line));
     this.#changed = changed;
     const settled = Promise.withResolvers<Settled>();
     const ended = Promise.withResolvers<void>();
@@ -177,8 +179,8 @@ export class LiveDyno {
     if (said !== this.state) this.log(`State changed from ${said} to ${this.state}`);
   }
 
-  watchMemory(): void {
-    if (!this.hasEnded) watchMemory(this.#context, this.dyno, (line) => this.log(line));
+  watchMemory(now: number): void {
+    if (!this.hasEnded) void this.#memory.look(now);
   }
 
   /** Ends a dyno whose processes are gone without anybody having told so: its monitor was killed. */
@@ -254,7 +256,7 @@ export class LiveDyno {
       await this.#tail?.caughtUp();
       this.#tail?.close();
       this.#intake?.end();
-      tellOfMemoryKills(this.#context, this.dyno, (line) => this.log(line));
+      this.#memory.tellOfKills();
       this.log(`Process exited with status ${status}`);
       await runtime.destroy(this.dyno.id);
       await disks.remove(this.dyno.id);

@@ -31,23 +31,47 @@ interface MemoryContext {
   sizes: DynoSizes;
 }
 
-/** Tells of a dyno that uses more than its quota; called every 20 s or so (contract clause 35). */
-export function watchMemory(
-  { runtime, sizes }: MemoryContext,
-  dyno: Dyno,
-  log: (line: string) => void,
-): void {
-  const stats = runtime.stats(dyno.id);
-  if (stats) overQuotaLines(stats.memoryBytes, sizeOf(sizes, dyno)).forEach(log);
-}
+const tellOverQuotaEveryMs = 20_000;
 
-/** Tells of a dyno that has just ended what the kernel has ended of it for want of memory. */
-export function tellOfMemoryKills(
-  { runtime, sizes }: MemoryContext,
-  dyno: Dyno,
-  log: (line: string) => void,
-): void {
-  const stats = runtime.stats(dyno.id);
-  if (!stats || stats.outOfMemoryKills === 0) return;
-  outOfMemoryLines(stats.memoryBytes, sizeOf(sizes, dyno)).forEach(log);
+/** What a dyno makes of its memory, for its log (contract clause 35). */
+export class MemoryWatch {
+  readonly #context: MemoryContext;
+  readonly #dyno: Dyno;
+  readonly #log: (line: string) => void;
+  #overQuotaToldAt = 0;
+  #killsAreTold = false;
+
+  constructor(context: MemoryContext, dyno: Dyno, log: (line: string) => void) {
+    this.#context = context;
+    this.#dyno = dyno;
+    this.#log = log;
+  }
+
+  /**
+   * Called every few seconds while it runs: R14, and the end of a dyno of which the kernel has ended
+   * a part (cgroups of version 1 know no whole): an app that is half there serves nobody, and one
+   * that starts the part anew, again and again, takes the processors from all.
+   */
+  async look(now: number): Promise<void> {
+    const { runtime, sizes } = this.#context;
+    const stats = runtime.stats(this.#dyno.id);
+    if (!stats || this.#killsAreTold) return;
+    if (stats.outOfMemoryKills > 0) {
+      this.tellOfKills();
+      this.#log("Stopping process with SIGKILL");
+      await runtime.signal(this.#dyno.id, "KILL");
+    } else if (now - this.#overQuotaToldAt >= tellOverQuotaEveryMs) {
+      const lines = overQuotaLines(stats.memoryBytes, sizeOf(sizes, this.#dyno));
+      if (lines.length > 0) this.#overQuotaToldAt = now;
+      lines.forEach(this.#log);
+    }
+  }
+
+  /** Tells once of what the kernel has ended for want of memory, also after the dyno's end. */
+  tellOfKills(): void {
+    const stats = this.#context.runtime.stats(this.#dyno.id);
+    if (!stats || stats.outOfMemoryKills === 0 || this.#killsAreTold) return;
+    this.#killsAreTold = true;
+    outOfMemoryLines(stats.memoryBytes, sizeOf(this.#context.sizes, this.#dyno)).forEach(this.#log);
+  }
 }

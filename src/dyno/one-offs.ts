@@ -175,8 +175,8 @@ export class OneOffs {
       if (one.dyno.expiresAt && one.dyno.expiresAt.getTime() < now) void one.stop();
   }
 
-  watchMemory(): void {
-    for (const one of this.#all()) one.watchMemory();
+  watchMemory(now: number): void {
+    for (const one of this.#all()) one.watchMemory(now);
   }
 
   #attach(

@@ -19,7 +19,6 @@ import { isDue, type Wanted, wantedDynos } from "./wanted.ts";
 /** How a release took the place of the one before. */
 export type RollOut = { live: true } | { live: false; reason: string; kept: boolean };
 
-const watchMemoryEveryMs = 20_000;
 const cycleAgainAfterMs = 60 * 60_000;
 
 /** Makes the dynos that run like the ones that are wanted. */
@@ -28,7 +27,6 @@ export class Supervisor {
   readonly #dynos: LiveDynos;
   readonly oneOffs: OneOffs;
   readonly #inTurn = createSerializer();
-  #memoryWatchedAt = 0;
   #closed = false;
 
   constructor(options: LiveDynosContext) {
@@ -199,10 +197,8 @@ export class Supervisor {
     for (const live of lives)
       if (live.state === "up" && !live.dyno.leaving && live.cycleAtMs < now) this.#cycle(live, now);
     this.oneOffs.endOld(now);
-    if (now - this.#memoryWatchedAt < watchMemoryEveryMs) return;
-    this.#memoryWatchedAt = now;
-    for (const live of lives) live.watchMemory();
-    this.oneOffs.watchMemory();
+    for (const live of lives) live.watchMemory(now);
+    this.oneOffs.watchMemory(now);
   }
 
   /** Stops everything of an app and waits until it is gone. */

@@ -6,8 +6,9 @@ const measureMs = 4000;
 const rounds = 3;
 
 /**
- * How long an app lets its clients wait while a dyno of another app does its worst: the 99th
- * percentile beside it, against the one of the quiet moment just before; medians of some rounds.
+ * How long an app lets its clients wait while a dyno of another app does its worst, and is started
+ * again as often as it is ended: the 99th percentile beside it, against the one of the quiet moment
+ * just before; medians of some rounds.
  */
 export async function benchNeighbours(
   { api, get, row }: Pick<BenchPlatform, "api" | "get" | "row">,
@@ -17,14 +18,41 @@ export async function benchNeighbours(
 
   async function round(command: string): Promise<{ alone: number; beside: number }> {
     const alone = await waitedMs(() => get(apps.quiet));
-    const { name: dyno } = (await api("POST", dynos, { command })) as { name: string };
+    const going = keepGoing(command);
     await Bun.sleep(2000);
     const beside = await waitedMs(() => get(apps.quiet));
-    await api("POST", `${dynos}/${dyno}/actions/stop`);
-    while (((await api("GET", dynos)) as { name: string }[]).some((one) => one.name === dyno))
-      await Bun.sleep(100);
+    await going.stop();
     await Bun.sleep(1000);
     return { alone, beside };
+  }
+
+  const oneOffs = async () =>
+    ((await api("GET", dynos)) as { name: string; type: string }[]).filter(
+      ({ type }) => type === "run",
+    );
+
+  /** A one-off with this command, and another one as soon as it has ended. */
+  function keepGoing(command: string) {
+    let stopping = false;
+    async function go(): Promise<void> {
+      while (!stopping) {
+        if ((await oneOffs()).length === 0) await api("POST", dynos, { command });
+        await Bun.sleep(200);
+      }
+      for (let left = await oneOffs(); left.length > 0; left = await oneOffs()) {
+        await Promise.all(
+          left.map(({ name }) => api("POST", `${dynos}/${name}/actions/stop`).catch(() => {})),
+        );
+        await Bun.sleep(100);
+      }
+    }
+    const gone = go();
+    return {
+      stop() {
+        stopping = true;
+        return gone;
+      },
+    };
   }
 
   for (const [name, command] of Object.entries(badNeighbours)) {

@@ -15,10 +15,12 @@ for (const [name, command] of Object.entries(badNeighbours))
     const traffic = constantRequests(stator, quiet);
     const { name: dyno } = await bad.api<DynoAnswer>("POST", "/dynos", { command });
     await Bun.sleep(5000);
-    const dynos = await bad.api<DynoAnswer[]>("GET", "/dynos");
-    expect(dynos.map((one) => one.name)).toContain(dyno);
-    await bad.api("POST", `/dynos/${dyno}/actions/stop`);
     const names = async () => (await bad.api<DynoAnswer[]>("GET", "/dynos")).map((one) => one.name);
+    // R15 is the end of a memory bomb.
+    if (name !== "a memory bomb") {
+      expect(await names()).toContain(dyno);
+      await bad.api("POST", `/dynos/${dyno}/actions/stop`);
+    }
     await until(`${dyno} is gone`, async () => !(await names()).includes(dyno));
     const { failures, count } = await traffic.stop();
     expect(failures).toEqual([]);

@@ -59,6 +59,21 @@ test("clause 35: a one-off that takes too much is told of by the same words, att
   await until("both are told of", async () => (await kills()) === 2);
 });
 
+test("clause 35: a dyno of which only a part was killed is ended as a whole", async () => {
+  const bomb = "node -e 'const all = []; for (;;) all.push(Buffer.alloc(5e7, 1))'";
+  const { name } = await app.api<{ name: string }>("POST", "/dynos", {
+    command: `while :; do ${bomb}; done`,
+  });
+  const lines = async () =>
+    (await app.logs()).split("\n").filter((line) => line.includes(`heroku[${name}]`));
+  await until("it is complete", async () =>
+    (await lines()).some((line) => line.endsWith("State changed from up to complete")),
+  );
+  const story = (await lines()).join("\n");
+  expect(story.match(/Error R15/g)).toHaveLength(1);
+  expect(story).toContain("Process exited with status 137");
+});
+
 test("R17: a slug whose archive was changed is not started, and said to be damaged", async () => {
   const archives = join(stator.dataDir, "slugs");
   const [archive = ""] = readdirSync(archives);
