@@ -51,6 +51,7 @@ export class Supervisor {
   async recover(): Promise<void> {
     const { database, runtime } = this.#options;
     const found = await runtime.list();
+    const leaving: LiveDyno[] = [];
     for (const row of listDynos(database)) {
       const pid = found.get(row.id);
       found.delete(row.id);
@@ -65,11 +66,13 @@ export class Supervisor {
       } else {
         const live = this.#dynos.adopt(app, row);
         live.recover(pid ?? null);
-        // The server died before it could end it.
         live.replaced = row.leaving;
-        if (row.leaving) void this.#dynos.retire(live);
+        if (row.leaving) leaving.push(live);
       }
     }
+    // The server died before it could end these, and perhaps before the router knew of others.
+    if (leaving.length > 0) await this.#options.routes.changed();
+    for (const live of leaving) void this.#dynos.retire(live);
     for (const id of found.keys()) await runtime.destroy(id);
     for (const app of listApps(database)) void this.converge(app);
   }

@@ -45,6 +45,26 @@ test("kill -9 in the middle of a roll-out, again and again: no request fails, on
   expect(releases.map(({ status }) => status)).not.toContain("pending");
 });
 
+test("kill -9 before the router knows of the new dyno: it is told before the old one ends", async () => {
+  const traffic = constantRequests(stator, app);
+  for (let round = 0; round < 3; round++) {
+    const master = stator.routerPid as number;
+    // Its workers serve on; a new table waits.
+    process.kill(master, "SIGSTOP");
+    const restarting = app.api("DELETE", "/dynos").catch(() => {});
+    await until("the old one is to leave", async () => {
+      const dynos = await app.api<{ state: string }[]>("GET", "/dynos");
+      return dynos.length === 1 && dynos[0]?.state === "up" && dynoPids().length === 2;
+    });
+    await stator.kill("SIGKILL");
+    process.kill(master, "SIGCONT");
+    await restarting;
+    await stator.restart();
+    await until("one dyno is left", () => dynoPids().length === 1);
+  }
+  expect((await traffic.stop()).failures).toEqual([]);
+});
+
 test("what runs after that is what the store says: release and config agree", async () => {
   const vars = await app.api<Record<string, string>>("GET", "/config-vars");
   await app.api("PATCH", "/config-vars", { LAST: "yes" });
