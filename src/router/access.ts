@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { isInRanges } from "./addresses.ts";
-import type { Header } from "./http-head.ts";
+import { type HeaderLines, known } from "./header-lines.ts";
 import type { RouteApp } from "./route-table.ts";
 
 /** A user of an app's basic auth, as the table carries it: never the password itself. */
@@ -28,7 +28,7 @@ export interface AccessRequest {
   method: string;
   host: string;
   target: string;
-  headers: readonly Header[];
+  headers: HeaderLines;
   /** Where the router listens for TLS; nothing when it does not. */
   httpsPort: number | null;
 }
@@ -65,20 +65,20 @@ function redirectToHttps({ method, host, target }: AccessRequest, httpsPort: num
   };
 }
 
-function isKnownUser(users: readonly BasicAuthUser[], headers: readonly Header[]): boolean {
-  const given = headers.filter(({ key }) => key === "authorization");
-  const [, encoded] = /^basic +([A-Za-z0-9+/=]+)$/i.exec(given[0]?.value ?? "") ?? [];
+function isKnownUser(users: readonly BasicAuthUser[], headers: HeaderLines): boolean {
+  const given = headers.values(known.authorization);
+  const [, encoded] = /^basic +([A-Za-z0-9+/=]+)$/i.exec(given[0] ?? "") ?? [];
   if (given.length !== 1 || encoded === undefined) return false;
   const [, username, password] =
     /^([^:]*):([^]*)$/.exec(Buffer.from(encoded, "base64").toString("utf8")) ?? [];
   if (username === undefined || password === undefined) return false;
   // Every user is compared, so that the time tells nothing about who there is.
-  let known = false;
+  let isKnown = false;
   for (const user of users) {
     const right = isEqual(digestOf(user.salt, password), user.digest);
-    if (isEqual(username, user.username) && right) known = true;
+    if (isEqual(username, user.username) && right) isKnown = true;
   }
-  return known;
+  return isKnown;
 }
 
 function isEqual(one: string, other: string): boolean {

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Header } from "./http-head.ts";
+import { type HeaderLines, known } from "./header-lines.ts";
 import type { RouteDyno } from "./route-table.ts";
 
 const cookieName = "heroku-session-affinity";
@@ -12,7 +12,7 @@ function affinityValue(dynoId: string): string {
 
 /** The dyno that a client was sent to before, if it is still there (contract §3.9). */
 export function stickyDyno(
-  headers: readonly Header[],
+  headers: HeaderLines,
   dynos: readonly RouteDyno[],
 ): RouteDyno | undefined {
   const value = cookieOf(headers);
@@ -22,7 +22,7 @@ export function stickyDyno(
 
 /** The cookie that keeps a client at a dyno; nothing when it has that cookie already. */
 export function affinityCookie(
-  headers: readonly Header[],
+  headers: HeaderLines,
   options: { dynoId: string; host: string; nowMs: number },
 ): string | undefined {
   const value = affinityValue(options.dynoId);
@@ -34,9 +34,8 @@ export function affinityCookie(
   );
 }
 
-function cookieOf(headers: readonly Header[]): string | undefined {
-  for (const { key, value } of headers) {
-    if (key !== "cookie") continue;
+function cookieOf(headers: HeaderLines): string | undefined {
+  for (const value of headers.values(known.cookie)) {
     for (const pair of value.split(";")) {
       const [name, text] = pair.trim().split("=", 2);
       if (name === cookieName) return text;

@@ -3,7 +3,8 @@ import type { Quarantine } from "./balancer.ts";
 import type { CustomPages } from "./custom-pages.ts";
 import { errorPage, type CustomPage, type OwnPage } from "./error-page.ts";
 import { forwardedForOf, requestIdOf } from "./forward-headers.ts";
-import type { HeaderLine, RefusedHead, RequestHead, ResponseHead } from "./http-head.ts";
+import { type HeaderLine, type HeaderLines, linesOf } from "./header-lines.ts";
+import type { RefusedHead, RequestHead, ResponseHead } from "./http-head.ts";
 import type { BodySource } from "./http-body.ts";
 import type { IdleConnections } from "./idle-connections.ts";
 import type { InFlight } from "./in-flight.ts";
@@ -162,16 +163,15 @@ function ownHead(options: {
   withBody: boolean;
 }): ResponseHead {
   const bytes = Buffer.byteLength(options.text);
-  const header = (name: string, value: string) => ({ name, key: name.toLowerCase(), value });
   return {
     status: options.status,
     reason: reasons[options.status] ?? "Error",
     version: "1.1",
-    headers: [
-      header("Content-Type", options.type),
-      header("Cache-Control", "no-cache, no-store"),
-      header("Content-Length", String(bytes)),
-    ],
+    headers: linesOf([
+      { name: "Content-Type", value: options.type },
+      { name: "Cache-Control", value: "no-cache, no-store" },
+      { name: "Content-Length", value: String(bytes) },
+    ]) as HeaderLines,
     body: options.withBody ? { kind: "length", bytes } : { kind: "none" },
   };
 }

@@ -1,17 +1,20 @@
 import {
-  listOf,
-  valuesOf,
+  asHyphenated,
   type Header,
   type HeaderLine,
-  type RequestHead,
-  type ResponseHead,
-} from "./http-head.ts";
+  type HeaderLines,
+  type HeaderSink,
+  known,
+  type KnownName,
+  setOfNames,
+} from "./header-lines.ts";
+import type { RequestHead, ResponseHead } from "./http-head.ts";
 import type { RouteApp } from "./route-table.ts";
 
 const via = "1.1 stator-router";
 
 /** Said about one connection, so never handed on (contract §3.4); what we need of it is written anew. */
-const hopByHop = new Set([
+const hopByHop: readonly KnownName[] = [
   "connection",
   "keep-alive",
   "proxy-connection",
@@ -20,10 +23,10 @@ const hopByHop = new Set([
   "trailer",
   "transfer-encoding",
   "content-length",
-]);
+];
 
 /** The router's own word; also in the spelling `x_forwarded_for`, which CGI-like servers mix up. */
-const ours = new Set([
+const ours: readonly KnownName[] = [
   "host",
   "expect",
   "upgrade",
@@ -33,24 +36,35 @@ const ours = new Set([
   "x-forwarded-port",
   "x-request-start",
   "x-request-id",
-]);
+];
 
 /** What of a request is not handed on as it came. */
-const notHandedOn = new Set([...hopByHop, ...ours]);
+const notToDyno = setOfNames([...hopByHop, ...ours]);
+/** What of a response is not. */
+const notToClient = setOfNames([...hopByHop, "via"]);
+const notInInterim = setOfNames(hopByHop);
+const notInTrailers: ReadonlySet<string> = new Set([
+  ...[...hopByHop, ...ours],
+  // What lets in, or changes how the body is read.
+  ...["authorization", "cookie", "set-cookie", "www-authenticate", "location", "date", "age"],
+  ...["content-encoding", "content-type", "content-range", "cache-control", "expires", "vary"],
+  ...["range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"],
+]);
 
 const acceptableRequestId = /^[A-Za-z0-9+/=-]{20,200}$/;
 
 /** The id that a client gave its request, if it will do, or a new one (contract §3.4). */
-export function requestIdOf(headers: readonly Header[]): string {
-  const [only, ...others] = valuesOf(headers, "x-request-id");
-  return only !== undefined && others.length === 0 && acceptableRequestId.test(only)
-    ? only
-    : crypto.randomUUID();
+export function requestIdOf(headers: HeaderLines): string {
+  const only = headers.only(known["x-request-id"]);
+  if (only < 0) return crypto.randomUUID();
+  const given = headers.value(only);
+  return acceptableRequestId.test(given) ? given : crypto.randomUUID();
 }
 
 /** The way of a request so far: what the client says, then the address we saw, the only true one. */
-export function forwardedForOf(headers: readonly Header[], clientAddress: string): string {
-  return [...valuesOf(headers, "x-forwarded-for"), clientAddress].join(", ");
+export function forwardedForOf(headers: HeaderLines, clientAddress: string): string {
+  if (!headers.has(known["x-forwarded-for"])) return clientAddress;
+  return [...headers.values(known["x-forwarded-for"]), clientAddress].join(", ");
 }
 
 export interface RequestFacts {
@@ -60,44 +74,39 @@ export interface RequestFacts {
   https: boolean;
 }
 
-/** The headers that a dyno gets; `keepAlive` is for the connection to the dyno. */
+/** Writes the headers that a dyno gets; `keepAlive` is for the connection to the dyno. */
 export function headersToDyno(
+  out: HeaderSink,
   head: RequestHead,
   facts: RequestFacts & { keepAlive: boolean },
-): HeaderLine[] {
-  const named = listOf(head.headers, "connection");
-  const lines: HeaderLine[] = [
-    { name: "Host", value: valuesOf(head.headers, "host")[0] ?? head.host },
-  ];
-  for (const header of head.headers) {
-    const plain = header.key.includes("_") ? header.key.replaceAll("_", "-") : header.key;
-    if (!notHandedOn.has(plain) && !named.has(header.key)) lines.push(header);
-  }
-  lines.push(...framingOf(head));
+): void {
+  const { headers } = head;
+  const host = headers.only(known.host);
+  if (host >= 0) out.line(headers, host);
+  else out.add("Host", head.host);
+  for (let index = 0; index < headers.count; index++)
+    if (!notToDyno[asHyphenated(headers.kind(index))] && !headers.isOfConnection(index))
+      out.line(headers, index);
+  framingOf(out, head);
   if (head.upgrade) {
-    lines.push({ name: "Connection", value: "Upgrade" });
-    for (const value of valuesOf(head.headers, "upgrade")) lines.push({ name: "Upgrade", value });
-  } else lines.push(...connectionLine({ keepAlive: facts.keepAlive, version: "1.1" }));
-  lines.push(
-    viaLine(head),
-    { name: "X-Forwarded-For", value: facts.forwardedFor },
-    { name: "X-Forwarded-Proto", value: facts.https ? "https" : "http" },
-    { name: "X-Forwarded-Port", value: facts.https ? "443" : "80" },
-    { name: "X-Request-Start", value: String(Math.floor(facts.receivedAtMs)) },
-    { name: "X-Request-Id", value: facts.requestId },
-  );
-  return lines;
+    out.add("Connection", "Upgrade");
+    for (const value of headers.values(known.upgrade)) out.add("Upgrade", value);
+  } else connectionLine(out, { keepAlive: facts.keepAlive, version: "1.1" });
+  out.add("Via", viaOf(headers));
+  out.add("X-Forwarded-For", facts.forwardedFor);
+  out.add("X-Forwarded-Proto", facts.https ? "https" : "http");
+  out.add("X-Forwarded-Port", facts.https ? "443" : "80");
+  out.add("X-Request-Start", String(Math.floor(facts.receivedAtMs)));
+  out.add("X-Request-Id", facts.requestId);
 }
 
-const ourVia: HeaderLine = { name: "Via", value: via };
-
-function viaLine({ headers }: RequestHead | ResponseHead): HeaderLine {
-  const before = valuesOf(headers, "via");
-  return before.length === 0 ? ourVia : { name: "Via", value: [...before, via].join(", ") };
+function viaOf(headers: HeaderLines): string {
+  return headers.has(known.via) ? [...headers.values(known.via), via].join(", ") : via;
 }
 
-/** The headers that a client gets, but for what is said about its connection. */
+/** Writes the headers that a client gets, but for what is said about its connection. */
 export function headersToClient(
+  out: HeaderSink,
   head: ResponseHead,
   options: {
     /** Whether the body goes on in chunks. */
@@ -105,21 +114,31 @@ export function headersToClient(
     /** The router's own, which yield to the app's except for cookies. */
     added: readonly HeaderLine[];
   },
-): HeaderLine[] {
-  const named = listOf(head.headers, "connection");
-  const lines: HeaderLine[] = [];
-  let isDated = false;
-  for (const header of head.headers) {
-    if (header.key === "date") isDated = true;
-    if (!hopByHop.has(header.key) && !named.has(header.key) && header.key !== "via")
-      lines.push(header);
-  }
-  if (!isDated) lines.push({ name: "Date", value: new Date().toUTCString() });
-  lines.push(...withoutThoseOf(head, options.added), ...framingOf(head));
-  if (options.chunked && head.body.kind === "until-close")
-    lines.push({ name: "Transfer-Encoding", value: "chunked" });
-  lines.push(viaLine(head));
-  return lines;
+): void {
+  const { headers } = head;
+  for (let index = 0; index < headers.count; index++)
+    if (!isIn(notToClient, headers.kind(index)) && !headers.isOfConnection(index))
+      out.line(headers, index);
+  if (!headers.has(known.date)) out.add("Date", httpDate());
+  for (const { name, value } of withoutThoseOf(headers, options.added)) out.add(name, value);
+  framingOf(out, head);
+  if (options.chunked && head.body.kind === "until-close") out.add("Transfer-Encoding", "chunked");
+  out.add("Via", viaOf(headers));
+}
+
+/** Whether a line's name is in a set, in its own spelling. */
+function isIn(set: readonly boolean[], kind: number): boolean {
+  return kind < set.length && set[kind]!;
+}
+
+/** The second that was last written: there are many responses in one. */
+let lastDate = { second: 0, text: "" };
+
+function httpDate(): string {
+  const second = Math.floor(Date.now() / 1_000);
+  if (second !== lastDate.second)
+    lastDate = { second, text: new Date(second * 1_000).toUTCString() };
+  return lastDate.text;
 }
 
 /** Strict-Transport-Security (RFC 6797). */
@@ -131,87 +150,76 @@ export function hstsHeader(hsts: NonNullable<RouteApp["hsts"]>): HeaderLine {
   return { name: "Strict-Transport-Security", value };
 }
 
-function withoutThoseOf(head: ResponseHead, added: readonly HeaderLine[]): readonly HeaderLine[] {
+function withoutThoseOf(headers: HeaderLines, added: readonly HeaderLine[]): readonly HeaderLine[] {
   if (added.length === 0) return added;
-  return added.filter(
-    ({ name }) =>
-      name === "Set-Cookie" || !head.headers.some(({ key }) => key === name.toLowerCase()),
-  );
+  const theirs = new Set(headers.list().map(({ key }) => key));
+  return added.filter(({ name }) => name === "Set-Cookie" || !theirs.has(name.toLowerCase()));
 }
 
 /** How long a dyno keeps its connection after this response, as far as it says; 0 is not at all. */
-export function keptByDynoMs(head: ResponseHead): number {
-  const connection = listOf(head.headers, "connection");
-  if (head.version !== "1.1" || connection.has("close") || head.body.kind === "until-close")
+export function keptByDynoMs({ version, body, headers }: ResponseHead): number {
+  if (version !== "1.1" || headers.connectionWords.has("close") || body.kind === "until-close")
     return 0;
   // Whoever says both framings may mean the other one.
-  if (head.body.kind === "chunked" && valuesOf(head.headers, "content-length").length > 0) return 0;
+  if (body.kind === "chunked" && headers.has(known["content-length"])) return 0;
+  if (!headers.has(known["keep-alive"])) return Infinity;
   const [, seconds] =
-    /(?:^|[,\s])timeout=(\d{1,6})/i.exec(valuesOf(head.headers, "keep-alive").join(",")) ?? [];
+    /(?:^|[,\s])timeout=(\d{1,6})/i.exec(headers.values(known["keep-alive"]).join(",")) ?? [];
   return seconds === undefined ? Infinity : Math.max(0, Number(seconds) - 1) * 1_000;
 }
 
-/** What is said about the connection, where it differs from its version's habit. */
-export function connectionLine(connection: {
-  keepAlive: boolean;
-  version: RequestHead["version"];
-}): HeaderLine[] {
-  if (!connection.keepAlive) return [{ name: "Connection", value: "close" }];
-  return connection.version === "1.0" ? [{ name: "Connection", value: "keep-alive" }] : [];
+/** Writes what is said about the connection, where it differs from its version's habit. */
+export function connectionLine(
+  out: HeaderSink,
+  connection: { keepAlive: boolean; version: RequestHead["version"] },
+): void {
+  if (!connection.keepAlive) out.add("Connection", "close");
+  else if (connection.version === "1.0") out.add("Connection", "keep-alive");
 }
 
-/** The headers of a response that makes the connection a tunnel. */
-export function headersOfSwitch(head: ResponseHead, added: readonly HeaderLine[]): HeaderLine[] {
-  return [
-    ...withoutThoseOf(head, added),
-    ...head.headers.filter(({ key }) => !hopByHop.has(key) && key !== "via"),
-    { name: "Connection", value: "Upgrade" },
-    viaLine(head),
-  ];
+/** Writes the headers of a response that makes the connection a tunnel. */
+export function headersOfSwitch(
+  out: HeaderSink,
+  { headers }: ResponseHead,
+  added: readonly HeaderLine[],
+): void {
+  for (const { name, value } of withoutThoseOf(headers, added)) out.add(name, value);
+  for (let index = 0; index < headers.count; index++)
+    if (!isIn(notToClient, headers.kind(index))) out.line(headers, index);
+  out.add("Connection", "Upgrade");
+  out.add("Via", viaOf(headers));
 }
 
-/** The headers of a response before the response: hints (103) and the like. */
-export function headersOfInterim(head: ResponseHead): HeaderLine[] {
-  const named = listOf(head.headers, "connection");
-  return head.headers.filter(({ key }) => !hopByHop.has(key) && !named.has(key));
+/** Writes the headers of a response before the response: hints (103) and the like. */
+export function headersOfInterim(out: HeaderSink, { headers }: ResponseHead): void {
+  for (let index = 0; index < headers.count; index++)
+    if (!isIn(notInInterim, headers.kind(index)) && !headers.isOfConnection(index))
+      out.line(headers, index);
 }
-
-/** Never taken from a trailer: what routes, frames, lets in or changes how the body is read. */
-const notInTrailers = new Set([
-  ...["authorization", "cookie", "set-cookie", "www-authenticate", "location", "date", "age"],
-  ...["content-encoding", "content-type", "content-range", "cache-control", "expires", "vary"],
-  ...["range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"],
-]);
 
 /** The trailers of a chunked body that may go on (RFC 9110 §6.5.1). */
 export function passedTrailers(trailers: readonly Header[]): readonly Header[] {
   if (trailers.length === 0) return trailers;
-  return trailers.filter(({ key }) => {
-    const plain = key.replaceAll("_", "-");
-    return !notHandedOn.has(plain) && !notInTrailers.has(plain);
-  });
+  return trailers.filter(({ key }) => !notInTrailers.has(key.replaceAll("_", "-")));
 }
 
-function framingOf(head: RequestHead | ResponseHead): HeaderLine[] {
+function framingOf(out: HeaderSink, head: RequestHead | ResponseHead): void {
   switch (head.body.kind) {
     case "chunked":
-      return [{ name: "Transfer-Encoding", value: "chunked" }];
+      return out.add("Transfer-Encoding", "chunked");
     case "length":
-      return [{ name: "Content-Length", value: String(head.body.bytes) }];
+      return out.add("Content-Length", String(head.body.bytes));
     case "until-close":
-      return [];
+      return;
     case "none":
-      return "status" in head ? framingWithoutBody(head) : [];
+      if ("status" in head) framingWithoutBody(out, head);
   }
 }
 
 /** A response to HEAD, or a 304, tells the length that the body would have. */
-function framingWithoutBody(head: ResponseHead): HeaderLine[] {
-  if (head.status < 200 || head.status === 204) return [];
-  if (head.headers.some(({ key }) => key === "transfer-encoding"))
-    return [{ name: "Transfer-Encoding", value: "chunked" }];
-  const [length] = valuesOf(head.headers, "content-length");
-  return length === undefined
-    ? []
-    : [{ name: "Content-Length", value: length.split(",")[0]!.trim() }];
+function framingWithoutBody(out: HeaderSink, { status, headers }: ResponseHead): void {
+  if (status < 200 || status === 204) return;
+  if (headers.has(known["transfer-encoding"])) return out.add("Transfer-Encoding", "chunked");
+  const [length] = headers.values(known["content-length"]);
+  if (length !== undefined) out.add("Content-Length", length.split(",")[0]!.trim());
 }

@@ -1,4 +1,5 @@
-import { writeHeaders, type BodyFraming, type Header } from "./http-head.ts";
+import type { Header } from "./header-lines.ts";
+import type { BodyFraming } from "./http-head.ts";
 import type { Wire } from "./wire.ts";
 
 /** Why a body could not be read to its end. */
@@ -155,7 +156,11 @@ const lastChunk = Buffer.from("0\r\n\r\n");
 function endOfChunks(trailers: readonly Header[]): Buffer {
   return trailers.length === 0
     ? lastChunk
-    : Buffer.from(`0\r\n${writeHeaders(trailers)}\r\n`, "latin1");
+    : Buffer.from(`0\r\n${trailers.map(trailerText).join("")}\r\n`, "latin1");
+}
+
+function trailerText({ name, value }: Header): string {
+  return `${name}: ${value}\r\n`;
 }
 
 /** Payload as it goes on: one chunk of all pieces, or plain; with the last chunk at the end. */

@@ -3,21 +3,30 @@
  * about where a message ends are how requests get smuggled, so whatever can be read in two ways is
  * refused, and what goes on is written anew from what was understood.
  */
-export interface Header {
-  name: string;
-  /** The name in lower case. */
-  key: string;
-  value: string;
-}
-
-/** A header to be written. */
-export type HeaderLine = Pick<Header, "name" | "value">;
+import {
+  ByteMemory,
+  endOfTarget,
+  endOfToken,
+  endOfValue,
+  type Header,
+  type HeaderLines,
+  known,
+  linesOf,
+  readLines,
+  trimBlanks,
+} from "./header-lines.ts";
 
 export type BodyFraming =
   | { kind: "none" }
   | { kind: "length"; bytes: number }
   | { kind: "chunked" }
   | { kind: "until-close" };
+
+const [noBody, chunkedBody, bodyUntilClose]: BodyFraming[] = [
+  { kind: "none" },
+  { kind: "chunked" },
+  { kind: "until-close" },
+];
 
 export type HttpVersion = "1.0" | "1.1" | "2.0";
 
@@ -26,7 +35,7 @@ export interface RequestHead {
   /** Origin form (`/path?query`), or `*`. */
   target: string;
   version: HttpVersion;
-  headers: Header[];
+  headers: HeaderLines;
   /** Lower case, without the port. */
   host: string;
   body: BodyFraming;
@@ -40,7 +49,7 @@ export interface ResponseHead {
   status: number;
   reason: string;
   version: HttpVersion;
-  headers: Header[];
+  headers: HeaderLines;
   body: BodyFraming;
 }
 
@@ -51,51 +60,18 @@ export type Parsed<Head, Bad> =
   | { kind: "bad"; reason: Bad }
   | { kind: "head"; head: Head; byteLength: number };
 
-const maxRequestLineBytes = 8_192;
+export const maxRequestLineBytes = 8_192;
 const maxRequestHeadBytes = 512 * 1_024;
 const maxResponseLineBytes = 512 * 1_024;
 const maxResponseHeadBytes = 1_024 * 1_024;
-const maxHeaders = 1_000;
-const maxNameLength = 1_000;
-const maxMethodLength = 127;
+export const maxMethodLength = 127;
 
 const endOfHead = Buffer.from("\r\n\r\n");
-const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-const fieldValue = /^[\t\x20-\x7e\x80-\xff]*$/;
-const requestLine =
-  /^([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,127}) ([\x21-\x7e\x80-\xff]+) HTTP\/1\.([01])$/;
-const statusLine = /^HTTP\/1\.([01]) ([1-9]\d\d) ([\t\x20-\x7e\x80-\xff]*)$/;
+const [space, zero, one] = [0x20, 0x30, 0x31];
+const versionStart = Buffer.from("HTTP/1.");
 const hostValue = /^([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{0,5}))?$/;
 const absoluteTarget = /^https?:\/\/([^/?#]*)([/?].*)?$/i;
 const decimal = /^\d{1,15}$/;
-
-/** Whether a text can be a header's name, or a method. */
-export function isToken(text: string): boolean {
-  return token.test(text);
-}
-
-/** Whether a text can be a header's value. */
-export function isFieldValue(text: string): boolean {
-  return fieldValue.test(text);
-}
-
-/** Whether no blank or tab is at its ends. */
-export function isTrimmed(text: string): boolean {
-  return trimBlanks(text).length === text.length;
-}
-
-/** Whether a request that did not come as HTTP/1.1 would be within its limits (contract §3.5). */
-export function isWithinRequestLimits({ method, target, headers }: RequestHead): boolean {
-  return (
-    method.length <= maxMethodLength &&
-    `${method} ${target} HTTP/1.1`.length <= maxRequestLineBytes &&
-    headers.length <= maxHeaders &&
-    headers.every(
-      ({ name, value }) =>
-        name.length <= maxNameLength && `${name}: ${value}`.length <= maxRequestLineBytes,
-    )
-  );
-}
 
 /** Reads the request head at the start of the bytes; `bad` is for a 400 and a closed connection. */
 export function parseRequestHead(bytes: Buffer): Parsed<RequestHead, string> {
@@ -108,10 +84,18 @@ export function parseRequestHead(bytes: Buffer): Parsed<RequestHead, string> {
     if (bytes.length > maxRequestHeadBytes) return { kind: "bad", reason: "head too long" };
     return { kind: "incomplete" };
   }
-  const head = readRequest(bytes.toString("latin1", start, end));
+  const head = readRequest(withoutBody(bytes, end), start, end);
   return typeof head === "string"
     ? { kind: "bad", reason: head }
     : { kind: "head", head, byteLength: end + 4 };
+}
+
+const mostBesideHead = 4_096;
+
+/** A head lives as long as its request: much of a body that came with it is not kept for that. */
+function withoutBody(bytes: Buffer, end: number): Buffer {
+  const length = end + endOfHead.length;
+  return bytes.length - length <= mostBesideHead ? bytes : Buffer.from(bytes.subarray(0, length));
 }
 
 /** What can be told of a head that was refused. */
@@ -127,15 +111,19 @@ export function readRefusedHead(bytes: Buffer): RefusedHead | undefined {
   const text = bytes.toString("latin1", 0, maxRefusedBytes).replace(/^\r\n/, "");
   const [whole = ""] = text.split("\r\n\r\n", 1);
   const [first = "", ...lines] = whole.split("\r\n");
-  const [, method, target, minor] = requestLine.exec(first) ?? [];
-  const headers = lines.flatMap((line) => {
-    const one = readHeaders(line, 0, maxRequestLineBytes);
-    return typeof one === "string" ? [] : one;
-  });
-  const [name, ...others] = valuesOf(headers, "host");
-  const host = name === undefined || others.length > 0 ? undefined : readHost(name);
-  if (method === undefined || target === undefined || host === undefined) return undefined;
-  return { method, target, version: minor === "1" ? "1.1" : "1.0", headers, host };
+  const line = Buffer.from(first, "latin1");
+  const request = readRequestLine(line, 0, line.length);
+  const headers = linesOf(lines.flatMap(readOneLine));
+  if (typeof request === "string" || typeof headers === "string") return undefined;
+  const host = readHost(headers);
+  return host === undefined ? undefined : { ...request, headers, host };
+}
+
+/** A header line, or nothing when it is none. */
+function readOneLine(text: string): Header[] {
+  const bytes = Buffer.from(text, "latin1");
+  const lines = readLines(bytes, 0, bytes.length, maxRequestLineBytes);
+  return typeof lines === "string" ? [] : lines.list();
 }
 
 /** What is wrong with bytes that hold no whole head yet and never can. */
@@ -149,32 +137,72 @@ function whyNeverComplete(bytes: Buffer, maxLineBytes: number): string | undefin
   return bytes.length - lineStart > maxLineBytes + 2 ? "line too long" : undefined;
 }
 
-function readRequest(text: string): RequestHead | string {
-  const first = text.slice(0, endOfLine(text, 0));
-  if (first.length > maxRequestLineBytes) return "request line too long";
-  const [, method, rawTarget, minor] = requestLine.exec(first) ?? [];
-  if (method === undefined || rawTarget === undefined) return "bad request line";
-  if (method.toUpperCase() === "CONNECT") return "CONNECT is not served";
-  const version: HttpVersion = minor === "1" ? "1.1" : "1.0";
+type RequestLine = Pick<RequestHead, "method" | "target" | "version">;
 
-  const headers = readHeaders(text, first.length + 2, maxRequestLineBytes);
+/** Reads a request line between two places; its end is the line's. */
+function readRequestLine(bytes: Buffer, start: number, end: number): RequestLine | string {
+  if (end - start > maxRequestLineBytes) return "request line too long";
+  const methodEnd = endOfToken(bytes, start, end);
+  const targetEnd = endOfTarget(bytes, methodEnd + 1, end);
+  const isWhole =
+    methodEnd > start &&
+    methodEnd - start <= maxMethodLength &&
+    bytes[methodEnd] === space &&
+    targetEnd > methodEnd + 1 &&
+    bytes[targetEnd] === space;
+  const version = isWhole ? readVersion(bytes, targetEnd + 1) : undefined;
+  if (version === undefined || end !== targetEnd + 1 + lengthOfVersion) return "bad request line";
+  return {
+    method: methods.find(bytes, start, methodEnd)!,
+    target: bytes.toString("latin1", methodEnd + 1, targetEnd),
+    version,
+  };
+}
+
+/** Methods are few. */
+const methods = new ByteMemory((text) => text);
+
+const lengthOfVersion = "HTTP/1.1".length;
+
+/** The version that is said at a place. */
+function readVersion(bytes: Buffer, at: number): HttpVersion | undefined {
+  for (let index = 0; index < versionStart.length; index++)
+    if (bytes[at + index] !== versionStart[index]) return undefined;
+  const minor = bytes[at + versionStart.length];
+  return minor === one ? "1.1" : minor === zero ? "1.0" : undefined;
+}
+
+/** Where the line that begins at a place ends. */
+function endOfLine(bytes: Buffer, from: number, end: number): number {
+  const lineEnd = bytes.indexOf(13, from);
+  // Whatever a carriage return alone may be, it is not within a line.
+  return lineEnd === -1 || lineEnd > end ? end : lineEnd;
+}
+
+function readRequest(bytes: Buffer, start: number, end: number): RequestHead | string {
+  const lineEnd = endOfLine(bytes, start, end);
+  const line = readRequestLine(bytes, start, lineEnd);
+  if (typeof line === "string") return line;
+  const { method, version } = line;
+  if (method.toUpperCase() === "CONNECT") return "CONNECT is not served";
+  if (lineEnd < end && bytes[lineEnd + 1] !== 10) return "bad request line";
+
+  const headers = readLines(bytes, lineEnd + 2, end, maxRequestLineBytes);
   if (typeof headers === "string") return headers;
 
-  const hosts = valuesOf(headers, "host");
-  const host = hosts.length === 1 ? readHost(hosts[0]!) : undefined;
+  const host = readHost(headers);
   if (host === undefined) return "one Host header is needed";
-  const target = readTarget(rawTarget, { method, host });
+  const target = readTarget(line.target, { method, host });
   if (target === undefined) return "bad request target";
 
-  const codings = valuesOf(headers, "transfer-encoding");
-  if (codings.length > 0 && version === "1.0") return "transfer encoding in HTTP/1.0";
-  if (codings.length > 1 || codings.some((value) => value.toLowerCase() !== "chunked"))
-    return "transfer encoding is not chunked";
+  const coding = readCoding(headers);
+  if (coding !== "none" && version === "1.0") return "transfer encoding in HTTP/1.0";
+  if (coding === "bad") return "transfer encoding is not chunked";
   const length = readLength(headers);
   if (length === "bad") return "bad content length";
 
-  const connection = listOf(headers, "connection");
-  const chunked = codings.length === 1;
+  const connection = headers.connectionWords;
+  const chunked = coding === "chunked";
   return {
     method,
     target,
@@ -183,9 +211,9 @@ function readRequest(text: string): RequestHead | string {
     host,
     // Chunked wins over a length; such a connection is closed afterwards (RFC 9112 §6.1).
     body: chunked
-      ? { kind: "chunked" }
+      ? chunkedBody!
       : length === undefined
-        ? { kind: "none" }
+        ? noBody!
         : { kind: "length", bytes: length },
     keepAlive:
       !(chunked && length !== undefined) &&
@@ -194,123 +222,59 @@ function readRequest(text: string): RequestHead | string {
     upgrade:
       version === "1.1" &&
       connection.has("upgrade") &&
-      headers.some(({ key, value }) => key === "upgrade" && value !== ""),
+      headers.values(known.upgrade).some((value) => value !== ""),
     expect: readExpect(headers),
   };
 }
 
 /** What the client wants to hear before it sends its body. */
-export function readExpect(headers: readonly Header[]): RequestHead["expect"] {
-  const expect = headers.filter(({ key }) => key === "expect");
-  if (expect.length === 0) return "nothing";
-  return expect.every(({ value }) => value.toLowerCase() === "100-continue")
+export function readExpect(headers: HeaderLines): RequestHead["expect"] {
+  if (!headers.has(known.expect)) return "nothing";
+  return headers.values(known.expect).every((value) => value.toLowerCase() === "100-continue")
     ? "100-continue"
     : "something else";
 }
 
-/** The header lines of a head, from the first one's place on. */
-function readHeaders(text: string, from: number, maxLineBytes: number): Header[] | string {
-  const headers: Header[] = [];
-  for (let at = from, end = 0; at < text.length; at = end + 2) {
-    end = endOfLine(text, at);
-    if (headers.length === maxHeaders) return "too many headers";
-    if (end - at > maxLineBytes) return "header line too long";
-    const colon = text.indexOf(":", at);
-    // Folded lines, blanks before the colon and lines without one all end here.
-    const name = colon === -1 || colon > end ? "" : text.slice(at, colon);
-    const key = keyOf(name);
-    if (key === undefined) return "bad header name";
-    const value = trimBlanks(text, colon + 1, end);
-    if (!fieldValue.test(value)) return "bad header value";
-    headers.push({ name, key, value });
-  }
-  return headers;
+/** The coding of a body; `chunked`, alone and once, is the only one that can be read in one way. */
+function readCoding(headers: HeaderLines): "none" | "chunked" | "bad" {
+  if (!headers.has(known["transfer-encoding"])) return "none";
+  const [coding, ...others] = headers.values(known["transfer-encoding"]);
+  return coding?.toLowerCase() === "chunked" && others.length === 0 ? "chunked" : "bad";
 }
 
-function endOfLine(text: string, from: number): number {
-  const end = text.indexOf("\r\n", from);
-  return end === -1 ? text.length : end;
+/** The name in the one Host header: lower case, without port and without the dot of the root. */
+function readHost(headers: HeaderLines): string | undefined {
+  const only = headers.only(known.host);
+  return only < 0 ? undefined : headers.recall(only, hosts);
 }
 
-/** A name in lower case; nothing when it can't be one. */
-const keyOf = remembered((name) =>
-  name.length <= maxNameLength && token.test(name) ? name.toLowerCase() : undefined,
-);
-
-const maxRemembered = 1_000;
-const maxRememberedLength = 100;
-
-/** Remembers what it found for short texts: hosts and names are few, and come with every request. */
-function remembered(find: (text: string) => string | undefined) {
-  const known = new Map<string, string>();
-  return (text: string): string | undefined => {
-    const before = known.get(text);
-    if (before !== undefined || text.length > maxRememberedLength) return before ?? find(text);
-    // A copy: a part of a string keeps the whole of it, here a head, in memory.
-    const own = Buffer.from(text, "latin1").toString("latin1");
-    const found = find(own);
-    if (found === undefined) return undefined;
-    // Who sends ever new ones takes the gain from all for a moment, and no more than this memory.
-    if (known.size === maxRemembered) known.clear();
-    known.set(own, found);
-    return found;
-  };
-}
-
-/** Blanks and tabs only: `trim` would also take the no-break space, a byte like any other here. */
-function trimBlanks(text: string, from = 0, to = text.length): string {
-  let start = from;
-  let end = to;
-  while (start < end && isBlank(text.charCodeAt(start))) start++;
-  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
-  return text.slice(start, end);
-}
-
-function isBlank(code: number): boolean {
-  return code === 32 || code === 9;
-}
-
-const noValues: readonly string[] = [];
-
-/** All values of a header, in their order. */
-export function valuesOf(headers: readonly Header[], key: string): readonly string[] {
-  let values: string[] | undefined;
-  for (const header of headers) if (header.key === key) (values ??= []).push(header.value);
-  return values ?? noValues;
-}
-
-/** The name in a Host header: lower case, without port and without the dot of the root. */
-export const readHost = remembered((value) => {
-  const [, name] = hostValue.exec(value) ?? [];
+/** The same of an authority. */
+export function hostOf(authority: string): string | undefined {
+  const [, name] = hostValue.exec(authority) ?? [];
   return name?.toLowerCase().replace(/\.$/, "");
-});
+}
+
+const hosts = new ByteMemory(hostOf);
 
 function readTarget(target: string, request: { method: string; host: string }): string | undefined {
   if (target.startsWith("/")) return target.includes("#") ? undefined : target;
   if (target === "*") return request.method === "OPTIONS" ? target : undefined;
   const [, authority = "", path = "/"] = absoluteTarget.exec(target) ?? [];
-  if (authority === "" || path.includes("#") || readHost(authority) !== request.host)
+  if (authority === "" || path.includes("#") || hostOf(authority) !== request.host)
     return undefined;
   return path.startsWith("/") ? path : `/${path}`;
 }
 
 /** The one length that all Content-Length headers agree on. */
-export function readLength(headers: readonly Header[]): number | undefined | "bad" {
-  const given = valuesOf(headers, "content-length");
-  if (given.length === 0) return undefined;
-  const values = given.flatMap((value) => value.split(",").map((one) => trimBlanks(one)));
+export function readLength(headers: HeaderLines): number | undefined | "bad" {
+  const only = headers.only(known["content-length"]);
+  if (only === -1) return undefined;
+  const length = only < 0 ? -1 : headers.decimal(only);
+  if (length >= 0) return length;
+  const given = headers.values(known["content-length"]);
+  const values = given.flatMap((value) => value.split(",").map((text) => trimBlanks(text)));
   const [first = ""] = values;
   return decimal.test(first) && values.every((value) => value === first) ? Number(first) : "bad";
-}
-
-const noWords: ReadonlySet<string> = new Set();
-
-/** The words of a header that is a list, in lower case. */
-export function listOf(headers: readonly Header[], key: string): ReadonlySet<string> {
-  let words: Set<string> | undefined;
-  for (const value of valuesOf(headers, key))
-    for (const word of value.split(",")) (words ??= new Set()).add(trimBlanks(word).toLowerCase());
-  return words ?? noWords;
 }
 
 /** Reads the response head at the start of the bytes; what came before it decides the framing. */
@@ -328,52 +292,71 @@ export function parseResponseHead(
       return { kind: "bad", reason: "H25-header" };
     return reason === undefined ? { kind: "incomplete" } : { kind: "bad", reason: "H17" };
   }
-  const head = readResponse(bytes.toString("latin1", 0, end), request);
+  const head = readResponse(withoutBody(bytes, end), lineEnd, end, request);
   return typeof head === "string"
     ? { kind: "bad", reason: head }
     : { kind: "head", head, byteLength: end + 4 };
 }
 
-function readResponse(text: string, request: { method: string }): ResponseHead | BadResponse {
-  const first = text.slice(0, endOfLine(text, 0));
-  const [, minor, code, reason = ""] = statusLine.exec(first) ?? [];
-  if (code === undefined) return "H17";
-  const headers = readHeaders(text, first.length + 2, maxResponseLineBytes);
+const maxCookieBytes = 8_192 - "Set-Cookie: ".length;
+
+function readResponse(
+  bytes: Buffer,
+  lineEnd: number,
+  end: number,
+  request: { method: string },
+): ResponseHead | BadResponse {
+  const line = readStatusLine(bytes, lineEnd);
+  if (line === undefined) return "H17";
+  const headers = readLines(bytes, lineEnd + 2, end, maxResponseLineBytes);
   if (headers === "header line too long") return "H25-header";
   if (typeof headers === "string") return "H17";
-  if (headers.some(({ key, value }) => key === "set-cookie" && value.length + 12 > 8_192))
-    return "H25-cookie";
+  if (headers.has(known["set-cookie"]))
+    for (let index = 0; index < headers.count; index++)
+      if (
+        headers.kind(index) === known["set-cookie"] &&
+        headers.valueLength(index) > maxCookieBytes
+      )
+        return "H25-cookie";
 
-  const status = Number(code);
-  const codings = valuesOf(headers, "transfer-encoding");
-  if (codings.length > 1 || codings.some((value) => value.toLowerCase() !== "chunked"))
-    return "H17";
+  const coding = readCoding(headers);
+  if (coding === "bad") return "H17";
   const length = readLength(headers);
   if (length === "bad") return "H25-length";
+  const { status } = line;
   const bodiless = request.method === "HEAD" || status < 200 || status === 204 || status === 304;
   return {
-    status,
-    reason,
-    version: minor === "1" ? "1.1" : "1.0",
+    ...line,
     headers,
     body: bodiless
-      ? { kind: "none" }
-      : codings.length === 1
-        ? { kind: "chunked" }
+      ? noBody!
+      : coding === "chunked"
+        ? chunkedBody!
         : length === undefined
-          ? { kind: "until-close" }
+          ? bodyUntilClose!
           : { kind: "length", bytes: length },
   };
 }
 
-/** The bytes of a head. */
-export function writeHead(first: string, headers: readonly HeaderLine[]) {
-  return Buffer.from(`${first}\r\n${writeHeaders(headers)}\r\n`, "latin1");
+/** `HTTP/1.1 200 OK`, in which the reason may be empty but its blank may not be missing. */
+function readStatusLine(
+  bytes: Buffer,
+  end: number,
+): Pick<ResponseHead, "status" | "reason" | "version"> | undefined {
+  const version = readVersion(bytes, 0);
+  const reasonStart = lengthOfVersion + " 200 ".length;
+  if (version === undefined || bytes[lengthOfVersion] !== space || reasonStart > end)
+    return undefined;
+  let status = 0;
+  for (let at = lengthOfVersion + 1; at < reasonStart - 1; at++) {
+    const digit = bytes[at]! - zero;
+    if (digit < 0 || digit > 9) return undefined;
+    status = 10 * status + digit;
+  }
+  if (status < 100 || bytes[reasonStart - 1] !== space) return undefined;
+  if (endOfValue(bytes, reasonStart, end) !== end) return undefined;
+  return { status, reason: reasons.find(bytes, reasonStart, end)!, version };
 }
 
-/** Header lines, each with its end. */
-export function writeHeaders(headers: readonly HeaderLine[]): string {
-  let text = "";
-  for (const { name, value } of headers) text += `${name}: ${value}\r\n`;
-  return text;
-}
+/** Reasons are few. */
+const reasons = new ByteMemory((text) => text);

@@ -1,15 +1,16 @@
 import type { Field } from "./hpack.ts";
+import { type Header, linesOf, trimBlanks } from "./header-lines.ts";
 import {
-  isFieldValue,
-  isToken,
-  isTrimmed,
-  isWithinRequestLimits,
+  hostOf,
+  maxMethodLength,
+  maxRequestLineBytes,
   readExpect,
-  readHost,
   readLength,
-  type Header,
   type RequestHead,
 } from "./http-head.ts";
+
+const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const fieldValue = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 const target = /^(?:\/[\x21\x22\x24-\x7e\x80-\xff]*|\*)$/;
 
@@ -30,32 +31,34 @@ export function readHttp2Request(
   const split = splitFields(fields);
   if (split === undefined) return "malformed";
   const { method, scheme, path, authority, protocol, headers } = split;
-  if (method === undefined || !isToken(method)) return "malformed";
+  if (method === undefined || !token.test(method)) return "malformed";
   const isConnect = method.toUpperCase() === "CONNECT";
   if (isConnect && protocol === undefined) return "bad";
   if (scheme === undefined || path === undefined || !target.test(path)) return "malformed";
   if (path === "*" && method !== "OPTIONS") return "malformed";
   const isTunnel = protocol !== undefined;
-  if (isTunnel && (method !== "CONNECT" || !isToken(protocol) || options.endsHere))
+  if (isTunnel && (method !== "CONNECT" || !token.test(protocol) || options.endsHere))
     return "malformed";
 
   const hosts = headers.filter(({ key }) => key === "host").map(({ value }) => value);
   const [name] = authority === undefined ? hosts : [authority];
-  const host = name === undefined ? undefined : readHost(name);
+  const host = name === undefined ? undefined : hostOf(name);
   if (name === undefined || host === undefined) return "bad";
-  if (hosts.some((other) => readHost(other) !== host)) return "bad";
-  const length = readLength(headers);
-  if (length === "bad" || (options.endsHere && (length ?? 0) > 0)) return "malformed";
+  if (hosts.some((other) => hostOf(other) !== host)) return "bad";
 
   const passed = joinCookies(headers.filter(({ key }) => key !== "host"));
+  const lines = linesOf(
+    [{ name: "Host", value: name }, ...(isTunnel ? headersOfUpgrade(protocol, passed) : passed)],
+    maxRequestLineBytes,
+  );
+  if (typeof lines === "string") return "bad";
+  const length = readLength(lines);
+  if (length === "bad" || (options.endsHere && (length ?? 0) > 0)) return "malformed";
   const head: RequestHead = {
     method: isTunnel ? "GET" : method,
     target: path,
     version: "2.0",
-    headers: [
-      { name: "Host", key: "host", value: name },
-      ...(isTunnel ? headersOfUpgrade(protocol, passed) : passed),
-    ],
+    headers: lines,
     host,
     body:
       options.endsHere || isTunnel
@@ -65,9 +68,16 @@ export function readHttp2Request(
           : { kind: "length", bytes: length },
     keepAlive: true,
     upgrade: isTunnel,
-    expect: readExpect(headers),
+    expect: readExpect(lines),
   };
-  return isWithinRequestLimits(head) ? head : "bad";
+  return isWithinLineLimits(head) ? head : "bad";
+}
+
+/** Whether a request line of HTTP/1.1 could say it (contract §3.5). */
+function isWithinLineLimits({ method, target: path }: RequestHead): boolean {
+  return (
+    method.length <= maxMethodLength && `${method} ${path} HTTP/1.1`.length <= maxRequestLineBytes
+  );
 }
 
 interface SplitFields {
@@ -119,11 +129,11 @@ export function readHttp2Trailers(fields: readonly Field[]): Header[] | undefine
 }
 
 function isSound(value: string): boolean {
-  return isFieldValue(value) && isTrimmed(value);
+  return fieldValue.test(value) && trimBlanks(value).length === value.length;
 }
 
 function isLowerCaseToken(name: string): boolean {
-  return isToken(name) && !/[A-Z]/.test(name);
+  return token.test(name) && !/[A-Z]/.test(name);
 }
 
 /** HTTP/2 may cut the Cookie header at its semicolons; apps know it in one piece (RFC 9113 §8.2.3). */

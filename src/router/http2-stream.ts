@@ -1,7 +1,8 @@
 import { headersOfInterim, headersOfSwitch, headersToClient } from "./forward-headers.ts";
+import type { Header, HeaderLines, HeaderSink } from "./header-lines.ts";
 import type { Field } from "./hpack.ts";
 import { BodyError, type BodySource } from "./http-body.ts";
-import type { Header, HeaderLine, RequestHead, ResponseHead } from "./http-head.ts";
+import type { RequestHead, ResponseHead } from "./http-head.ts";
 import { errorCode, Http2Error, type ErrorCode } from "./http2-frames.ts";
 import type { Http2Sender, SendingStream } from "./http2-sender.ts";
 import { ReceiveWindow } from "./receive-window.ts";
@@ -20,6 +21,7 @@ export interface StreamPort {
 
 /** One request of an HTTP/2 connection: a wire of its own inside the connection's. */
 export class Http2Stream implements Transport, SendingStream {
+  readonly copies = false;
   readonly id: number;
   readonly wire = new Wire(this);
   readonly receiveWindow: ReceiveWindow;
@@ -57,11 +59,11 @@ export class Http2Stream implements Transport, SendingStream {
       options.head?.body.kind === "length" ? options.head.body.bytes : undefined;
   }
 
-  write(bytes: Uint8Array, last: boolean): number {
+  write(bytes: Buffer, from: number, to: number, last: boolean): number {
     if (this.closed || this.localEnded) return -1;
     const ends = last && this.#trailers.length === 0;
-    const sent = this.#port.sender.data(this, bytes, ends);
-    this.#isFull = sent < bytes.length;
+    const sent = this.#port.sender.data(this, bytes.subarray(from, to), ends);
+    this.#isFull = sent < to - from;
     this.localEnded = ends && !this.#isFull;
     return sent;
   }
@@ -86,7 +88,7 @@ export class Http2Stream implements Transport, SendingStream {
   end(): void {
     if (this.closed) return;
     if (!this.localEnded && this.#trailers.length > 0)
-      this.#port.sender.headers(this.id, fieldsOfLines(this.#trailers), true);
+      this.#port.sender.headers(this.id, fieldsOf(this.#trailers), true);
     else if (!this.localEnded) this.#port.sender.endStream(this.id);
     this.localEnded = true;
     this.#port.answered(this);
@@ -158,14 +160,19 @@ export class Http2Stream implements Transport, SendingStream {
       // Streams come and go; the connection stays.
       keepsConnection: true,
       sendContinue: () => send([[":status", "100"]]),
-      sendInterim: (head) => send(fieldsOf(head.status, headersOfInterim(head))),
+      sendInterim: (head) => {
+        const fields = new FieldSink(head.status);
+        headersOfInterim(fields, head);
+        send(fields.all);
+      },
       sendHead: (head, { added }) => {
         const endsHere =
           head.body.kind === "none" || (head.body.kind === "length" && head.body.bytes === 0);
         const unchunked: ResponseHead =
           head.body.kind === "chunked" ? { ...head, body: { kind: "until-close" } } : head;
-        const lines = headersToClient(unchunked, { chunked: false, added });
-        send(fieldsOf(head.status, lines), endsHere);
+        const fields = new FieldSink(head.status);
+        headersToClient(fields, unchunked, { chunked: false, added });
+        send(fields.all, endsHere);
         this.localEnded ||= endsHere;
         if (endsHere) this.end();
       },
@@ -177,10 +184,9 @@ export class Http2Stream implements Transport, SendingStream {
       },
       sendSwitch: (head, added) => {
         this.isTunnel = true;
-        const lines = headersOfSwitch(head, added).filter(
-          ({ name }) => name.toLowerCase() !== "sec-websocket-accept",
-        );
-        send(fieldsOf(200, lines));
+        const fields = new FieldSink(200);
+        headersOfSwitch(fields, head, added);
+        send(fields.all.filter(([name]) => name !== "sec-websocket-accept"));
       },
     };
   }
@@ -191,15 +197,24 @@ const notInHttp2 = new Set([
   ...["connection", "transfer-encoding", "upgrade", "keep-alive", "proxy-connection"],
 ]);
 
-function fieldsOf(status: number, lines: readonly HeaderLine[]): Field[] {
-  return [[":status", String(status)], ...fieldsOfLines(lines)];
+/** The fields of a head. */
+class FieldSink implements HeaderSink {
+  readonly all: Field[];
+
+  constructor(status: number) {
+    this.all = [[":status", String(status)]];
+  }
+
+  line(lines: HeaderLines, index: number): void {
+    this.add(lines.name(index), lines.value(index));
+  }
+
+  add(name: string, value: string): void {
+    const key = name.toLowerCase();
+    if (!notInHttp2.has(key)) this.all.push([key, value]);
+  }
 }
 
-function fieldsOfLines(lines: readonly HeaderLine[]): Field[] {
-  const fields: Field[] = [];
-  for (const { name, value } of lines) {
-    const key = name.toLowerCase();
-    if (!notInHttp2.has(key)) fields.push([key, value]);
-  }
-  return fields;
+function fieldsOf(trailers: readonly Header[]): Field[] {
+  return trailers.filter(({ key }) => !notInHttp2.has(key)).map(({ key, value }) => [key, value]);
 }

@@ -3,7 +3,8 @@ import { connect as connectTls } from "node:tls";
 import { isPublicAddress } from "./addresses.ts";
 import { HeadBuffer } from "./head-buffer.ts";
 import { BodyReader } from "./http-body.ts";
-import { parseResponseHead, writeHead, type ResponseHead } from "./http-head.ts";
+import { known } from "./header-lines.ts";
+import { parseResponseHead, type ResponseHead } from "./http-head.ts";
 import { connect, tlsWire } from "./sockets.ts";
 import type { Wire } from "./wire.ts";
 
@@ -54,16 +55,12 @@ async function followRedirects(
   for (let redirects = 0; redirects <= maxRedirects; redirects++) {
     const wire = await openConnection(url, options);
     open.add(wire);
-    wire.write(
-      writeHead(`GET ${url.pathname}${url.search} HTTP/1.1`, [
-        { name: "Host", value: url.host },
-        { name: "User-Agent", value: "stator-router" },
-        { name: "Accept", value: "text/html" },
-        { name: "Connection", value: "close" },
-      ]),
-    );
+    const request =
+      `GET ${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\n` +
+      "User-Agent: stator-router\r\nAccept: text/html\r\nConnection: close\r\n\r\n";
+    wire.write(Buffer.from(request, "latin1"));
     const head = await readHead(wire);
-    const location = head.headers.find(({ key }) => key === "location")?.value;
+    const [location] = head.headers.values(known.location);
     if (head.status < 300 || head.status > 399 || location === undefined)
       return readPage(wire, head, options);
     url = new URL(location, url);
@@ -115,9 +112,9 @@ async function readPage(
   { maxBytes }: PageFetchOptions,
 ): Promise<string> {
   if (head.status !== 200) throw new Error(`the answer is ${head.status}, not 200`);
-  const type = head.headers.find(({ key }) => key === "content-type")?.value ?? "";
+  const [type = ""] = head.headers.values(known["content-type"]);
   if (!/^text\/html\b/i.test(type)) throw new Error(`${type || "no type"} is not text/html`);
-  if (head.headers.some(({ key }) => key === "content-encoding"))
+  if (head.headers.has(known["content-encoding"]))
     throw new Error("the answer is compressed, unasked");
   const body = new BodyReader(wire, head.body);
   const pieces: Buffer[] = [];

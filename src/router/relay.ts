@@ -2,7 +2,7 @@ import { answerError, type Afterwards, type Exchange } from "./exchange.ts";
 import { headersToDyno, keptByDynoMs, passedTrailers } from "./forward-headers.ts";
 import { HeadBuffer } from "./head-buffer.ts";
 import { BodyError, BodyReader, frameBody, type BodySource } from "./http-body.ts";
-import { parseResponseHead, writeHead, type ResponseHead } from "./http-head.ts";
+import { parseResponseHead, type ResponseHead } from "./http-head.ts";
 import type { RouterErrorCode } from "./router-error.ts";
 import { runTunnel } from "./tunnel.ts";
 import type { Wire } from "./wire.ts";
@@ -87,18 +87,17 @@ function fail(run: Relay, code: RouterErrorCode): void {
 
 function sendRequestHead({ exchange, upstream, options }: Relay): void {
   const { head, client } = exchange;
-  upstream.write(
-    writeHead(
-      `${head.method} ${head.target} HTTP/1.1`,
-      headersToDyno(head, {
-        requestId: exchange.requestId,
-        forwardedFor: exchange.forwardedFor,
-        receivedAtMs: exchange.receivedAtMs,
-        https: client.tlsVersion !== undefined,
-        keepAlive: options.keepUpstream !== undefined,
-      }),
-    ),
-  );
+  upstream.writeHead(head.headers.byteLength, (out) => {
+    out.text(`${head.method} ${head.target} HTTP/1.1\r\n`);
+    headersToDyno(out, head, {
+      requestId: exchange.requestId,
+      forwardedFor: exchange.forwardedFor,
+      receivedAtMs: exchange.receivedAtMs,
+      https: client.tlsVersion !== undefined,
+      keepAlive: options.keepUpstream !== undefined,
+    });
+    out.text("\r\n");
+  });
 }
 
 async function sendBody(run: Relay): Promise<void> {

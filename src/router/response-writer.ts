@@ -5,13 +5,9 @@ import {
   headersToClient,
 } from "./forward-headers.ts";
 import { frameBody } from "./http-body.ts";
-import {
-  writeHead,
-  type Header,
-  type HeaderLine,
-  type RequestHead,
-  type ResponseHead,
-} from "./http-head.ts";
+import type { Header, HeaderLine } from "./header-lines.ts";
+import type { RequestHead, ResponseHead } from "./http-head.ts";
+import type { Outgoing } from "./outgoing.ts";
 import type { Wire } from "./wire.ts";
 
 /** How a response reaches its client: what differs between the versions of HTTP. */
@@ -41,6 +37,13 @@ export function createHttp1Writer(
   const isOld = request.version === "1.0";
   let chunked = false;
   let keepsConnection = false;
+  function writeHead(head: ResponseHead, status: number, headers: (out: Outgoing) => void): void {
+    wire.writeHead(head.headers.byteLength, (out) => {
+      out.text(`HTTP/1.1 ${status} ${head.reason}\r\n`);
+      headers(out);
+      out.text("\r\n");
+    });
+  }
   return {
     get keepsConnection() {
       return keepsConnection;
@@ -50,7 +53,7 @@ export function createHttp1Writer(
     },
     sendInterim(head) {
       if (isOld) return;
-      wire.write(writeHead(`HTTP/1.1 ${head.status} ${head.reason}`, headersOfInterim(head)));
+      writeHead(head, head.status, (out) => headersOfInterim(out, head));
     },
     sendHead(head, { added, mayKeep }) {
       const isEndless = head.body.kind === "until-close" || head.body.kind === "chunked";
@@ -60,23 +63,17 @@ export function createHttp1Writer(
         head.body.kind === "chunked" && !chunked
           ? { ...head, body: { kind: "until-close" } }
           : head;
-      const lines = headersToClient(unwrapped, { chunked, added });
-      const connection = connectionLine({
-        keepAlive: keepsConnection,
-        version: isOld ? "1.0" : "1.1",
+      const version = isOld ? "1.0" : "1.1";
+      writeHead(head, head.status, (out) => {
+        headersToClient(out, unwrapped, { chunked, added });
+        connectionLine(out, { keepAlive: keepsConnection, version });
       });
-      wire.write(
-        writeHead(
-          `HTTP/1.1 ${head.status} ${head.reason}`,
-          connection.length === 0 ? lines : [...lines, ...connection],
-        ),
-      );
     },
     sendBody(pieces, { last, trailers }) {
       for (const bytes of frameBody(pieces, { chunked, last, trailers })) wire.write(bytes);
     },
     sendSwitch(head, added) {
-      wire.write(writeHead(`HTTP/1.1 101 ${head.reason}`, headersOfSwitch(head, added)));
+      writeHead(head, 101, (out) => headersOfSwitch(out, head, added));
     },
   };
 }

@@ -26,6 +26,7 @@ export function wireHandlers(
 }
 
 class PlainTransport implements Transport {
+  readonly copies = true;
   readonly #socket: Socket<Held>;
   #full = false;
 
@@ -33,9 +34,9 @@ class PlainTransport implements Transport {
     this.#socket = socket;
   }
 
-  write(bytes: Uint8Array): number {
-    const taken = this.#socket.write(bytes as Uint8Array<ArrayBuffer>);
-    this.#full = taken < bytes.length;
+  write(bytes: Buffer, from: number, to: number): number {
+    const taken = this.#socket.write(bytes as Buffer<ArrayBuffer>, from, to - from);
+    this.#full = taken < to - from;
     return taken;
   }
 
@@ -51,10 +52,11 @@ class PlainTransport implements Transport {
 export function tlsWire(socket: TLSSocket): Wire {
   socket.setNoDelay(true);
   const transport: Transport = {
-    write(bytes) {
+    copies: false,
+    write(bytes, from, to) {
       if (socket.destroyed || socket.writableEnded) return -1;
-      socket.write(bytes);
-      return bytes.length;
+      socket.write(bytes.subarray(from, to));
+      return to - from;
     },
     isFull: () => socket.writableNeedDrain,
     pause: () => void socket.pause(),

@@ -1,7 +1,11 @@
+import { Outgoing } from "./outgoing.ts";
+
 /** What a socket must be able to do to become a wire. */
 export interface Transport {
+  /** Whether what `write` has taken may be overwritten at once. */
+  readonly copies: boolean;
   /** Takes bytes; says how many it took, or -1 when it is closed. `last` is when an end follows. */
-  write(bytes: Uint8Array, last: boolean): number;
+  write(bytes: Buffer, from: number, to: number, last: boolean): number;
   /** More was taken than the kernel has room for: wait for a drain. */
   isFull(): boolean;
   pause(): void;
@@ -15,6 +19,8 @@ export interface Transport {
 const highWaterBytes = 64 * 1_024;
 /** Up to this much, copying bytes together is cheaper than one more system call. */
 const joinBytes = 128 * 1_024;
+/** Up to this much is copied to what goes out together in this turn. */
+const copiedBytes = 32 * 1_024;
 /** Up to this much, what was received is put together while it waits. */
 const smallBytes = 4 * 1_024;
 
@@ -24,21 +30,25 @@ const smallBytes = 4 * 1_024;
  * system's time for a request).
  */
 let toFlush: Wire[] = [];
+let flushed = 0;
+/** What goes out in this turn, of all wires whose transports copy it. */
+const outgoing = new Outgoing();
 
 function flushAll(): void {
   // A stream of HTTP/2 writes to the wire of its connection, which then has its turn.
-  while (toFlush.length > 0) {
-    const wires = toFlush;
-    toFlush = [];
-    for (const wire of wires)
-      try {
-        wire.flush();
-      } catch (error) {
-        // A bug must cost one connection, never the others of this turn.
-        process.stderr.write(`router: ${String((error as Error).stack)}\n`);
-        wire.terminate();
-      }
+  while (flushed < toFlush.length) {
+    const wire = toFlush[flushed++]!;
+    try {
+      wire.flush();
+    } catch (error) {
+      // A bug must cost one connection, never the others of this turn.
+      process.stderr.write(`router: ${String((error as Error).stack)}\n`);
+      wire.terminate();
+    }
   }
+  toFlush = [];
+  flushed = 0;
+  outgoing.used = 0;
 }
 
 /**
@@ -52,6 +62,9 @@ export class Wire {
   #receivedBytes = 0;
   #paused = false;
   #reader: ((bytes: Buffer | null) => void) | undefined;
+  /** Where in `outgoing` the first bytes are that go out next; the others follow in `#unsent`. */
+  #runStart = 0;
+  #runEnd = 0;
   #unsent: Buffer[] = [];
   #unsentBytes = 0;
   #flushing = false;
@@ -113,8 +126,43 @@ export class Wire {
    */
   write(bytes: Buffer): void {
     if (this.closed || this.#ending || bytes.length === 0) return;
-    this.#unsent.push(bytes);
-    this.#unsentBytes += bytes.length;
+    if (bytes.length <= copiedBytes && this.#beginRun(bytes.length)) {
+      outgoing.bytes(bytes, 0, bytes.length);
+      this.#runEnd = outgoing.used;
+    } else this.#unsent.push(bytes);
+    this.#queued(bytes.length);
+  }
+
+  /** The same for a head of at most so many bytes and some lines more, which `compose` writes. */
+  writeHead(byteLength: number, compose: (out: Outgoing) => void): void {
+    if (this.closed || this.#ending) return;
+    const isRun = this.#beginRun(byteLength);
+    if (!isRun && !outgoing.hasRoom(byteLength)) flushAll();
+    const start = outgoing.used;
+    try {
+      compose(outgoing);
+    } catch (error) {
+      outgoing.used = start;
+      throw error;
+    }
+    const bytes = outgoing.used - start;
+    if (isRun) this.#runEnd = outgoing.used;
+    else this.#unsent.push(outgoing.take(start));
+    this.#queued(bytes);
+  }
+
+  /** Whether the next bytes may go behind the others in `outgoing`, which then has room for them. */
+  #beginRun(byteLength: number): boolean {
+    if (!this.#transport.copies || this.#blocked || this.#unsent.length > 0) return false;
+    if (!outgoing.hasRoom(byteLength)) flushAll();
+    if (this.#blocked || this.closed) return false;
+    if (this.#runStart === this.#runEnd) this.#runStart = this.#runEnd = outgoing.used;
+    // Another wire has written behind it.
+    return this.#runEnd === outgoing.used;
+  }
+
+  #queued(bytes: number): void {
+    this.#unsentBytes += bytes;
     if (this.#flushing || this.#blocked) return;
     this.#flushing = true;
     if (toFlush.push(this) === 1) setImmediate(flushAll);
@@ -220,6 +268,7 @@ export class Wire {
     if (this.closed) return;
     this.closed = true;
     if (error) this.broken = true;
+    this.#runStart = this.#runEnd = 0;
     this.#unsent = [];
     this.#unsentBytes = 0;
     this.handleEnd();
@@ -235,24 +284,40 @@ export class Wire {
   }
 
   #flush(): void {
+    if (this.#runEnd > this.#runStart && !this.#sendRun()) return;
     if (this.#unsent.length > 1 && this.#unsentBytes <= joinBytes)
       this.#unsent = [Buffer.concat(this.#unsent)];
     while (this.#unsent.length > 0 && !this.closed) {
       const bytes = this.#unsent[0]!;
-      const taken = this.#transport.write(bytes, this.#ending && this.#unsent.length === 1);
-      // The close event follows and tells the rest.
+      const taken = this.#send(bytes, 0, bytes.length, this.#unsent.length === 1);
       if (taken < 0) return;
-      if (taken > 0) this.activeAtMs = performance.now();
-      this.#unsentBytes -= taken;
       if (taken === bytes.length) this.#unsent.shift();
       else this.#unsent[0] = bytes.subarray(taken);
-      if (this.#transport.isFull()) {
-        this.#blocked = true;
-        return;
-      }
+      if (this.#blocked) return;
     }
     if (this.closed) return;
     if (this.#ending) this.#transport.end();
     for (const resolve of this.#roomWaiters.splice(0)) resolve();
+  }
+
+  /** False when not all of it was taken: the rest is kept, since its place is soon another's. */
+  #sendRun(): boolean {
+    const [start, end] = [this.#runStart, this.#runEnd];
+    this.#runStart = this.#runEnd = 0;
+    const taken = this.#send(outgoing.buffer, start, end, this.#unsent.length === 0);
+    if (taken < 0) return false;
+    if (taken < end - start)
+      this.#unsent.unshift(Buffer.from(outgoing.buffer.subarray(start + taken, end)));
+    return !this.#blocked;
+  }
+
+  /** How many bytes the transport took; -1 when it is closed: the close event follows and tells the rest. */
+  #send(bytes: Buffer, from: number, to: number, last: boolean): number {
+    const taken = this.#transport.write(bytes, from, to, this.#ending && last);
+    if (taken < 0) return taken;
+    if (taken > 0) this.activeAtMs = performance.now();
+    this.#unsentBytes -= taken;
+    this.#blocked = this.#transport.isFull();
+    return taken;
   }
 }
