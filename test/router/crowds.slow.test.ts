@@ -3,7 +3,9 @@ import { demoTable, dynoAt, get, openClient, startRouterProcess } from "./router
 
 const megabyte = 1_024 * 1_024;
 
-/** Opens connections that say something at once and then a byte now and then. */
+const turnsASecond = 50;
+
+/** Opens connections that say something at once and then a byte every second, each in its turn. */
 async function openCrowd(port: number, count: number, first: string, then: string) {
   let closed = 0;
   const sockets: Bun.Socket[] = [];
@@ -18,13 +20,16 @@ async function openCrowd(port: number, count: number, first: string, then: strin
   };
   while (sockets.length < count)
     await Promise.all(Array.from({ length: Math.min(200, count - sockets.length) }, connectOne));
-  const timer =
-    then === ""
-      ? undefined
-      : setInterval(() => {
-          for (const socket of sockets) socket.write(then);
-        });
+  let turn = 0;
+  const timer = setInterval(() => {
+    for (let index = turn++ % turnsASecond; index < count && then !== ""; index += turnsASecond)
+      sockets[index]?.write(then);
+  }, 1_000 / turnsASecond);
   return {
+    /** How many bytes each has sent since it said its first words. */
+    get saidBytes() {
+      return turn / turnsASecond;
+    },
     get closed() {
       return closed;
     },
@@ -73,6 +78,7 @@ test("10,000 idle and trickling connections leave other clients unharmed, in bou
     if (index % 20 === 0) await Bun.sleep(100);
   }
   expect([idle.closed, heads.closed, bodies.closed]).toEqual([0, 0, 0]);
+  expect(heads.saidBytes).toBeGreaterThan(1);
   const grown = (await router.residentBytes()) - before;
   process.stderr.write(`      10,000 slow connections: ${Math.round(grown / megabyte)} MB\n`);
   expect(grown).toBeLessThan(256 * megabyte);
