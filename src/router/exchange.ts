@@ -12,7 +12,7 @@ import type { RouterLimits } from "./limits.ts";
 import type { LogFile } from "./log-file.ts";
 import type { RateLimits } from "./rate-limits.ts";
 import { requestLogLine, timestamp } from "./request-log.ts";
-import { createHttp1Writer, type ResponseWriter } from "./response-writer.ts";
+import { Http1Writer, type ResponseWriter } from "./response-writer.ts";
 import { findUpstream } from "./route-table.ts";
 import type { RouteStore } from "./route-store.ts";
 import { routerError, type RouterErrorCode } from "./router-error.ts";
@@ -86,9 +86,13 @@ export interface Exchange {
 export function startExchange(
   parts: Pick<Exchange, "client" | "head" | "door" | "upload" | "writer">,
 ): Exchange {
-  const { client, head } = parts;
+  const { client, head, door, upload, writer } = parts;
   return {
-    ...parts,
+    client,
+    head,
+    door,
+    upload,
+    writer,
     requestId: requestIdOf(head.headers),
     forwardedFor: forwardedForOf(head.headers, client.address),
     receivedAtMs: Date.now(),
@@ -189,7 +193,7 @@ export function answerBadRequest(writer: ResponseWriter): void {
 /** A page to a client of which not even a head was understood; the connection ends with it. */
 export function sendLastPage(wire: Wire, status: number, page: OwnPage): void {
   const text = errorPage(page);
-  const writer = createHttp1Writer(wire, { version: "1.1" });
+  const writer = new Http1Writer(wire, "1.1");
   writer.sendHead(ownHead({ status, type: "text/html; charset=utf-8", text, withBody: true }), {
     ...{ added: [], mayKeep: false },
   });

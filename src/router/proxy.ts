@@ -19,10 +19,10 @@ import type { RouterErrorCode } from "./router-error.ts";
 import { connect, connectToPlatform } from "./sockets.ts";
 import type { Wire } from "./wire.ts";
 
+export type ServedRequest = Parameters<typeof startExchange>[0];
+
 /** Serves one request, from its head to the end of its response. */
-export async function serveRequest(
-  request: Parameters<typeof startExchange>[0],
-): Promise<Afterwards> {
+export function serveRequest(request: ServedRequest): Afterwards | Promise<Afterwards> {
   const { head, door } = request;
   const exchange = startExchange(request);
   const challenge = challengeAnswer(door.routes.current, head);
@@ -128,14 +128,26 @@ function refuseByRate(exchange: Exchange, appId: string, app: RouteApp): Afterwa
   return answerError(exchange, "rate limit");
 }
 
-async function proxyToApp(
+function proxyToApp(
   exchange: Exchange,
   appId: string,
   appTunnels: () => void,
-): Promise<Afterwards> {
+): Afterwards | Promise<Afterwards> {
   if (exchange.head.expect === "something else") return answerError(exchange, "H26-expect");
-  const reached = await reachDyno(exchange, appId);
-  if (typeof reached === "string") return answerWithPageOf(exchange, appId, reached);
+  const reached = reachDyno(exchange, appId);
+  const relayOn = (dyno: ReachedDyno | RouterErrorCode) =>
+    typeof dyno === "string"
+      ? answerWithPageOf(exchange, appId, dyno)
+      : relayToDyno(exchange, appId, dyno, appTunnels);
+  return reached instanceof Promise ? reached.then(relayOn) : relayOn(reached);
+}
+
+async function relayToDyno(
+  exchange: Exchange,
+  appId: string,
+  reached: ReachedDyno,
+  appTunnels: () => void,
+): Promise<Afterwards> {
   const onTunnel = () => {
     appTunnels();
     reached.leaveDyno();
@@ -181,56 +193,65 @@ interface ReachedDyno {
  * A connection to a random dyno of the app; waits while one is starting (contract §3.1), and has one
  * started when the app is asleep.
  */
-async function reachDyno(
+function reachDyno(
   exchange: Exchange,
   appId: string,
-): Promise<ReachedDyno | RouterErrorCode> {
-  let doneWaking: (() => void) | undefined;
-  const wake = (asleep: boolean) => {
-    if (asleep) return void (doneWaking ??= exchange.door.wakes.ask(appId));
-    doneWaking?.();
-    doneWaking = undefined;
-  };
-  try {
-    return await waitForDyno(exchange, appId, wake);
-  } finally {
-    wake(false);
-  }
+): ReachedDyno | RouterErrorCode | Promise<ReachedDyno | RouterErrorCode> {
+  return reachOneThatIsUp(exchange, appId) ?? waitForDyno(exchange, appId);
 }
 
 const firstBackOffMs = 50;
 const longestBackOffMs = 1_000;
 
+/** Nothing when there is none to be reached yet. */
+function reachOneThatIsUp(
+  exchange: Exchange,
+  appId: string,
+): ReachedDyno | RouterErrorCode | Promise<ReachedDyno | RouterErrorCode> | undefined {
+  const { door, client } = exchange;
+  if (client.wire.ended) return "H27";
+  const app = door.routes.current.apps.get(appId);
+  // The app was taken away while its request was waiting.
+  if (app === undefined) return "H14";
+  const decision = decide(app);
+  if (decision.kind === "error") return decision.code;
+  const dynos = decision.kind === "dynos" ? decision.dynos : [];
+  const backlog = Math.max(1, decision.kind === "dynos" ? dynos.length : app.webQuantity);
+  if (door.apps.count(appId) > door.limits.requestsPerDyno * backlog) return "H11";
+  if (dynos.every(({ id }) => door.quarantine.has(id))) return undefined;
+  return connectToOne(exchange, app, dynos);
+}
+
 async function waitForDyno(
   exchange: Exchange,
   appId: string,
-  wake: (asleep: boolean) => void,
 ): Promise<ReachedDyno | RouterErrorCode> {
   const { door, client } = exchange;
   const holdUntilMs = performance.now() + door.limits.bootMs;
   let backOffMs = firstBackOffMs;
-  for (;;) {
-    if (client.wire.ended) return "H27";
-    const app = door.routes.current.apps.get(appId);
-    // The app was taken away while its request was waiting.
-    if (app === undefined) return "H14";
-    const decision = decide(app);
-    if (decision.kind === "error") return decision.code;
-    if (decision.kind === "dynos") {
-      const backlog = door.limits.requestsPerDyno * decision.dynos.length;
-      if (door.apps.count(appId) > backlog) return "H11";
-      if (!decision.dynos.every(({ id }) => door.quarantine.has(id)))
-        return connectToOne(exchange, app, decision.dynos);
-      // None could be reached a moment ago: wait for one, a little longer each time (contract §3.1).
-      if (performance.now() >= holdUntilMs) return "H34";
-      await nextTable(exchange, Math.min(holdUntilMs, performance.now() + backOffMs));
-      backOffMs = Math.min(2 * backOffMs, longestBackOffMs);
-      continue;
+  let doneWaking: (() => void) | undefined;
+  try {
+    for (;;) {
+      const app = door.routes.current.apps.get(appId);
+      const decision = app && decide(app);
+      if (decision?.kind === "dynos") {
+        // None could be reached a moment ago: wait for one, a little longer each time (contract §3.1).
+        if (performance.now() >= holdUntilMs) return "H34";
+        await nextTable(exchange, Math.min(holdUntilMs, performance.now() + backOffMs));
+        backOffMs = Math.min(2 * backOffMs, longestBackOffMs);
+      } else {
+        if (decision?.kind === "hold" && decision.wake) doneWaking ??= door.wakes.ask(appId);
+        else {
+          doneWaking?.();
+          doneWaking = undefined;
+        }
+        if (!(await nextTable(exchange, holdUntilMs))) return client.wire.ended ? "H27" : "H20";
+      }
+      const reached = reachOneThatIsUp(exchange, appId);
+      if (reached !== undefined) return await reached;
     }
-    if (door.apps.count(appId) > door.limits.requestsPerDyno * Math.max(1, app.webQuantity))
-      return "H11";
-    wake(decision.wake);
-    if (!(await nextTable(exchange, holdUntilMs))) return client.wire.ended ? "H27" : "H20";
+  } finally {
+    doneWaking?.();
   }
 }
 
@@ -255,48 +276,73 @@ export function connectionKey({ id, address, port }: RouteDyno): string {
 }
 
 /** Tries dynos until one takes the connection. Nothing of the request is sent before that. */
-async function connectToOne(
+function connectToOne(
   exchange: Exchange,
   app: RouteApp,
   dynos: readonly RouteDyno[],
+): ReachedDyno | RouterErrorCode | Promise<ReachedDyno | RouterErrorCode> {
+  const sticky = app.sessionAffinity === true;
+  const first = chooseDyno(dynos, {
+    tried: noneTried,
+    sticky: sticky ? stickyDyno(exchange.head.headers, dynos) : undefined,
+    isQuarantined: (id) => exchange.door.quarantine.has(id),
+  });
+  if (first === undefined) return "H21";
+  return takeIdle(exchange, app, first) ?? connectAnew(exchange, app, dynos, first);
+}
+
+const noneTried: ReadonlySet<string> = new Set();
+
+/** A connection to a dyno that waits for its next request, if there is one. */
+function takeIdle(exchange: Exchange, app: RouteApp, dyno: RouteDyno): ReachedDyno | undefined {
+  const key = connectionKey(dyno);
+  const wire = exchange.door.idle.take(key);
+  if (wire === undefined) return undefined;
+  exchange.connectMs = 0;
+  return reachedBy(exchange, app, {
+    dyno,
+    key,
+    wire,
+    leaveDyno: exchange.door.dynos.enter(dyno.id),
+  });
+}
+
+function reachedBy(exchange: Exchange, app: RouteApp, reached: ReachedDyno): ReachedDyno {
+  exchange.dyno = reached.dyno.name;
+  if (app.sessionAffinity === true) keepClientAt(exchange, reached.dyno);
+  return reached;
+}
+
+async function connectAnew(
+  exchange: Exchange,
+  app: RouteApp,
+  dynos: readonly RouteDyno[],
+  first: RouteDyno,
 ): Promise<ReachedDyno | RouterErrorCode> {
   const { door, client } = exchange;
   const { connectAttempts, connectMs } = door.limits;
   const tried = new Set<string>();
   let failure: RouterErrorCode = "H21";
-  const sticks = app.sessionAffinity === true;
-  const sticky = sticks ? stickyDyno(exchange.head.headers, dynos) : undefined;
-  const stick = (dyno: RouteDyno) => sticks && keepClientAt(exchange, dyno);
-  while (tried.size < connectAttempts && !client.wire.ended) {
-    const dyno = chooseDyno(dynos, {
-      tried,
-      sticky,
-      isQuarantined: (id) => door.quarantine.has(id),
-    });
-    if (dyno === undefined) return failure;
+  let dyno: RouteDyno | undefined = first;
+  while (dyno !== undefined && tried.size < connectAttempts && !client.wire.ended) {
+    const idle: ReachedDyno | undefined =
+      tried.size > 0 ? takeIdle(exchange, app, dyno) : undefined;
+    if (idle !== undefined) return idle;
     tried.add(dyno.id);
     exchange.dyno = dyno.name;
     const leaveDyno = door.dynos.enter(dyno.id);
-    const key = connectionKey(dyno);
-    const idle = door.idle.take(key);
-    if (idle !== undefined) {
-      exchange.connectMs = 0;
-      stick(dyno);
-      return { dyno, key, wire: idle, leaveDyno };
-    }
     const startedAtMs = performance.now();
     const wire = await connect(
       { hostname: dyno.address, port: dyno.port },
       { timeoutMs: connectMs },
     );
     exchange.connectMs = performance.now() - startedAtMs;
-    if (typeof wire !== "string") {
-      stick(dyno);
-      return { dyno, key, wire, leaveDyno };
-    }
+    if (typeof wire !== "string")
+      return reachedBy(exchange, app, { dyno, key: connectionKey(dyno), wire, leaveDyno });
     leaveDyno();
     door.quarantine.add(dyno.id);
     failure = wire === "timeout" ? "H19" : "H21";
+    dyno = chooseDyno(dynos, { tried, isQuarantined: (id) => door.quarantine.has(id) });
   }
   return client.wire.ended ? "H27" : failure;
 }

@@ -56,16 +56,19 @@ export async function relay(
   upstream.activeAtMs = exchange.connectedAtMs;
   if (client.ended) fail(run, "H27");
   client.onGone = () => fail(run, exchange.door.stopping === "forced" ? "H24" : "H27");
-  const stopWatching = options.timeLimits ? watch(run) : () => {};
+  if (options.timeLimits) watch(run);
   try {
     sendRequestHead(run);
-    void sendBody(run);
-    const response = await receiveResponseHead(run);
+    if (!run.upload.done) void sendBody(run);
+    const first = await upstream.read();
+    const head = firstPiece(run, first);
+    const response = head instanceof Promise ? await head : head;
     if (typeof response === "string") return refuse(run, response);
-    if (response.status === 101) return await tunnel(run, response, stopWatching);
-    return await sendResponse(run, response);
+    if (response.status === 101) return await tunnel(run, response);
+    const sent = sendResponse(run, response);
+    return sent instanceof Promise ? await sent : sent;
   } finally {
-    stopWatching();
+    client.watchdog.clear();
     client.onGone = undefined;
     leaveUpstream(run);
   }
@@ -130,6 +133,24 @@ async function sendBody(run: Relay): Promise<void> {
 /** An app may send hints before its response, not a stream of them to a client that takes none. */
 const maxInterimResponses = 32;
 
+/** Response heads come in one piece, nearly always. */
+function firstPiece(
+  run: Relay,
+  piece: Buffer | null,
+): ResponseHead | RouterErrorCode | Promise<ResponseHead | RouterErrorCode> {
+  if (run.failure !== undefined) return run.failure;
+  if (piece === null) return "H13";
+  const parsed = parseResponseHead(piece, run.exchange.head);
+  if (parsed.kind === "bad") return parsed.reason;
+  const isFinal = parsed.kind === "head" && parsed.head.status >= 200;
+  if (!isFinal || run.exchange.head.upgrade) {
+    run.upstream.unread(piece);
+    return receiveResponseHead(run);
+  }
+  if (parsed.byteLength < piece.length) run.upstream.unread(piece.subarray(parsed.byteLength));
+  return parsed.head;
+}
+
 /** The head of the final response; those before it (1xx) go on to clients that know them. */
 async function receiveResponseHead(run: Relay): Promise<ResponseHead | RouterErrorCode> {
   const { upstream, exchange } = run;
@@ -165,8 +186,8 @@ function refuse(run: Relay, code: RouterErrorCode): Afterwards {
   return answerError(exchange, code, options.errorPageUrl);
 }
 
-async function sendResponse(run: Relay, response: ResponseHead): Promise<Afterwards> {
-  const { exchange, upstream, upload, options } = run;
+function sendResponse(run: Relay, response: ResponseHead): Afterwards | Promise<Afterwards> {
+  const { exchange, upstream, upload } = run;
   const { head, door, writer } = exchange;
   run.responseBegun = true;
   exchange.status = response.status;
@@ -176,31 +197,51 @@ async function sendResponse(run: Relay, response: ResponseHead): Promise<Afterwa
     // A dyno that answers before it has the whole request leaves the rest of it in our way.
     mayKeep: head.keepAlive && upload.done && !door.stopping,
   });
+  const body = new BodyReader(upstream, response.body);
+  // A small one has come with its head.
+  if (body.done && run.failure === undefined) return endResponse(run, response);
+  if (response.body.kind === "length" && upstream.hasBytes && run.failure === undefined) {
+    sendPieces(run, body, body.read() as Buffer[]);
+    if (body.done) return endResponse(run, response);
+  }
+  return sendRest(run, response, body);
+}
+
+async function sendRest(run: Relay, response: ResponseHead, body: BodyReader): Promise<Afterwards> {
   try {
-    await sendResponseBody(run, new BodyReader(upstream, response.body));
+    await sendResponseBody(run, body);
   } catch (error) {
     if (!(error instanceof BodyError)) throw error;
     return breakOff(run, run.failure ?? (error.kind === "cut" ? "H18" : "H17"));
   }
   if (run.failure !== undefined) return breakOff(run, run.failure);
+  return endResponse(run, response);
+}
+
+function endResponse(run: Relay, response: ResponseHead): Afterwards {
+  const { exchange, options, upload } = run;
   run.keepUpstreamMs =
-    options.keepUpstream === undefined || head.upgrade ? 0 : keptByDynoMs(response);
-  return writer.keepsConnection && upload.done ? "keep" : "close";
+    options.keepUpstream === undefined || exchange.head.upgrade ? 0 : keptByDynoMs(response);
+  return exchange.writer.keepsConnection && upload.done ? "keep" : "close";
+}
+
+function sendPieces({ exchange }: Relay, body: BodyReader, pieces: readonly Buffer[]): void {
+  exchange.writer.sendBody(pieces, { last: body.done, trailers: passedTrailers(body.trailers) });
+  for (const piece of pieces) exchange.bytes = (exchange.bytes ?? 0) + piece.length;
 }
 
 async function sendResponseBody(run: Relay, body: BodyReader): Promise<void> {
-  const { writer } = run.exchange;
   const client = run.exchange.client.wire;
-  while (!body.done && run.failure === undefined) {
-    const next = body.read();
-    const pieces = next instanceof Promise ? await next : next;
-    writer.sendBody(pieces, { last: body.done, trailers: passedTrailers(body.trailers) });
-    for (const piece of pieces) run.exchange.bytes = (run.exchange.bytes ?? 0) + piece.length;
+  for (;;) {
     const room = client.room();
-    if (room === undefined) continue;
-    run.awaitingClientRoom = true;
-    await room;
-    run.awaitingClientRoom = false;
+    if (room !== undefined) {
+      run.awaitingClientRoom = true;
+      await room;
+      run.awaitingClientRoom = false;
+    }
+    if (body.done || run.failure !== undefined) return;
+    const next = body.read();
+    sendPieces(run, body, next instanceof Promise ? await next : next);
   }
 }
 
@@ -213,14 +254,10 @@ function breakOff(run: Relay, code: RouterErrorCode): Afterwards {
   return "gone";
 }
 
-async function tunnel(
-  run: Relay,
-  response: ResponseHead,
-  stopWatching: () => void,
-): Promise<Afterwards> {
+async function tunnel(run: Relay, response: ResponseHead): Promise<Afterwards> {
   const { exchange, upstream, options } = run;
   const { client, door } = exchange;
-  stopWatching();
+  client.wire.watchdog.clear();
   client.wire.onGone = undefined;
   options.onTunnel();
   exchange.status = 101;
@@ -232,18 +269,17 @@ async function tunnel(
   return "gone";
 }
 
-/** Keeps the 30 s and 55 s rules (contract §3.2); returns how to stop. */
-function watch(run: Relay): () => void {
+/** Keeps the 30 s and 55 s rules (contract §3.2). */
+function watch(run: Relay): void {
   const { exchange, upstream } = run;
   const { firstByteMs, idleMs } = exchange.door.limits;
   const client = exchange.client.wire;
-  let timer: ReturnType<typeof setTimeout>;
 
   function check(): void {
     const { limitMs, code, activeAtMs } = rule();
     const leftMs = activeAtMs + limitMs - performance.now();
     if (leftMs <= 0) fail(run, code);
-    else timer = setTimeout(check, Math.ceil(leftMs));
+    else client.watchdog.set(leftMs, check);
   }
 
   function rule(): { limitMs: number; code: RouterErrorCode; activeAtMs: number } {
@@ -259,6 +295,5 @@ function watch(run: Relay): () => void {
       : { limitMs: firstByteMs, code: "H12", activeAtMs: upstream.activeAtMs };
   }
 
-  timer = setTimeout(check, Math.min(firstByteMs, idleMs));
-  return () => clearTimeout(timer);
+  client.watchdog.set(Math.min(firstByteMs, idleMs), check);
 }

@@ -30,50 +30,57 @@ export interface ResponseWriter {
 }
 
 /** HTTP/1.1, and 1.0 for clients that speak no more. */
-export function createHttp1Writer(
-  wire: Wire,
-  request: Pick<RequestHead, "version">,
-): ResponseWriter {
-  const isOld = request.version === "1.0";
-  let chunked = false;
-  let keepsConnection = false;
-  function writeHead(head: ResponseHead, status: number, headers: (out: Outgoing) => void): void {
-    wire.writeHead(head.headers.byteLength, (out) => {
+export class Http1Writer implements ResponseWriter {
+  readonly #wire: Wire;
+  readonly #isOld: boolean;
+  #chunked = false;
+  keepsConnection = false;
+
+  constructor(wire: Wire, version: RequestHead["version"]) {
+    this.#wire = wire;
+    this.#isOld = version === "1.0";
+  }
+
+  sendContinue(): void {
+    if (!this.#isOld) this.#wire.write(Buffer.from("HTTP/1.1 100 Continue\r\n\r\n"));
+  }
+
+  sendInterim(head: ResponseHead): void {
+    if (!this.#isOld) this.#writeHead(head, head.status, (out) => headersOfInterim(out, head));
+  }
+
+  sendHead(
+    head: ResponseHead,
+    { added, mayKeep }: { added: readonly HeaderLine[]; mayKeep: boolean },
+  ): void {
+    const isEndless = head.body.kind === "until-close" || head.body.kind === "chunked";
+    const chunked = (this.#chunked = isEndless && !this.#isOld);
+    const keepAlive = (this.keepsConnection = mayKeep && (!isEndless || chunked));
+    const unwrapped: ResponseHead =
+      head.body.kind === "chunked" && !chunked ? { ...head, body: { kind: "until-close" } } : head;
+    this.#writeHead(head, head.status, (out) => {
+      headersToClient(out, unwrapped, { chunked, added });
+      connectionLine(out, { keepAlive, version: this.#isOld ? "1.0" : "1.1" });
+    });
+  }
+
+  sendBody(
+    pieces: readonly Buffer[],
+    { last, trailers }: { last: boolean; trailers: readonly Header[] },
+  ): void {
+    const framed = frameBody(pieces, { chunked: this.#chunked, last, trailers });
+    for (const bytes of framed) this.#wire.write(bytes);
+  }
+
+  sendSwitch(head: ResponseHead, added: readonly HeaderLine[]): void {
+    this.#writeHead(head, 101, (out) => headersOfSwitch(out, head, added));
+  }
+
+  #writeHead(head: ResponseHead, status: number, headers: (out: Outgoing) => void): void {
+    this.#wire.writeHead(head.headers.byteLength, (out) => {
       out.text(`HTTP/1.1 ${status} ${head.reason}\r\n`);
       headers(out);
       out.text("\r\n");
     });
   }
-  return {
-    get keepsConnection() {
-      return keepsConnection;
-    },
-    sendContinue() {
-      if (!isOld) wire.write(Buffer.from("HTTP/1.1 100 Continue\r\n\r\n"));
-    },
-    sendInterim(head) {
-      if (isOld) return;
-      writeHead(head, head.status, (out) => headersOfInterim(out, head));
-    },
-    sendHead(head, { added, mayKeep }) {
-      const isEndless = head.body.kind === "until-close" || head.body.kind === "chunked";
-      chunked = isEndless && !isOld;
-      keepsConnection = mayKeep && (!isEndless || chunked);
-      const unwrapped: ResponseHead =
-        head.body.kind === "chunked" && !chunked
-          ? { ...head, body: { kind: "until-close" } }
-          : head;
-      const version = isOld ? "1.0" : "1.1";
-      writeHead(head, head.status, (out) => {
-        headersToClient(out, unwrapped, { chunked, added });
-        connectionLine(out, { keepAlive: keepsConnection, version });
-      });
-    },
-    sendBody(pieces, { last, trailers }) {
-      for (const bytes of frameBody(pieces, { chunked, last, trailers })) wire.write(bytes);
-    },
-    sendSwitch(head, added) {
-      writeHead(head, 101, (out) => headersOfSwitch(out, head, added));
-    },
-  };
 }

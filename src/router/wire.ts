@@ -1,4 +1,5 @@
 import { Outgoing } from "./outgoing.ts";
+import { Watchdog } from "./watchdog.ts";
 
 /** What a socket must be able to do to become a wire. */
 export interface Transport {
@@ -81,6 +82,8 @@ export class Wire {
   broken = false;
   /** When a byte last came or went, in `performance.now()` milliseconds. */
   activeAtMs = performance.now();
+  /** For what is waited for on it. */
+  readonly watchdog = new Watchdog();
   /** Called once when the other side ends or goes; one listener at a time. */
   onGone: (() => void) | undefined;
 
@@ -267,6 +270,7 @@ export class Wire {
   handleClose(error?: unknown): void {
     if (this.closed) return;
     this.closed = true;
+    this.watchdog.close();
     if (error) this.broken = true;
     this.#runStart = this.#runEnd = 0;
     this.#unsent = [];
