@@ -296,13 +296,15 @@ export class HeaderLines {
     const mark = index * marksPerLine;
     const [start, nameEnd] = [this.#marks[mark]!, this.#marks[mark + 1]!];
     const [valueStart, valueEnd] = [this.#marks[mark + 2]!, this.#marks[mark + 3]!];
-    if (valueStart === nameEnd + 2 && this.#bytes[nameEnd + 1] === 32)
-      out.bytes(this.#bytes, start, valueEnd);
-    else {
-      out.bytes(this.#bytes, start, nameEnd);
-      out.text(": ");
-      out.bytes(this.#bytes, valueStart, valueEnd);
-    }
+    const isPlain =
+      valueStart === nameEnd + 2 &&
+      this.#bytes[nameEnd + 1] === 32 &&
+      this.#bytes[valueEnd] === 13 &&
+      this.#bytes[valueEnd + 1] === 10;
+    if (isPlain) return out.bytes(this.#bytes, start, valueEnd + 2);
+    out.bytes(this.#bytes, start, nameEnd);
+    out.text(": ");
+    out.bytes(this.#bytes, valueStart, valueEnd);
     out.text("\r\n");
   }
 

@@ -283,9 +283,8 @@ export function parseResponseHead(
   request: { method: string },
 ): Parsed<ResponseHead, BadResponse> {
   const end = bytes.indexOf(endOfHead);
-  const lineEnd = bytes.indexOf("\r\n", 0, "latin1");
-  if ((lineEnd === -1 ? bytes.length : lineEnd) > maxRequestLineBytes)
-    return { kind: "bad", reason: "H25-status" };
+  const lineEnd = endOfLine(bytes, 0, bytes.length);
+  if (lineEnd > maxRequestLineBytes) return { kind: "bad", reason: "H25-status" };
   if (end === -1 || end > maxResponseHeadBytes) {
     const reason = whyNeverComplete(bytes, maxResponseLineBytes);
     if (reason === "line too long" || bytes.length > maxResponseHeadBytes)
@@ -347,6 +346,7 @@ function readStatusLine(
   const reasonStart = lengthOfVersion + " 200 ".length;
   if (version === undefined || bytes[lengthOfVersion] !== space || reasonStart > end)
     return undefined;
+  if (bytes[end + 1] !== 10) return undefined;
   let status = 0;
   for (let at = lengthOfVersion + 1; at < reasonStart - 1; at++) {
     const digit = bytes[at]! - zero;

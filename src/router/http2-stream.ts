@@ -182,6 +182,10 @@ export class Http2Stream implements Transport, SendingStream {
         this.#trailers = trailers;
         this.wire.end();
       },
+      sendWholeBody: (bytes, from) => {
+        this.wire.write(bytes, from);
+        this.wire.end();
+      },
       sendSwitch: (head, added) => {
         this.isTunnel = true;
         const fields = new FieldSink(200);

@@ -15,8 +15,21 @@ interface LatinWriter {
  */
 export class Outgoing implements HeaderSink {
   readonly buffer = Buffer.allocUnsafeSlow(bytesInAll) as Buffer & LatinWriter;
+  #used = 0;
+  /** What follows the bytes: texts are put together first, since each call costs more than its bytes. */
+  #text = "";
+
   /** How many bytes are in use. */
-  used = 0;
+  get used(): number {
+    this.#writeText();
+    return this.#used;
+  }
+
+  /** Takes back all from there on. */
+  set used(used: number) {
+    this.#text = "";
+    this.#used = used;
+  }
 
   /** Whether there is room for so many bytes, and some lines more. */
   hasRoom(bytes: number): boolean {
@@ -24,18 +37,17 @@ export class Outgoing implements HeaderSink {
   }
 
   text(text: string): void {
-    const written = this.buffer.latin1Write(text, this.used);
-    if (written !== text.length) throw new Error(`no room for ${text.length} bytes of a head`);
-    this.used += written;
+    this.#text += text;
   }
 
   bytes(from: Buffer, start: number, end: number): void {
+    this.#writeText();
     const length = end - start;
-    if (length > bytesInAll - this.used) throw new Error(`no room for ${length} bytes`);
+    if (length > bytesInAll - this.#used) throw new Error(`no room for ${length} bytes`);
     // Few bytes are copied faster here than by a call.
-    if (length > 64) from.copy(this.buffer, this.used, start, end);
-    else for (let at = start, to = this.used; at < end; at++, to++) this.buffer[to] = from[at]!;
-    this.used += length;
+    if (length > 64) from.copy(this.buffer, this.#used, start, end);
+    else for (let at = start, to = this.#used; at < end; at++, to++) this.buffer[to] = from[at]!;
+    this.#used += length;
   }
 
   line(lines: HeaderLines, index: number): void {
@@ -43,7 +55,7 @@ export class Outgoing implements HeaderSink {
   }
 
   add(name: string, value: string): void {
-    this.text(`${name}: ${value}\r\n`);
+    this.#text += `${name}: ${value}\r\n`;
   }
 
   /** A copy of what was written since; its room is free again. */
@@ -51,5 +63,14 @@ export class Outgoing implements HeaderSink {
     const copy = Buffer.from(this.buffer.subarray(start, this.used));
     this.used = start;
     return copy;
+  }
+
+  #writeText(): void {
+    const text = this.#text;
+    if (text === "") return;
+    this.#text = "";
+    const written = this.buffer.latin1Write(text, this.#used);
+    if (written !== text.length) throw new Error(`no room for ${text.length} bytes of a head`);
+    this.#used += written;
   }
 }

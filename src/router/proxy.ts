@@ -56,11 +56,7 @@ async function serveFromSocket(exchange: Exchange, socket: string): Promise<Afte
   });
   if (typeof upstream === "string") return answerError(exchange, "H99");
   const leave = exchange.door.dynos.enter(platformName);
-  try {
-    return await relay(exchange, upstream, { timeLimits: false, onTunnel: leave });
-  } finally {
-    leave();
-  }
+  return relay(exchange, upstream, { timeLimits: false, onTunnel: leave, onEnd: leave });
 }
 
 /** The name under which requests to the platform itself are counted. */
@@ -142,33 +138,29 @@ function proxyToApp(
   return reached instanceof Promise ? reached.then(relayOn) : relayOn(reached);
 }
 
-async function relayToDyno(
+function relayToDyno(
   exchange: Exchange,
   appId: string,
   reached: ReachedDyno,
   appTunnels: () => void,
 ): Promise<Afterwards> {
-  const onTunnel = () => {
-    appTunnels();
-    reached.leaveDyno();
+  const { routes, idle, limits } = exchange.door;
+  const keepUpstream = (wire: Wire, maxIdleMs: number) => {
+    const app = routes.current.apps.get(appId);
+    // A dyno that was taken out of the table is about to stop; it gets no more requests.
+    const stays = app?.dynos.some((dyno) => isSame(dyno, reached.dyno)) ?? false;
+    idle.put(reached.key, wire, stays && !exchange.door.stopping ? maxIdleMs : 0);
   };
-  try {
-    const errorPageUrl = exchange.door.routes.current.apps.get(appId)?.errorPageUrl;
-    const keepUpstream = (wire: Wire, maxIdleMs: number) => {
-      const app = exchange.door.routes.current.apps.get(appId);
-      // A dyno that was taken out of the table is about to stop; it gets no more requests.
-      const stays = app?.dynos.some((dyno) => isSame(dyno, reached.dyno)) ?? false;
-      exchange.door.idle.put(reached.key, wire, stays && !exchange.door.stopping ? maxIdleMs : 0);
-    };
-    return await relay(exchange, reached.wire, {
-      timeLimits: true,
-      onTunnel,
-      errorPageUrl,
-      keepUpstream: exchange.door.limits.reuseMs > 0 ? keepUpstream : undefined,
-    });
-  } finally {
-    reached.leaveDyno();
-  }
+  return relay(exchange, reached.wire, {
+    timeLimits: true,
+    onTunnel() {
+      appTunnels();
+      reached.leaveDyno();
+    },
+    onEnd: reached.leaveDyno,
+    errorPageUrl: routes.current.apps.get(appId)?.errorPageUrl,
+    keepUpstream: limits.reuseMs > 0 ? keepUpstream : undefined,
+  });
 }
 
 function answerWithPageOf(exchange: Exchange, appId: string, code: RouterErrorCode): Afterwards {

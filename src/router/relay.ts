@@ -12,6 +12,8 @@ export interface RelayOptions {
   timeLimits: boolean;
   /** Called when the connection has become a tunnel. */
   onTunnel: () => void;
+  /** Called when the request, or the tunnel, has ended. */
+  onEnd: () => void;
   errorPageUrl?: string | undefined;
   /** Takes the upstream for another request, when its last one has ended cleanly. */
   keepUpstream?: ((upstream: Wire, maxIdleMs: number) => void) | undefined;
@@ -61,16 +63,18 @@ export async function relay(
     sendRequestHead(run);
     if (!run.upload.done) void sendBody(run);
     const first = await upstream.read();
-    const head = firstPiece(run, first);
-    const response = head instanceof Promise ? await head : head;
+    const answered = answerAtOnce(run, first);
+    if (answered !== undefined) return answered;
+    if (first !== null) upstream.unread(first);
+    const response = await receiveResponseHead(run);
     if (typeof response === "string") return refuse(run, response);
     if (response.status === 101) return await tunnel(run, response);
-    const sent = sendResponse(run, response);
-    return sent instanceof Promise ? await sent : sent;
+    return await sendResponse(run, response);
   } finally {
     client.watchdog.clear();
     client.onGone = undefined;
     leaveUpstream(run);
+    options.onEnd();
   }
 }
 
@@ -133,22 +137,23 @@ async function sendBody(run: Relay): Promise<void> {
 /** An app may send hints before its response, not a stream of them to a client that takes none. */
 const maxInterimResponses = 32;
 
-/** Response heads come in one piece, nearly always. */
-function firstPiece(
-  run: Relay,
-  piece: Buffer | null,
-): ResponseHead | RouterErrorCode | Promise<ResponseHead | RouterErrorCode> {
-  if (run.failure !== undefined) return run.failure;
-  if (piece === null) return "H13";
-  const parsed = parseResponseHead(piece, run.exchange.head);
-  if (parsed.kind === "bad") return parsed.reason;
-  const isFinal = parsed.kind === "head" && parsed.head.status >= 200;
-  if (!isFinal || run.exchange.head.upgrade) {
-    run.upstream.unread(piece);
-    return receiveResponseHead(run);
-  }
-  if (parsed.byteLength < piece.length) run.upstream.unread(piece.subarray(parsed.byteLength));
-  return parsed.head;
+/**
+ * Sends a response that has come in one piece, head and body, as nearly all small ones do; nothing
+ * when it is not one, and nothing is done then.
+ */
+function answerAtOnce(run: Relay, piece: Buffer | null): Afterwards | undefined {
+  const { exchange, failure } = run;
+  if (piece === null || failure !== undefined || exchange.head.upgrade) return undefined;
+  const parsed = parseResponseHead(piece, exchange.head);
+  if (parsed.kind !== "head" || parsed.head.status < 200) return undefined;
+  const { head: response, byteLength } = parsed;
+  const { body } = response;
+  const bodyBytes = body.kind === "none" ? 0 : body.kind === "length" ? body.bytes : Infinity;
+  if (piece.length - byteLength !== bodyBytes) return undefined;
+  beginResponse(run, response);
+  if (bodyBytes > 0) exchange.writer.sendWholeBody(piece, byteLength);
+  exchange.bytes = bodyBytes;
+  return endResponse(run, response);
 }
 
 /** The head of the final response; those before it (1xx) go on to clients that know them. */
@@ -186,8 +191,8 @@ function refuse(run: Relay, code: RouterErrorCode): Afterwards {
   return answerError(exchange, code, options.errorPageUrl);
 }
 
-function sendResponse(run: Relay, response: ResponseHead): Afterwards | Promise<Afterwards> {
-  const { exchange, upstream, upload } = run;
+function beginResponse(run: Relay, response: ResponseHead): void {
+  const { exchange, upload } = run;
   const { head, door, writer } = exchange;
   run.responseBegun = true;
   exchange.status = response.status;
@@ -197,19 +202,12 @@ function sendResponse(run: Relay, response: ResponseHead): Afterwards | Promise<
     // A dyno that answers before it has the whole request leaves the rest of it in our way.
     mayKeep: head.keepAlive && upload.done && !door.stopping,
   });
-  const body = new BodyReader(upstream, response.body);
-  // A small one has come with its head.
-  if (body.done && run.failure === undefined) return endResponse(run, response);
-  if (response.body.kind === "length" && upstream.hasBytes && run.failure === undefined) {
-    sendPieces(run, body, body.read() as Buffer[]);
-    if (body.done) return endResponse(run, response);
-  }
-  return sendRest(run, response, body);
 }
 
-async function sendRest(run: Relay, response: ResponseHead, body: BodyReader): Promise<Afterwards> {
+async function sendResponse(run: Relay, response: ResponseHead): Promise<Afterwards> {
+  beginResponse(run, response);
   try {
-    await sendResponseBody(run, body);
+    await sendResponseBody(run, new BodyReader(run.upstream, response.body));
   } catch (error) {
     if (!(error instanceof BodyError)) throw error;
     return breakOff(run, run.failure ?? (error.kind === "cut" ? "H18" : "H17"));
@@ -225,23 +223,19 @@ function endResponse(run: Relay, response: ResponseHead): Afterwards {
   return exchange.writer.keepsConnection && upload.done ? "keep" : "close";
 }
 
-function sendPieces({ exchange }: Relay, body: BodyReader, pieces: readonly Buffer[]): void {
-  exchange.writer.sendBody(pieces, { last: body.done, trailers: passedTrailers(body.trailers) });
-  for (const piece of pieces) exchange.bytes = (exchange.bytes ?? 0) + piece.length;
-}
-
 async function sendResponseBody(run: Relay, body: BodyReader): Promise<void> {
-  const client = run.exchange.client.wire;
-  for (;;) {
-    const room = client.room();
-    if (room !== undefined) {
-      run.awaitingClientRoom = true;
-      await room;
-      run.awaitingClientRoom = false;
-    }
-    if (body.done || run.failure !== undefined) return;
+  const { exchange } = run;
+  const client = exchange.client.wire;
+  while (!body.done && run.failure === undefined) {
     const next = body.read();
-    sendPieces(run, body, next instanceof Promise ? await next : next);
+    const pieces = next instanceof Promise ? await next : next;
+    exchange.writer.sendBody(pieces, { last: body.done, trailers: passedTrailers(body.trailers) });
+    for (const piece of pieces) exchange.bytes = (exchange.bytes ?? 0) + piece.length;
+    const room = client.room();
+    if (room === undefined) continue;
+    run.awaitingClientRoom = true;
+    await room;
+    run.awaitingClientRoom = false;
   }
 }
 

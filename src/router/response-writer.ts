@@ -23,6 +23,8 @@ export interface ResponseWriter {
     pieces: readonly Buffer[],
     options: { last: boolean; trailers: readonly Header[] },
   ): void;
+  /** The same for a body with a length of which all has come, in the bytes from a place on. */
+  sendWholeBody(bytes: Buffer, from: number): void;
   /** The connection is a tunnel from here on. */
   sendSwitch(head: ResponseHead, added: readonly HeaderLine[]): void;
   /** Whether it is kept after the response that was begun. */
@@ -70,6 +72,10 @@ export class Http1Writer implements ResponseWriter {
   ): void {
     const framed = frameBody(pieces, { chunked: this.#chunked, last, trailers });
     for (const bytes of framed) this.#wire.write(bytes);
+  }
+
+  sendWholeBody(bytes: Buffer, from: number): void {
+    this.#wire.write(bytes, from);
   }
 
   sendSwitch(head: ResponseHead, added: readonly HeaderLine[]): void {

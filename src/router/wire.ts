@@ -124,16 +124,17 @@ export class Wire {
   }
 
   /**
-   * Queues bytes; they go out together when all that has come in this turn of the event loop was
-   * dealt with. Bytes for a closed wire are dropped.
+   * Queues bytes, those from a place on; they go out together when all that has come in this turn of
+   * the event loop was dealt with. Bytes for a closed wire are dropped.
    */
-  write(bytes: Buffer): void {
-    if (this.closed || this.#ending || bytes.length === 0) return;
-    if (bytes.length <= copiedBytes && this.#beginRun(bytes.length)) {
-      outgoing.bytes(bytes, 0, bytes.length);
+  write(bytes: Buffer, from = 0): void {
+    const length = bytes.length - from;
+    if (this.closed || this.#ending || length === 0) return;
+    if (length <= copiedBytes && this.#beginRun(length)) {
+      outgoing.bytes(bytes, from, bytes.length);
       this.#runEnd = outgoing.used;
-    } else this.#unsent.push(bytes);
-    this.#queued(bytes.length);
+    } else this.#unsent.push(from === 0 ? bytes : bytes.subarray(from));
+    this.#queued(length);
   }
 
   /** The same for a head of at most so many bytes and some lines more, which `compose` writes. */
@@ -301,7 +302,8 @@ export class Wire {
     }
     if (this.closed) return;
     if (this.#ending) this.#transport.end();
-    for (const resolve of this.#roomWaiters.splice(0)) resolve();
+    if (this.#roomWaiters.length > 0)
+      for (const resolve of this.#roomWaiters.splice(0)) resolve();
   }
 
   /** False when not all of it was taken: the rest is kept, since its place is soon another's. */
