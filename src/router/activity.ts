@@ -15,9 +15,31 @@ export interface ActivityReport {
 }
 
 /** One request, from its begin to its end; `becomeTunnel` when it is none any more. */
-export interface Visit {
-  becomeTunnel(): void;
-  end(): void;
+export class Visit {
+  readonly #counts: Counts;
+  #kind: "requests" | "tunnels" | undefined = "requests";
+
+  constructor(counts: Counts) {
+    this.#counts = counts;
+    counts.requests++;
+    counts.atMs = performance.now();
+  }
+
+  becomeTunnel(): void {
+    this.#move("tunnels");
+  }
+
+  end(): void {
+    this.#move(undefined);
+  }
+
+  #move(to: "tunnels" | undefined): void {
+    if (this.#kind === undefined || this.#kind === to) return;
+    this.#counts[this.#kind]--;
+    if (to !== undefined) this.#counts[to]++;
+    this.#kind = to;
+    this.#counts.atMs = performance.now();
+  }
 }
 
 export interface Activity {
@@ -41,18 +63,7 @@ export function createActivity(): Activity {
     begin(appId) {
       let counts = apps.get(appId);
       if (counts === undefined) apps.set(appId, (counts = { requests: 0, tunnels: 0, atMs: 0 }));
-      const mine = counts;
-      let kind: "requests" | "tunnels" | undefined = "requests";
-      const move = (to: typeof kind) => {
-        if (kind === undefined || kind === to) return;
-        mine[kind]--;
-        if (to !== undefined) mine[to]++;
-        kind = to;
-        mine.atMs = performance.now();
-      };
-      mine.requests++;
-      mine.atMs = performance.now();
-      return { becomeTunnel: () => move("tunnels"), end: () => move(undefined) };
+      return new Visit(counts);
     },
     report() {
       const now = performance.now();

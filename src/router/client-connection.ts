@@ -1,103 +1,150 @@
-import { logRefused, sendLastPage, type Client, type Door } from "./exchange.ts";
+import {
+  logRefused,
+  reportBug,
+  sendLastPage,
+  type Afterwards,
+  type Client,
+  type Door,
+} from "./exchange.ts";
 import { HeadBuffer } from "./head-buffer.ts";
 import { parseRequestHead, readRefusedHead, type RequestHead } from "./http-head.ts";
 import { BodyReader } from "./http-body.ts";
-import { serveRequest } from "./proxy.ts";
+import { serveRequest, type Asker } from "./proxy.ts";
 import { serveRendezvous } from "./rendezvous.ts";
 import { Http1Writer } from "./response-writer.ts";
+import type { Watched } from "./watchdog.ts";
+import type { Reader } from "./wire.ts";
 
-/**
- * Serves a client's requests one after the other, as long as the connection lasts. What is there
- * already is not waited for: a promise for each small thing would be a good part of a request's time.
- */
-export async function serveConnection(client: Client, door: Door): Promise<void> {
-  const { wire } = client;
-  const { lingerMs } = door.limits;
-  if (client.namesNoServer === true && (await serveRendezvous(client, door)) === "gone")
-    return wire.close(lingerMs);
-  for (;;) {
-    const next = receiveHead(client, door);
-    const head = next instanceof Promise ? await next : next;
-    if (head === "gone") return wire.close(lingerMs);
+/** Serves a client's requests one after the other, as long as the connection lasts. */
+export function serveConnection(client: Client, door: Door): void {
+  const connection = new ClientConnection(client, door);
+  if (client.namesNoServer !== true) return connection.next();
+  serveRendezvous(client, door)
+    .then((what) => (what === "gone" ? connection.close() : connection.next()))
+    .catch((error: unknown) => connection.failed(error));
+}
+
+/** A client that speaks HTTP/1: it waits for a head, or for the end of the request that it was of. */
+class ClientConnection implements Reader, Watched, Asker {
+  readonly #client: Client;
+  readonly #door: Door;
+  /** Requests may be there already, and be answered at once: they have their turns in one loop. */
+  #isLooping = false;
+  #isFree = false;
+
+  constructor(client: Client, door: Door) {
+    this.#client = client;
+    this.#door = door;
+  }
+
+  /** Waits for the next request. */
+  next(): void {
+    this.#isFree = true;
+    if (this.#isLooping) return;
+    this.#isLooping = true;
+    const { wire } = this.#client;
+    while (this.#isFree) {
+      this.#isFree = false;
+      wire.watchdog.set(this.#door.limits.keepAliveMs, this);
+      const piece = wire.readNow();
+      if (piece === undefined) wire.readLater(this);
+      else this.receive(piece);
+    }
+    this.#isLooping = false;
+  }
+
+  close(): void {
+    this.#client.wire.close(this.#door.limits.lingerMs);
+  }
+
+  /** The first piece of a head, which is nearly always all of it; null when no more is asked for. */
+  receive(piece: Buffer | null): void {
+    try {
+      const { watchdog } = this.#client.wire;
+      const head = piece === null ? undefined : this.#readHead(piece);
+      if (piece !== null && head === undefined) return void this.#receiveRest(piece);
+      watchdog.clear();
+      if (head === undefined) this.close();
+      else this.#serve(head);
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  /** No request has come for too long. */
+  late(): void {
+    this.#client.wire.interruptRead();
+  }
+
+  ended(afterwards: Afterwards): void {
+    const { wire } = this.#client;
+    this.#client.isAsking = false;
+    if (afterwards !== "keep" || this.#door.stopping) return this.close();
+    const room = wire.room();
+    if (room === undefined) this.next();
+    else void room.then(() => this.next());
+  }
+
+  failed(error: unknown): void {
+    reportBug(error);
+    this.#client.isAsking = false;
+    this.#client.wire.terminate();
+  }
+
+  #serve(head: RequestHead | BadHead): void {
+    const client = this.#client;
+    const { wire } = client;
     if (typeof head === "number") {
       sendLastPage(wire, head, "no-page");
-      return wire.close(lingerMs);
+      return this.close();
     }
     client.isAsking = true;
-    const served = serveRequest({
-      client,
-      head,
-      door,
-      upload: new BodyReader(wire, head.body),
-      writer: new Http1Writer(wire, head.version),
+    const upload = new BodyReader(wire, head.body);
+    const writer = new Http1Writer(wire, head.version);
+    serveRequest({ client, head, door: this.#door, upload, writer }, this);
+  }
+
+  async #receiveRest(first: Buffer): Promise<void> {
+    const { wire } = this.#client;
+    const received = new HeadBuffer();
+    received.push(first);
+    let isLate = false;
+    wire.watchdog.set(this.#door.limits.headMs, {
+      late() {
+        isLate = true;
+        wire.interruptRead();
+      },
     });
-    const afterwards = served instanceof Promise ? await served : served;
-    client.isAsking = false;
-    if (afterwards !== "keep" || door.stopping) return wire.close(lingerMs);
-    const room = wire.room();
-    if (room !== undefined) await room;
-  }
-}
-
-/** A head; a status when there will be none; `gone` when the client has no more to ask. */
-type Received = RequestHead | number | "gone";
-
-/** The next head. */
-function receiveHead(client: Client, door: Door): Received | Promise<Received> {
-  const { wire } = client;
-  wire.watchdog.set(door.limits.keepAliveMs, () => wire.interruptRead());
-  const piece = wire.read();
-  if (piece instanceof Promise) return piece.then((later) => firstPiece(client, door, later));
-  return firstPiece(client, door, piece);
-}
-
-/** Heads come in one piece, nearly always. */
-function firstPiece(
-  client: Client,
-  door: Door,
-  piece: Buffer | null,
-): Received | Promise<Received> {
-  if (piece === null) {
-    client.wire.watchdog.clear();
-    return "gone";
-  }
-  const head = readHead(client, door, piece);
-  if (head === undefined) return receiveRest(client, door, piece);
-  client.wire.watchdog.clear();
-  return head;
-}
-
-async function receiveRest(client: Client, door: Door, first: Buffer): Promise<Received> {
-  const { wire } = client;
-  const received = new HeadBuffer();
-  received.push(first);
-  let isLate = false;
-  wire.watchdog.set(door.limits.headMs, () => {
-    isLate = true;
-    wire.interruptRead();
-  });
-  try {
-    for (;;) {
-      const piece = await wire.read();
-      if (piece === null) return isLate ? 408 : "gone";
-      const bytes = received.push(piece);
-      const head = bytes === undefined ? undefined : readHead(client, door, bytes);
-      if (head !== undefined) return head;
+    try {
+      let head: RequestHead | BadHead | undefined;
+      while (head === undefined) {
+        const piece = await wire.read();
+        if (piece === null && !isLate) return this.close();
+        const bytes = piece === null ? undefined : received.push(piece);
+        if (piece === null) head = 408;
+        else if (bytes !== undefined) head = this.#readHead(bytes);
+      }
+      wire.watchdog.clear();
+      this.#serve(head);
+    } catch (error) {
+      this.failed(error);
     }
-  } finally {
-    wire.watchdog.clear();
+  }
+
+  /** The head at the start of the bytes; nothing when there is not all of it. */
+  #readHead(bytes: Buffer): RequestHead | BadHead | undefined {
+    const parsed = parseRequestHead(bytes);
+    if (parsed.kind === "incomplete") return undefined;
+    if (parsed.kind === "bad") {
+      const refused = readRefusedHead(bytes);
+      if (refused !== undefined) logRefused(refused, { client: this.#client, door: this.#door });
+      return 400;
+    }
+    const { wire } = this.#client;
+    if (parsed.byteLength < bytes.length) wire.unread(bytes.subarray(parsed.byteLength));
+    return parsed.head;
   }
 }
 
-/** The head at the start of the bytes; nothing when there is not all of it. */
-function readHead(client: Client, door: Door, bytes: Buffer): RequestHead | 400 | undefined {
-  const parsed = parseRequestHead(bytes);
-  if (parsed.kind === "incomplete") return undefined;
-  if (parsed.kind === "bad") {
-    const refused = readRefusedHead(bytes);
-    if (refused !== undefined) logRefused(refused, { client, door });
-    return 400;
-  }
-  if (parsed.byteLength < bytes.length) client.wire.unread(bytes.subarray(parsed.byteLength));
-  return parsed.head;
-}
+/** The status of a head that was not understood, or did not come. */
+type BadHead = 400 | 408;

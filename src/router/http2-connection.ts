@@ -22,7 +22,7 @@ import { readHttp2Request, readHttp2Trailers } from "./http2-request.ts";
 import { Http2Sender } from "./http2-sender.ts";
 import { Http2Stream, type StreamPort } from "./http2-stream.ts";
 import { createPatience } from "./patience.ts";
-import { serveRequest, type ServedRequest } from "./proxy.ts";
+import { serveRequest } from "./proxy.ts";
 import { ReceiveWindow } from "./receive-window.ts";
 import type { Wire } from "./wire.ts";
 
@@ -305,19 +305,19 @@ class Http2Connection implements StreamPort {
     if (head === "bad") return answerBadRequest(writer);
     const { address, tlsVersion, isMisdirected } = this.#client;
     const client = { wire, address, tlsVersion, isMisdirected };
-    void this.#serve(stream, { client, head, door: this.#door, upload, writer });
-  }
-
-  async #serve(stream: Http2Stream, request: ServedRequest): Promise<void> {
-    try {
-      const afterwards = await serveRequest(request);
-      if (afterwards === "gone" && !stream.isTunnel) stream.wire.terminate();
-    } catch (error) {
-      reportBug(error);
-      stream.wire.terminate();
-    } finally {
-      stream.wire.watchdog.close();
-    }
+    serveRequest(
+      { client, head, door: this.#door, upload, writer },
+      {
+        ended(afterwards) {
+          wire.watchdog.close();
+          if (afterwards === "gone" && !stream.isTunnel) wire.terminate();
+        },
+        failed(error) {
+          reportBug(error);
+          wire.terminate();
+        },
+      },
+    );
   }
 
   #receivePriority({ streamId, payload }: Frame): void {

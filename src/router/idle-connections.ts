@@ -13,10 +13,30 @@ export interface IdleConnections {
   retain(isWanted: (key: string) => boolean): void;
 }
 
-interface Idle {
-  wire: Wire;
-  sinceMs: number;
-  untilMs: number;
+/** A connection that waits; it hears when the dyno ends it. */
+class Idle {
+  readonly wire: Wire;
+  readonly sinceMs: number;
+  readonly untilMs: number;
+  readonly #lost: (entry: Idle) => void;
+
+  constructor(wire: Wire, keepMs: number, lost: (entry: Idle) => void) {
+    this.wire = wire;
+    this.sinceMs = performance.now();
+    this.untilMs = this.sinceMs + keepMs;
+    this.#lost = lost;
+    wire.onGone = this;
+  }
+
+  gone(): void {
+    this.#lost(this);
+  }
+}
+
+/** Those to one dyno. */
+interface Pool {
+  entries: Idle[];
+  lost: (entry: Idle) => void;
 }
 
 const sweepMs = 250;
@@ -27,7 +47,7 @@ export function createIdleConnections(options: {
   idleMs: number;
   lastWordMs: number;
 }): IdleConnections {
-  const idle = new Map<string, Idle[]>();
+  const pools = new Map<string, Pool>();
   /** How long a dyno was seen to keep a connection, halved. */
   const seenMs = new Map<string, number>();
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -38,24 +58,41 @@ export function createIdleConnections(options: {
   }
 
   function drop(key: string, isDropped: (entry: Idle) => boolean): void {
-    const entries = idle.get(key) ?? [];
-    for (const entry of entries) if (isDropped(entry)) release(entry).close(options.lastWordMs);
-    const kept = entries.filter((entry) => !isDropped(entry));
-    if (kept.length > 0) idle.set(key, kept);
-    else idle.delete(key);
+    const pool = pools.get(key);
+    if (pool === undefined) return;
+    for (const entry of pool.entries)
+      if (isDropped(entry)) release(entry).close(options.lastWordMs);
+    pool.entries = pool.entries.filter((entry) => !isDropped(entry));
+    if (pool.entries.length === 0) pools.delete(key);
+  }
+
+  function poolOf(key: string): Pool {
+    let pool = pools.get(key);
+    if (pool !== undefined) return pool;
+    pool = {
+      entries: [],
+      lost(lost) {
+        const keptMs = performance.now() - lost.sinceMs;
+        seenMs.set(key, Math.min(seenMs.get(key) ?? Infinity, keptMs / 2));
+        drop(key, (entry) => entry === lost);
+      },
+    };
+    pools.set(key, pool);
+    return pool;
   }
 
   function sweep(): void {
     const now = performance.now();
-    for (const key of idle.keys()) drop(key, ({ untilMs }) => untilMs <= now);
-    timer = idle.size > 0 ? setTimeout(sweep, sweepMs) : undefined;
+    for (const key of pools.keys()) drop(key, ({ untilMs }) => untilMs <= now);
+    timer = pools.size > 0 ? setTimeout(sweep, sweepMs) : undefined;
   }
 
   return {
     take(key) {
-      const entries = idle.get(key);
+      const entries = pools.get(key)?.entries;
+      if (entries === undefined || entries.length === 0) return undefined;
       const now = performance.now();
-      for (let entry = entries?.pop(); entry !== undefined; entry = entries?.pop()) {
+      for (let entry = entries.pop(); entry !== undefined; entry = entries.pop()) {
         const wire = release(entry);
         if (!wire.ended && !wire.hasBytes && entry.untilMs > now) return wire;
         wire.close(options.lastWordMs);
@@ -63,23 +100,16 @@ export function createIdleConnections(options: {
       return undefined;
     },
     put(key, wire, maxIdleMs) {
-      const entries = idle.get(key) ?? [];
-      idle.set(key, entries);
-      const sinceMs = performance.now();
+      const pool = poolOf(key);
       const keepMs = Math.min(options.idleMs, maxIdleMs, seenMs.get(key) ?? Infinity);
-      if (entries.length >= maxPerKey || keepMs < 1) return wire.close(options.lastWordMs);
-      const entry = { wire, sinceMs, untilMs: sinceMs + keepMs };
-      entries.push(entry);
-      wire.onGone = () => {
-        seenMs.set(key, Math.min(seenMs.get(key) ?? Infinity, (performance.now() - sinceMs) / 2));
-        drop(key, (other) => other === entry);
-      };
+      if (pool.entries.length >= maxPerKey || keepMs < 1) return wire.close(options.lastWordMs);
+      pool.entries.push(new Idle(wire, keepMs, pool.lost));
       timer ??= setTimeout(sweep, sweepMs);
     },
     retain(isWanted) {
-      for (const key of idle.keys()) if (!isWanted(key)) drop(key, () => true);
+      for (const key of pools.keys()) if (!isWanted(key)) drop(key, () => true);
       for (const key of seenMs.keys()) if (!isWanted(key)) seenMs.delete(key);
-      if (idle.size > 0) return;
+      if (pools.size > 0) return;
       clearTimeout(timer);
       timer = undefined;
     },

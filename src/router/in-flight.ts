@@ -1,6 +1,8 @@
 /** Counts what is under way for each name, and tells when nothing is left. */
 export interface InFlight {
-  enter(name: string): () => void;
+  /** Each is followed by one `leave`. */
+  enter(name: string): void;
+  leave(name: string): void;
   count(name: string): number;
   all(): Record<string, number>;
   /** Resolves with what is left: 0, or more when the time is over first. */
@@ -11,25 +13,16 @@ export interface InFlight {
 export function createInFlight(): InFlight {
   const counts = new Map<string, number>();
   const waiters = new Map<string, Set<() => void>>();
-
-  function leave(name: string): void {
-    const left = (counts.get(name) ?? 1) - 1;
-    if (left > 0) {
-      counts.set(name, left);
-      return;
-    }
-    counts.delete(name);
-    for (const resolve of waiters.get(name) ?? []) resolve();
-  }
-
   return {
-    enter(name) {
-      counts.set(name, (counts.get(name) ?? 0) + 1);
-      let left = false;
-      return () => {
-        if (!left) leave(name);
-        left = true;
-      };
+    enter: (name) => void counts.set(name, (counts.get(name) ?? 0) + 1),
+    leave(name) {
+      const left = (counts.get(name) ?? 1) - 1;
+      if (left > 0) {
+        counts.set(name, left);
+        return;
+      }
+      counts.delete(name);
+      for (const resolve of waiters.get(name) ?? []) resolve();
     },
     count: (name) => counts.get(name) ?? 0,
     all: () => Object.fromEntries(counts),

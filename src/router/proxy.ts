@@ -1,4 +1,5 @@
 import { decideAccess } from "./access.ts";
+import type { Visit } from "./activity.ts";
 import { affinityCookie, stickyDyno } from "./affinity.ts";
 import { chooseDyno, decide } from "./balancer.ts";
 import {
@@ -13,26 +14,35 @@ import {
 import { hstsHeader } from "./forward-headers.ts";
 import type { RequestHead } from "./http-head.ts";
 import { rateKeyOf } from "./rate-limits.ts";
-import { relay } from "./relay.ts";
+import { Relay, type RelayOwner } from "./relay.ts";
 import { findUpstream, type RouteApp, type RouteDyno, type Routes } from "./route-table.ts";
 import type { RouterErrorCode } from "./router-error.ts";
 import { connect, connectToPlatform } from "./sockets.ts";
 import type { Wire } from "./wire.ts";
 
-export type ServedRequest = Parameters<typeof startExchange>[0];
+type ServedRequest = Parameters<typeof startExchange>[0];
+
+/** Who asks: it hears what becomes of its connection. */
+export interface Asker {
+  ended(afterwards: Afterwards): void;
+  /** A bug was met; the connection cannot go on. */
+  failed(error: unknown): void;
+}
 
 /** Serves one request, from its head to the end of its response. */
-export function serveRequest(request: ServedRequest): Afterwards | Promise<Afterwards> {
+export function serveRequest(request: ServedRequest, asker: Asker): void {
   const { head, door } = request;
   const exchange = startExchange(request);
   const challenge = challengeAnswer(door.routes.current, head);
   if (challenge !== undefined)
-    return answerText(exchange, { status: 200, type: "application/octet-stream", text: challenge });
+    return asker.ended(
+      answerText(exchange, { status: 200, type: "application/octet-stream", text: challenge }),
+    );
   const upstream = findUpstream(door.routes.current, head.host);
-  if (upstream === undefined) return answerPage(exchange, { status: 404, page: "no-such-app" });
-  return "socket" in upstream
-    ? serveFromSocket(exchange, upstream.socket)
-    : serveFromApp(exchange, upstream.app);
+  if (upstream === undefined)
+    return asker.ended(answerPage(exchange, { status: 404, page: "no-such-app" }));
+  if ("socket" in upstream) new PlatformRequest(exchange, asker).start(upstream.socket);
+  else new AppRequest(exchange, upstream.app, asker).start();
 }
 
 const challengePath = "/.well-known/acme-challenge/";
@@ -47,35 +57,154 @@ function challengeAnswer({ challenges }: Routes, head: RequestHead): string | un
   return challenges.get(head.target.slice(challengePath.length));
 }
 
-/** API and git: no time limits, since a push builds for minutes, and no log line of an app. */
-async function serveFromSocket(exchange: Exchange, socket: string): Promise<Afterwards> {
-  if (exchange.head.expect === "something else") return answerError(exchange, "H26-expect");
-  const upstream = await connectToPlatform(socket, {
-    client: exchange.client.wire,
-    timeoutMs: exchange.door.limits.connectMs,
-  });
-  if (typeof upstream === "string") return answerError(exchange, "H99");
-  const leave = exchange.door.dynos.enter(platformName);
-  return relay(exchange, upstream, { timeLimits: false, onTunnel: leave, onEnd: leave });
-}
-
 /** The name under which requests to the platform itself are counted. */
 const platformName = "platform";
 
-async function serveFromApp(exchange: Exchange, appId: string): Promise<Afterwards> {
-  const { apps, activity } = exchange.door;
-  const leave = apps.enter(appId);
-  const visit = activity.begin(appId);
-  const onTunnel = () => {
-    leave();
-    visit.becomeTunnel();
-  };
-  try {
-    return refuseByRules(exchange, appId) ?? (await proxyToApp(exchange, appId, onTunnel));
-  } finally {
-    leave();
-    visit.end();
-    logExchange(exchange, appId);
+/** API and git: no time limits, since a push builds for minutes, and no log line of an app. */
+class PlatformRequest implements RelayOwner {
+  readonly timeLimits = false;
+  readonly keepsUpstreams = false;
+  readonly errorPageUrl = undefined;
+  readonly #exchange: Exchange;
+  readonly #asker: Asker;
+  #isCounted = false;
+
+  constructor(exchange: Exchange, asker: Asker) {
+    this.#exchange = exchange;
+    this.#asker = asker;
+  }
+
+  start(socket: string): void {
+    const exchange = this.#exchange;
+    if (exchange.head.expect === "something else")
+      return this.ended(answerError(exchange, "H26-expect"));
+    connectToPlatform(socket, {
+      client: exchange.client.wire,
+      timeoutMs: exchange.door.limits.connectMs,
+    })
+      .then((upstream) => {
+        if (typeof upstream === "string") return this.ended(answerError(exchange, "H99"));
+        exchange.door.dynos.enter(platformName);
+        this.#isCounted = true;
+        new Relay(exchange, upstream, this).start();
+      })
+      .catch((error: unknown) => this.failed(error));
+  }
+
+  becameTunnel(): void {
+    this.#leave();
+  }
+
+  keepUpstream(): void {}
+
+  ended(afterwards: Afterwards): void {
+    this.#leave();
+    this.#asker.ended(afterwards);
+  }
+
+  failed(error: unknown): void {
+    this.#leave();
+    this.#asker.failed(error);
+  }
+
+  #leave(): void {
+    if (this.#isCounted) this.#exchange.door.dynos.leave(platformName);
+    this.#isCounted = false;
+  }
+}
+
+/** A request to an app: it counts as one of the app's and of its dyno's, and is logged at its end. */
+class AppRequest implements RelayOwner {
+  readonly timeLimits = true;
+  readonly #exchange: Exchange;
+  readonly #appId: string;
+  readonly #asker: Asker;
+  readonly #visit: Visit;
+  #isCounted = true;
+  #reached: ReachedDyno | undefined;
+
+  constructor(exchange: Exchange, appId: string, asker: Asker) {
+    this.#exchange = exchange;
+    this.#appId = appId;
+    this.#asker = asker;
+    exchange.door.apps.enter(appId);
+    this.#visit = exchange.door.activity.begin(appId);
+  }
+
+  get keepsUpstreams(): boolean {
+    return this.#exchange.door.limits.reuseMs > 0;
+  }
+
+  get errorPageUrl(): string | undefined {
+    return this.#app?.errorPageUrl;
+  }
+
+  get #app(): RouteApp | undefined {
+    return this.#exchange.door.routes.current.apps.get(this.#appId);
+  }
+
+  start(): void {
+    try {
+      const exchange = this.#exchange;
+      const refused = refuseByRules(exchange, this.#appId);
+      if (refused !== undefined) return this.ended(refused);
+      if (exchange.head.expect === "something else")
+        return this.ended(answerError(exchange, "H26-expect"));
+      const reached = reachDyno(exchange, this.#appId);
+      if (!(reached instanceof Promise)) return this.#relay(reached);
+      reached.then((later) => this.#relay(later)).catch((error: unknown) => this.failed(error));
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  #relay(reached: ReachedDyno | RouterErrorCode): void {
+    if (typeof reached === "string") return this.ended(this.#answerUnreached(reached));
+    this.#reached = reached;
+    new Relay(this.#exchange, reached.wire, this).start();
+  }
+
+  #answerUnreached(code: RouterErrorCode): Afterwards {
+    const app = this.#app;
+    if (code === "H81") return answerError(this.#exchange, code);
+    const page = code === "H80" ? app?.maintenancePageUrl : app?.errorPageUrl;
+    return answerError(this.#exchange, code, page);
+  }
+
+  becameTunnel(): void {
+    this.#leave();
+    this.#visit.becomeTunnel();
+  }
+
+  keepUpstream(wire: Wire, maxIdleMs: number): void {
+    const { idle, stopping } = this.#exchange.door;
+    const { dyno, key } = this.#reached!;
+    // A dyno that was taken out of the table is about to stop; it gets no more requests.
+    const stays = this.#app?.dynos.some((other) => isSame(other, dyno)) ?? false;
+    idle.put(key, wire, stays && !stopping ? maxIdleMs : 0);
+  }
+
+  ended(afterwards: Afterwards): void {
+    this.#finish();
+    this.#asker.ended(afterwards);
+  }
+
+  failed(error: unknown): void {
+    this.#finish();
+    this.#asker.failed(error);
+  }
+
+  #finish(): void {
+    this.#leave();
+    this.#visit.end();
+    logExchange(this.#exchange, this.#appId);
+  }
+
+  #leave(): void {
+    if (!this.#isCounted) return;
+    this.#isCounted = false;
+    this.#exchange.door.apps.leave(this.#appId);
+    if (this.#reached !== undefined) this.#exchange.door.dynos.leave(this.#reached.dyno.id);
   }
 }
 
@@ -124,61 +253,16 @@ function refuseByRate(exchange: Exchange, appId: string, app: RouteApp): Afterwa
   return answerError(exchange, "rate limit");
 }
 
-function proxyToApp(
-  exchange: Exchange,
-  appId: string,
-  appTunnels: () => void,
-): Afterwards | Promise<Afterwards> {
-  if (exchange.head.expect === "something else") return answerError(exchange, "H26-expect");
-  const reached = reachDyno(exchange, appId);
-  const relayOn = (dyno: ReachedDyno | RouterErrorCode) =>
-    typeof dyno === "string"
-      ? answerWithPageOf(exchange, appId, dyno)
-      : relayToDyno(exchange, appId, dyno, appTunnels);
-  return reached instanceof Promise ? reached.then(relayOn) : relayOn(reached);
-}
-
-function relayToDyno(
-  exchange: Exchange,
-  appId: string,
-  reached: ReachedDyno,
-  appTunnels: () => void,
-): Promise<Afterwards> {
-  const { routes, idle, limits } = exchange.door;
-  const keepUpstream = (wire: Wire, maxIdleMs: number) => {
-    const app = routes.current.apps.get(appId);
-    // A dyno that was taken out of the table is about to stop; it gets no more requests.
-    const stays = app?.dynos.some((dyno) => isSame(dyno, reached.dyno)) ?? false;
-    idle.put(reached.key, wire, stays && !exchange.door.stopping ? maxIdleMs : 0);
-  };
-  return relay(exchange, reached.wire, {
-    timeLimits: true,
-    onTunnel() {
-      appTunnels();
-      reached.leaveDyno();
-    },
-    onEnd: reached.leaveDyno,
-    errorPageUrl: routes.current.apps.get(appId)?.errorPageUrl,
-    keepUpstream: limits.reuseMs > 0 ? keepUpstream : undefined,
-  });
-}
-
-function answerWithPageOf(exchange: Exchange, appId: string, code: RouterErrorCode): Afterwards {
-  const app = exchange.door.routes.current.apps.get(appId);
-  if (code === "H81") return answerError(exchange, code);
-  return answerError(exchange, code, code === "H80" ? app?.maintenancePageUrl : app?.errorPageUrl);
-}
-
 /** In another table too; without the strings that the connections' key is made of. */
 function isSame(one: RouteDyno, other: RouteDyno): boolean {
   return one.id === other.id && one.address === other.address && one.port === other.port;
 }
 
+/** The request counts as one of the dyno's. */
 interface ReachedDyno {
   dyno: RouteDyno;
   key: string;
   wire: Wire;
-  leaveDyno: () => void;
 }
 
 /**
@@ -258,14 +342,21 @@ function nextTable({ door, client }: Exchange, untilMs: number): Promise<boolean
     };
     const forget = door.routes.onChange(() => settle(true));
     const timer = setTimeout(() => settle(false), Math.max(0, untilMs - performance.now()));
-    client.wire.onGone = () => settle(false);
+    client.wire.onGone = { gone: () => settle(false) };
   });
 }
 
 /** The name under which idle connections to a dyno are kept. */
-export function connectionKey({ id, address, port }: RouteDyno): string {
-  return `${id} ${address} ${port}`;
+export function connectionKey(dyno: RouteDyno): string {
+  let key = connectionKeys.get(dyno);
+  if (key === undefined) {
+    key = `${dyno.id} ${dyno.address} ${dyno.port}`;
+    connectionKeys.set(dyno, key);
+  }
+  return key;
 }
+
+const connectionKeys = new WeakMap<RouteDyno, string>();
 
 /** Tries dynos until one takes the connection. Nothing of the request is sent before that. */
 function connectToOne(
@@ -291,12 +382,8 @@ function takeIdle(exchange: Exchange, app: RouteApp, dyno: RouteDyno): ReachedDy
   const wire = exchange.door.idle.take(key);
   if (wire === undefined) return undefined;
   exchange.connectMs = 0;
-  return reachedBy(exchange, app, {
-    dyno,
-    key,
-    wire,
-    leaveDyno: exchange.door.dynos.enter(dyno.id),
-  });
+  exchange.door.dynos.enter(dyno.id);
+  return reachedBy(exchange, app, { dyno, key, wire });
 }
 
 function reachedBy(exchange: Exchange, app: RouteApp, reached: ReachedDyno): ReachedDyno {
@@ -322,7 +409,7 @@ async function connectAnew(
     if (idle !== undefined) return idle;
     tried.add(dyno.id);
     exchange.dyno = dyno.name;
-    const leaveDyno = door.dynos.enter(dyno.id);
+    door.dynos.enter(dyno.id);
     const startedAtMs = performance.now();
     const wire = await connect(
       { hostname: dyno.address, port: dyno.port },
@@ -330,8 +417,8 @@ async function connectAnew(
     );
     exchange.connectMs = performance.now() - startedAtMs;
     if (typeof wire !== "string")
-      return reachedBy(exchange, app, { dyno, key: connectionKey(dyno), wire, leaveDyno });
-    leaveDyno();
+      return reachedBy(exchange, app, { dyno, key: connectionKey(dyno), wire });
+    door.dynos.leave(dyno.id);
     door.quarantine.add(dyno.id);
     failure = wire === "timeout" ? "H19" : "H21";
     dyno = chooseDyno(dynos, { tried, isQuarantined: (id) => door.quarantine.has(id) });

@@ -193,8 +193,8 @@ function createConnections(door: Door): Connections {
       }
       open.add(client);
       void wire.whenClosed().then(() => open.delete(client));
-      const serve = protocol === "h2" ? serveHttp2 : serveConnection;
-      serve(client, door).catch((error: unknown) => {
+      if (protocol === "http/1.1") return serveConnection(client, door);
+      serveHttp2(client, door).catch((error: unknown) => {
         reportBug(error);
         wire.terminate();
       });

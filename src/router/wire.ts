@@ -17,6 +17,11 @@ export interface Transport {
   terminate(): void;
 }
 
+/** Who waits for bytes; null when there will be none. */
+export interface Reader {
+  receive(bytes: Buffer | null): void;
+}
+
 const highWaterBytes = 64 * 1_024;
 /** Up to this much, copying bytes together is cheaper than one more system call. */
 const joinBytes = 128 * 1_024;
@@ -62,7 +67,7 @@ export class Wire {
   #received: Buffer[] = [];
   #receivedBytes = 0;
   #paused = false;
-  #reader: ((bytes: Buffer | null) => void) | undefined;
+  #reader: Reader | undefined;
   /** Where in `outgoing` the first bytes are that go out next; the others follow in `#unsent`. */
   #runStart = 0;
   #runEnd = 0;
@@ -85,7 +90,7 @@ export class Wire {
   /** For what is waited for on it. */
   readonly watchdog = new Watchdog();
   /** Called once when the other side ends or goes; one listener at a time. */
-  onGone: (() => void) | undefined;
+  onGone: { gone(): void } | undefined;
 
   constructor(transport: Transport) {
     this.#transport = transport;
@@ -93,17 +98,26 @@ export class Wire {
 
   /** The next bytes; null when the other side has ended. */
   read(): Buffer | null | Promise<Buffer | null> {
-    const bytes = this.#received.shift();
-    if (bytes !== undefined) {
-      this.#receivedBytes -= bytes.length;
-      if (this.#paused && this.#receivedBytes < highWaterBytes / 2 && !this.closed) {
-        this.#paused = false;
-        this.#transport.resume();
-      }
-      return bytes;
+    const bytes = this.readNow();
+    if (bytes !== undefined) return bytes;
+    return new Promise((resolve) => (this.#reader = { receive: resolve }));
+  }
+
+  /** The same for a reader that is told of the next bytes when they come; nothing must be there yet. */
+  readLater(reader: Reader): void {
+    this.#reader = reader;
+  }
+
+  /** What has come already; nothing when it is to be waited for. */
+  readNow(): Buffer | null | undefined {
+    if (this.#receivedBytes === 0) return this.ended || this.#discarding ? null : undefined;
+    const bytes = this.#received.shift()!;
+    this.#receivedBytes -= bytes.length;
+    if (this.#paused && this.#receivedBytes < highWaterBytes / 2 && !this.closed) {
+      this.#paused = false;
+      this.#transport.resume();
     }
-    if (this.ended || this.#discarding) return null;
-    return new Promise((resolve) => (this.#reader = resolve));
+    return bytes;
   }
 
   /** Something was received that nobody has read. */
@@ -265,7 +279,7 @@ export class Wire {
     this.#answerReader(null);
     const gone = this.onGone;
     this.onGone = undefined;
-    gone?.();
+    gone?.gone();
   }
 
   handleClose(error?: unknown): void {
@@ -284,7 +298,7 @@ export class Wire {
   #answerReader(bytes: Buffer | null): boolean {
     const reader = this.#reader;
     this.#reader = undefined;
-    reader?.(bytes);
+    reader?.receive(bytes);
     return reader !== undefined;
   }
 
@@ -302,8 +316,7 @@ export class Wire {
     }
     if (this.closed) return;
     if (this.#ending) this.#transport.end();
-    if (this.#roomWaiters.length > 0)
-      for (const resolve of this.#roomWaiters.splice(0)) resolve();
+    if (this.#roomWaiters.length > 0) for (const resolve of this.#roomWaiters.splice(0)) resolve();
   }
 
   /** False when not all of it was taken: the rest is kept, since its place is soon another's. */
