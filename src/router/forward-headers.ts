@@ -1,5 +1,6 @@
 import {
   asHyphenated,
+  FixedLine,
   type Header,
   type HeaderLine,
   type HeaderLines,
@@ -92,16 +93,26 @@ export function headersToDyno(
     out.add("Connection", "Upgrade");
     for (const value of headers.values(known.upgrade)) out.add("Upgrade", value);
   } else connectionLine(out, { keepAlive: facts.keepAlive, version: "1.1" });
-  out.add("Via", viaOf(headers));
+  viaLine(out, headers);
+  out.fixed(facts.https ? httpsProto : httpProto);
+  out.fixed(facts.https ? httpsPort : httpPort);
   out.add("X-Forwarded-For", facts.forwardedFor);
-  out.add("X-Forwarded-Proto", facts.https ? "https" : "http");
-  out.add("X-Forwarded-Port", facts.https ? "443" : "80");
   out.add("X-Request-Start", String(Math.floor(facts.receivedAtMs)));
   out.add("X-Request-Id", facts.requestId);
 }
 
-function viaOf(headers: HeaderLines): string {
-  return headers.has(known.via) ? [...headers.values(known.via), via].join(", ") : via;
+const [httpProto, httpsProto] = ["http", "https"].map(
+  (it) => new FixedLine("X-Forwarded-Proto", it),
+) as [FixedLine, FixedLine];
+const [httpPort, httpsPort] = ["80", "443"].map((it) => new FixedLine("X-Forwarded-Port", it)) as [
+  FixedLine,
+  FixedLine,
+];
+const ourVia = new FixedLine("Via", via);
+
+function viaLine(out: HeaderSink, headers: HeaderLines): void {
+  if (headers.has(known.via)) out.add("Via", [...headers.values(known.via), via].join(", "));
+  else out.fixed(ourVia);
 }
 
 /** Writes the headers that a client gets, but for what is said about its connection. */
@@ -119,11 +130,11 @@ export function headersToClient(
   for (let index = 0; index < headers.count; index++)
     if (!isIn(notToClient, headers.kind(index)) && !headers.isOfConnection(index))
       out.line(headers, index);
+  viaLine(out, headers);
   if (!headers.has(known.date)) out.add("Date", httpDate());
   for (const { name, value } of withoutThoseOf(headers, options.added)) out.add(name, value);
   framingOf(out, head);
   if (options.chunked && head.body.kind === "until-close") out.add("Transfer-Encoding", "chunked");
-  out.add("Via", viaOf(headers));
 }
 
 /** Whether a line's name is in a set, in its own spelling. */
@@ -187,7 +198,7 @@ export function headersOfSwitch(
   for (let index = 0; index < headers.count; index++)
     if (!isIn(notToClient, headers.kind(index))) out.line(headers, index);
   out.add("Connection", "Upgrade");
-  out.add("Via", viaOf(headers));
+  viaLine(out, headers);
 }
 
 /** Writes the headers of a response before the response: hints (103) and the like. */

@@ -177,6 +177,21 @@ export interface HeaderSink {
   line(lines: HeaderLines, index: number): void;
   /** One more. */
   add(name: string, value: string): void;
+  /** One that is always the same. */
+  fixed(line: FixedLine): void;
+}
+
+/** A line whose bytes are made once. */
+export class FixedLine {
+  readonly name: string;
+  readonly value: string;
+  readonly bytes: Buffer;
+
+  constructor(name: string, value: string) {
+    this.name = name;
+    this.value = value;
+    this.bytes = Buffer.from(`${name}: ${value}\r\n`);
+  }
 }
 
 const noWords: ReadonlySet<string> = new Set();

@@ -1,5 +1,5 @@
 import { headersOfInterim, headersOfSwitch, headersToClient } from "./forward-headers.ts";
-import type { Header, HeaderLines, HeaderSink } from "./header-lines.ts";
+import type { FixedLine, Header, HeaderLines, HeaderSink } from "./header-lines.ts";
 import type { Field } from "./hpack.ts";
 import { BodyError, type BodySource } from "./http-body.ts";
 import type { RequestHead, ResponseHead } from "./http-head.ts";
@@ -216,6 +216,10 @@ class FieldSink implements HeaderSink {
   add(name: string, value: string): void {
     const key = name.toLowerCase();
     if (!notInHttp2.has(key)) this.all.push([key, value]);
+  }
+
+  fixed({ name, value }: FixedLine): void {
+    this.add(name, value);
   }
 }
 

@@ -1,4 +1,4 @@
-import type { HeaderLines, HeaderSink } from "./header-lines.ts";
+import type { FixedLine, HeaderLines, HeaderSink } from "./header-lines.ts";
 
 const bytesInAll = 2 * 1_024 * 1_024;
 /** What a head may have besides the lines of the one that it is made of. */
@@ -56,6 +56,10 @@ export class Outgoing implements HeaderSink {
 
   add(name: string, value: string): void {
     this.#text += `${name}: ${value}\r\n`;
+  }
+
+  fixed({ bytes }: FixedLine): void {
+    this.bytes(bytes, 0, bytes.length);
   }
 
   /** A copy of what was written since; its room is free again. */

@@ -84,9 +84,21 @@ export class Http1Writer implements ResponseWriter {
 
   #writeHead(head: ResponseHead, status: number, headers: (out: Outgoing) => void): void {
     this.#wire.writeHead(head.headers.byteLength, (out) => {
-      out.text(`HTTP/1.1 ${status} ${head.reason}\r\n`);
+      const line = statusLine(status, head.reason);
+      out.bytes(line, 0, line.length);
       headers(out);
       out.text("\r\n");
     });
   }
+}
+
+/** The line that was last written for each status: apps hardly ever have two reasons for one. */
+const statusLines = new Map<number, { reason: string; bytes: Buffer }>();
+
+function statusLine(status: number, reason: string): Buffer {
+  const last = statusLines.get(status);
+  if (last?.reason === reason) return last.bytes;
+  const bytes = Buffer.from(`HTTP/1.1 ${status} ${reason}\r\n`, "latin1");
+  statusLines.set(status, { reason, bytes });
+  return bytes;
 }

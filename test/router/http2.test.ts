@@ -86,9 +86,9 @@ describe("a request", () => {
       "cookie: a=1; b=2",
       "Connection: close",
       "Via: 1.1 stator-router",
-      "X-Forwarded-For: 9.9.9.9, 127.0.0.1",
       "X-Forwarded-Proto: https",
       "X-Forwarded-Port: 443",
+      "X-Forwarded-For: 9.9.9.9, 127.0.0.1",
       expect.stringMatching(/^X-Request-Start: \d{13}$/),
       expect.stringMatching(/^X-Request-Id: [0-9a-f-]{36}$/),
     ]);
