@@ -1,5 +1,3 @@
-import type { Outgoing } from "./outgoing.ts";
-
 export interface Header {
   name: string;
   /** The name in lower case. */
@@ -171,6 +169,12 @@ function isBlank(byte: number): boolean {
   return byte === 32 || byte === 9;
 }
 
+/** Where the bytes of a line go. */
+interface ByteSink {
+  bytes(from: Buffer, start: number, end: number): void;
+  text(text: string): void;
+}
+
 /** What header lines are written to. */
 export interface HeaderSink {
   /** One of a head, as it came. */
@@ -307,7 +311,7 @@ export class HeaderLines {
   }
 
   /** Writes a line, with one blank after its colon. */
-  write(index: number, out: Outgoing): void {
+  write(index: number, out: ByteSink): void {
     const mark = index * marksPerLine;
     const [start, nameEnd] = [this.#marks[mark]!, this.#marks[mark + 1]!];
     const [valueStart, valueEnd] = [this.#marks[mark + 2]!, this.#marks[mark + 3]!];
