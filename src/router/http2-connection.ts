@@ -1,4 +1,4 @@
-import { answerBadRequest, reportBug, type Client, type Door } from "./exchange.ts";
+import { answerBadRequest, logRefused, reportBug, type Client, type Door } from "./exchange.ts";
 import { HpackDecoder, HpackError, type Field } from "./hpack.ts";
 import {
   dependency,
@@ -18,7 +18,7 @@ import {
   type ErrorCode,
   type Frame,
 } from "./http2-frames.ts";
-import { readHttp2Request, readHttp2Trailers } from "./http2-request.ts";
+import { readHttp2Request, readHttp2Trailers, readRefusedFields } from "./http2-request.ts";
 import { Http2Sender } from "./http2-sender.ts";
 import { Http2Stream, type StreamPort } from "./http2-stream.ts";
 import { createPatience } from "./patience.ts";
@@ -302,7 +302,11 @@ class Http2Connection implements StreamPort {
     this.#client.isAsking = true;
     if (endsHere) stream.receiveEnd();
     const { upload, writer, wire } = stream;
-    if (head === "bad") return answerBadRequest(writer);
+    if (head === "bad") {
+      const refused = fields === "too long" ? undefined : readRefusedFields(fields);
+      if (refused !== undefined) logRefused(refused, { client: this.#client, door: this.#door });
+      return answerBadRequest(writer);
+    }
     const { address, tlsVersion, isMisdirected } = this.#client;
     const client = { wire, address, tlsVersion, isMisdirected };
     serveRequest(

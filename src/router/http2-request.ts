@@ -1,11 +1,12 @@
 import type { Field } from "./hpack.ts";
-import { type Header, linesOf, trimBlanks } from "./header-lines.ts";
+import { type Header, type HeaderLines, linesOf, trimBlanks } from "./header-lines.ts";
 import {
   hostOf,
   maxMethodLength,
   maxRequestLineBytes,
   readExpect,
   readLength,
+  type RefusedHead,
   type RequestHead,
 } from "./http-head.ts";
 
@@ -73,8 +74,36 @@ export function readHttp2Request(
   return isWithinLineLimits(head) ? head : "bad";
 }
 
+/**
+ * Whose request fields that were refused would have been, as for HTTP/1 (`readRefusedHead`): for the
+ * log only, and without the headers when these are what was wrong.
+ */
+export function readRefusedFields(fields: readonly Field[]): RefusedHead | undefined {
+  const split = splitFields(fields);
+  const { method, path: target, authority, headers = [] } = split ?? {};
+  const [name, ...others] =
+    authority === undefined
+      ? headers.filter(({ key }) => key === "host").map(({ value }) => value)
+      : [authority];
+  const host = name === undefined || others.length > 0 ? undefined : hostOf(name);
+  if (method === undefined || target === undefined || host === undefined) return undefined;
+  if (!isWithinLineLimits({ method, target })) return undefined;
+  const lines = linesOf(headers, maxRequestLineBytes);
+  const none = linesOf([]) as HeaderLines;
+  return {
+    method,
+    target,
+    version: "2.0",
+    headers: typeof lines === "string" ? none : lines,
+    host,
+  };
+}
+
 /** Whether a request line of HTTP/1.1 could say it (contract §3.5). */
-function isWithinLineLimits({ method, target: path }: RequestHead): boolean {
+function isWithinLineLimits({
+  method,
+  target: path,
+}: Pick<RequestHead, "method" | "target">): boolean {
   return (
     method.length <= maxMethodLength && `${method} ${path} HTTP/1.1`.length <= maxRequestLineBytes
   );

@@ -164,6 +164,23 @@ describe("a request that HTTP/1.1 would not have either gets 400", () => {
     });
 });
 
+test("H26: a head over the limits is in the log of the app that it names, and of no other", async () => {
+  await using scene = await startScene();
+  const { client } = scene;
+  const long = ["x", "x".repeat(8_200)] as const;
+  await client.whole(client.ask([...withPseudo(":authority", "nobody.test"), [...long]]));
+  await client.whole(client.ask(having(...long)));
+  await client.whole(client.ask(withPseudo(":method", "connect")));
+  const lines = await scene.it.router.logLines(2);
+  expect(lines).toHaveLength(2);
+  for (const [index, method] of ["GET", "connect"].entries())
+    expect(lines[index]).toMatch(
+      new RegExp(
+        `^at=error code=H26 desc="Request Error" cause="bad header" sock=client method=${method} path="/" host=demo\\.test .* dyno= connect= service= status=400 bytes=0 protocol=http2\\.0 tls=true`,
+      ),
+    );
+});
+
 describe("a body", () => {
   const posting = (client: Http2Client, ...others: Field[]) =>
     client.ask(fieldsOf("POST", "/upload", ...others), { endStream: false });
