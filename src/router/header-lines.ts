@@ -365,13 +365,15 @@ export function trimBlanks(text: string): string {
 
 /** Lines of texts; nothing when one of them could not be read again as what it is. */
 export function linesOf(
-  headers: Iterable<HeaderLine>,
+  headers: readonly HeaderLine[],
   maxLineBytes = Infinity,
 ): HeaderLines | BadLines {
   let text = "";
   for (const { name, value } of headers) text += `${name}: ${value}\r\n`;
   const bytes = Buffer.from(text, "latin1");
-  return readLines(bytes, 0, Math.max(0, bytes.length - 2), maxLineBytes);
+  const lines = readLines(bytes, 0, Math.max(0, bytes.length - 2), maxLineBytes);
+  // A line break in a text would make two lines of one.
+  return typeof lines !== "string" && lines.count !== headers.length ? "bad header value" : lines;
 }
 
 const memoryPlaces = 512;
