@@ -301,16 +301,16 @@ class Http2Connection implements StreamPort {
     this.#streams.set(streamId, stream);
     this.#client.isAsking = true;
     if (endsHere) stream.receiveEnd();
-    const { upload, writer, wire } = stream;
+    const { wire } = stream;
     if (head === "bad") {
       const refused = fields === "too long" ? undefined : readRefusedFields(fields);
       if (refused !== undefined) logRefused(refused, { client: this.#client, door: this.#door });
-      return answerBadRequest(writer);
+      return answerBadRequest(stream);
     }
     const { address, tlsVersion, isMisdirected } = this.#client;
     const client = { wire, address, tlsVersion, isMisdirected };
     serveRequest(
-      { client, head, door: this.#door, upload, writer },
+      { client, head, door: this.#door, upload: stream, writer: stream },
       {
         ended(afterwards) {
           wire.watchdog.close();

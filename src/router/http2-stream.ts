@@ -1,5 +1,5 @@
 import { headersOfInterim, headersOfSwitch, headersToClient } from "./forward-headers.ts";
-import type { FixedLine, Header, HeaderLines, HeaderSink } from "./header-lines.ts";
+import type { FixedLine, Header, HeaderLine, HeaderLines, HeaderSink } from "./header-lines.ts";
 import type { Field } from "./hpack.ts";
 import { BodyError, type BodySource } from "./http-body.ts";
 import type { RequestHead, ResponseHead } from "./http-head.ts";
@@ -19,9 +19,14 @@ export interface StreamPort {
   reset(stream: Http2Stream, code: ErrorCode): void;
 }
 
-/** One request of an HTTP/2 connection: a wire of its own inside the connection's. */
-export class Http2Stream implements Transport, SendingStream {
+/**
+ * One request of an HTTP/2 connection: a wire of its own inside the connection's, from which its body
+ * is read, and on which its response is written.
+ */
+export class Http2Stream implements Transport, SendingStream, BodySource, ResponseWriter {
   readonly copies = false;
+  /** Streams come and go; the connection stays. */
+  readonly keepsConnection = true;
   readonly id: number;
   readonly wire = new Wire(this);
   readonly receiveWindow: ReceiveWindow;
@@ -43,7 +48,7 @@ export class Http2Stream implements Transport, SendingStream {
   #isPaused = false;
   #isFull = false;
   #receivedTrailers: readonly Header[] = [];
-  #trailers: readonly Header[] = [];
+  #trailersToSend: readonly Header[] = [];
 
   constructor(
     id: number,
@@ -61,7 +66,7 @@ export class Http2Stream implements Transport, SendingStream {
 
   write(bytes: Buffer, from: number, to: number, last: boolean): number {
     if (this.closed || this.localEnded) return -1;
-    const ends = last && this.#trailers.length === 0;
+    const ends = last && this.#trailersToSend.length === 0;
     const sent = this.#port.sender.data(this, bytes.subarray(from, to), ends);
     this.#isFull = sent < to - from;
     this.localEnded = ends && !this.#isFull;
@@ -87,8 +92,8 @@ export class Http2Stream implements Transport, SendingStream {
 
   end(): void {
     if (this.closed) return;
-    if (!this.localEnded && this.#trailers.length > 0)
-      this.#port.sender.headers(this.id, fieldsOf(this.#trailers), true);
+    if (!this.localEnded && this.#trailersToSend.length > 0)
+      this.#port.sender.headers(this.id, fieldsOf(this.#trailersToSend), true);
     else if (!this.localEnded) this.#port.sender.endStream(this.id);
     this.localEnded = true;
     this.#port.answered(this);
@@ -127,72 +132,73 @@ export class Http2Stream implements Transport, SendingStream {
     this.wire.handleClose(new Error("stream reset"));
   }
 
-  /** The body of the request. */
-  get upload(): BodySource {
-    const { wire } = this;
-    const isDone = () => this.#asksForTunnel || (this.remoteEnded && !wire.hasBytes);
-    const take = (bytes: Buffer | null): Buffer[] => {
-      if (bytes !== null) return [bytes];
-      if (!this.remoteEnded || this.closed) throw new BodyError("cut");
-      return [];
-    };
-    const trailers = () => this.#receivedTrailers;
-    return {
-      get done() {
-        return isDone();
-      },
-      get trailers() {
-        return trailers();
-      },
-      read() {
-        if (isDone()) return [];
-        const bytes = wire.read();
-        return bytes instanceof Promise ? bytes.then(take) : take(bytes);
-      },
-    };
+  /** Whether the body of the request was read to its end. */
+  get done(): boolean {
+    return this.#asksForTunnel || (this.remoteEnded && !this.wire.hasBytes);
   }
 
-  get writer(): ResponseWriter {
-    const send = (fields: readonly Field[], endsHere = false) => {
-      if (!this.closed && !this.localEnded) this.#port.sender.headers(this.id, fields, endsHere);
-    };
-    return {
-      // Streams come and go; the connection stays.
-      keepsConnection: true,
-      sendContinue: () => send([[":status", "100"]]),
-      sendInterim: (head) => {
-        const fields = new FieldSink(head.status);
-        headersOfInterim(fields, head);
-        send(fields.all);
-      },
-      sendHead: (head, { added }) => {
-        const endsHere =
-          head.body.kind === "none" || (head.body.kind === "length" && head.body.bytes === 0);
-        const unchunked: ResponseHead =
-          head.body.kind === "chunked" ? { ...head, body: { kind: "until-close" } } : head;
-        const fields = new FieldSink(head.status);
-        headersToClient(fields, unchunked, { chunked: false, added });
-        send(fields.all, endsHere);
-        this.localEnded ||= endsHere;
-        if (endsHere) this.end();
-      },
-      sendBody: (pieces, { last, trailers }) => {
-        for (const bytes of pieces) this.wire.write(bytes);
-        if (!last) return;
-        this.#trailers = trailers;
-        this.wire.end();
-      },
-      sendWholeBody: (bytes, from) => {
-        this.wire.write(bytes, from);
-        this.wire.end();
-      },
-      sendSwitch: (head, added) => {
-        this.isTunnel = true;
-        const fields = new FieldSink(200);
-        headersOfSwitch(fields, head, added);
-        send(fields.all.filter(([name]) => name !== "sec-websocket-accept"));
-      },
-    };
+  get trailers(): readonly Header[] {
+    return this.#receivedTrailers;
+  }
+
+  read(): Buffer[] | Promise<Buffer[]> {
+    if (this.done) return [];
+    const bytes = this.wire.read();
+    return bytes instanceof Promise ? bytes.then((later) => this.#take(later)) : this.#take(bytes);
+  }
+
+  #take(bytes: Buffer | null): Buffer[] {
+    if (bytes !== null) return [bytes];
+    if (!this.remoteEnded || this.closed) throw new BodyError("cut");
+    return [];
+  }
+
+  sendContinue(): void {
+    this.#sendHeaders([[":status", "100"]]);
+  }
+
+  sendInterim(head: ResponseHead): void {
+    const fields = new FieldSink(head.status);
+    headersOfInterim(fields, head);
+    this.#sendHeaders(fields.all);
+  }
+
+  sendHead(head: ResponseHead, { added }: { added: readonly HeaderLine[] }): void {
+    const endsHere =
+      head.body.kind === "none" || (head.body.kind === "length" && head.body.bytes === 0);
+    const unchunked: ResponseHead =
+      head.body.kind === "chunked" ? { ...head, body: { kind: "until-close" } } : head;
+    const fields = new FieldSink(head.status);
+    headersToClient(fields, unchunked, { chunked: false, added });
+    this.#sendHeaders(fields.all, endsHere);
+    this.localEnded ||= endsHere;
+    if (endsHere) this.end();
+  }
+
+  sendBody(
+    pieces: readonly Buffer[],
+    { last, trailers }: { last: boolean; trailers: readonly Header[] },
+  ): void {
+    for (const bytes of pieces) this.wire.write(bytes);
+    if (!last) return;
+    this.#trailersToSend = trailers;
+    this.wire.end();
+  }
+
+  sendWholeBody(bytes: Buffer, from: number): void {
+    this.wire.write(bytes, from);
+    this.wire.end();
+  }
+
+  sendSwitch(head: ResponseHead, added: readonly HeaderLine[]): void {
+    this.isTunnel = true;
+    const fields = new FieldSink(200);
+    headersOfSwitch(fields, head, added);
+    this.#sendHeaders(fields.all.filter(([name]) => name !== "sec-websocket-accept"));
+  }
+
+  #sendHeaders(fields: readonly Field[], endsHere = false): void {
+    if (!this.closed && !this.localEnded) this.#port.sender.headers(this.id, fields, endsHere);
   }
 }
 
