@@ -84,7 +84,7 @@ export function parseRequestHead(bytes: Buffer): Parsed<RequestHead, string> {
     if (bytes.length > maxRequestHeadBytes) return { kind: "bad", reason: "head too long" };
     return { kind: "incomplete" };
   }
-  const head = readRequest(withoutBody(bytes, end), start, end);
+  const head = readRequest(withoutOthers(bytes, end), start, end);
   return typeof head === "string"
     ? { kind: "bad", reason: head }
     : { kind: "head", head, byteLength: end + 4 };
@@ -92,16 +92,17 @@ export function parseRequestHead(bytes: Buffer): Parsed<RequestHead, string> {
 
 const mostBesideHead = 4_096;
 
-/** A head lives as long as its request: much of a body that came with it is not kept for that. */
-function withoutBody(bytes: Buffer, end: number): Buffer {
+/** A head lives as long as its request: much else that came with it is not kept in memory for that. */
+function withoutOthers(bytes: Buffer, end: number): Buffer {
   const length = end + endOfHead.length;
-  return bytes.length - length <= mostBesideHead ? bytes : Buffer.from(bytes.subarray(0, length));
+  const others = bytes.buffer.byteLength - length;
+  return others <= mostBesideHead ? bytes : Buffer.from(bytes.subarray(0, length));
 }
 
 /** What can be told of a head that was refused. */
 export type RefusedHead = Pick<RequestHead, "method" | "target" | "version" | "headers" | "host">;
 
-const maxRefusedBytes = 16 * 1_024;
+export const maxRefusedBytes = 16 * 1_024;
 
 /**
  * Whose request a head that was refused would have been: for the log only. Nothing when its request
@@ -141,7 +142,6 @@ type RequestLine = Pick<RequestHead, "method" | "target" | "version">;
 
 /** Reads a request line between two places; its end is the line's. */
 function readRequestLine(bytes: Buffer, start: number, end: number): RequestLine | string {
-  if (end - start > maxRequestLineBytes) return "request line too long";
   const methodEnd = endOfToken(bytes, start, end);
   const targetEnd = endOfTarget(bytes, methodEnd + 1, end);
   const isWhole =
@@ -181,6 +181,7 @@ function endOfLine(bytes: Buffer, from: number, end: number): number {
 
 function readRequest(bytes: Buffer, start: number, end: number): RequestHead | string {
   const lineEnd = endOfLine(bytes, start, end);
+  if (lineEnd - start > maxRequestLineBytes) return "request line too long";
   const line = readRequestLine(bytes, start, lineEnd);
   if (typeof line === "string") return line;
   const { method, version } = line;
@@ -291,7 +292,7 @@ export function parseResponseHead(
       return { kind: "bad", reason: "H25-header" };
     return reason === undefined ? { kind: "incomplete" } : { kind: "bad", reason: "H17" };
   }
-  const head = readResponse(withoutBody(bytes, end), lineEnd, end, request);
+  const head = readResponse(withoutOthers(bytes, end), lineEnd, end, request);
   return typeof head === "string"
     ? { kind: "bad", reason: head }
     : { kind: "head", head, byteLength: end + 4 };

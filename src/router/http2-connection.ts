@@ -24,6 +24,7 @@ import { Http2Stream, type StreamPort } from "./http2-stream.ts";
 import { createPatience } from "./patience.ts";
 import { serveRequest } from "./proxy.ts";
 import { ReceiveWindow } from "./receive-window.ts";
+import { watchSilence } from "./silence.ts";
 import type { Wire } from "./wire.ts";
 
 const maxStreams = 100;
@@ -312,9 +313,10 @@ class Http2Connection implements StreamPort {
     serveRequest(
       { client, head, door: this.#door, upload: stream, writer: stream },
       {
-        ended(afterwards) {
-          wire.watchdog.close();
+        ended: (afterwards) => {
           if (afterwards === "gone" && !stream.isTunnel) wire.terminate();
+          // What it does not take holds the connection; nothing is left to be waited for otherwise.
+          else if (!stream.closed) watchSilence(wire, this.#door.limits.idleMs);
         },
         failed(error) {
           reportBug(error);
@@ -399,6 +401,7 @@ class Http2Connection implements StreamPort {
 
   #forget(stream: Http2Stream): void {
     stream.closed = true;
+    stream.wire.watchdog.close();
     this.sender.forget(stream);
     if (!this.#streams.delete(stream.id)) return;
     // What it held of the connection's window is the connection's again.

@@ -3,6 +3,7 @@ import { type Header, type HeaderLines, linesOf, trimBlanks } from "./header-lin
 import {
   hostOf,
   maxMethodLength,
+  maxRefusedBytes,
   maxRequestLineBytes,
   readExpect,
   readLength,
@@ -87,7 +88,7 @@ export function readRefusedFields(fields: readonly Field[]): RefusedHead | undef
       : [authority];
   const host = name === undefined || others.length > 0 ? undefined : hostOf(name);
   if (method === undefined || target === undefined || host === undefined) return undefined;
-  if (!isWithinLineLimits({ method, target })) return undefined;
+  if (method.length + target.length > maxRefusedBytes) return undefined;
   const lines = linesOf(headers, maxRequestLineBytes);
   const none = linesOf([]) as HeaderLines;
   return {
@@ -100,10 +101,7 @@ export function readRefusedFields(fields: readonly Field[]): RefusedHead | undef
 }
 
 /** Whether a request line of HTTP/1.1 could say it (contract §3.5). */
-function isWithinLineLimits({
-  method,
-  target: path,
-}: Pick<RequestHead, "method" | "target">): boolean {
+function isWithinLineLimits({ method, target: path }: RequestHead): boolean {
   return (
     method.length <= maxMethodLength && `${method} ${path} HTTP/1.1`.length <= maxRequestLineBytes
   );

@@ -121,6 +121,7 @@ class AppRequest implements RelayOwner {
   readonly #asker: Asker;
   readonly #visit: Visit;
   #isCounted = true;
+  #isFinished = false;
   #reached: ReachedDyno | undefined;
 
   constructor(exchange: Exchange, appId: string, asker: Asker) {
@@ -195,6 +196,8 @@ class AppRequest implements RelayOwner {
   }
 
   #finish(): void {
+    if (this.#isFinished) return;
+    this.#isFinished = true;
     this.#leave();
     this.#visit.end();
     logExchange(this.#exchange, this.#appId);

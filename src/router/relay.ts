@@ -45,8 +45,11 @@ export class Relay implements Reader, Watched {
   #awaitingUpload = false;
   #awaitingClientRoom = false;
   #responseBegun = false;
+  /** The upstream was sent the whole request. */
+  #requestIsSent = false;
   /** How long the upstream may wait for another request; 0 is not at all. */
   #keepUpstreamMs = 0;
+  #hasEnded = false;
 
   constructor(exchange: Exchange, upstream: Wire, owner: RelayOwner) {
     this.#exchange = exchange;
@@ -63,7 +66,8 @@ export class Relay implements Reader, Watched {
       const { firstByteMs, idleMs } = door.limits;
       if (this.#owner.timeLimits) client.wire.watchdog.set(Math.min(firstByteMs, idleMs), this);
       this.#sendRequestHead();
-      if (!upload.done) void this.#sendBody();
+      if (upload.done) this.#requestIsSent = true;
+      else void this.#sendBody();
       const first = this.#upstream.readNow();
       if (first === undefined) this.#upstream.readLater(this);
       else this.receive(first);
@@ -76,7 +80,7 @@ export class Relay implements Reader, Watched {
   receive(piece: Buffer | null): void {
     try {
       const answered = this.#answerAtOnce(piece);
-      if (answered !== undefined) return this.#end(answered);
+      if (answered !== undefined) return this.#endWithRoom(answered);
       if (piece !== null) this.#upstream.unread(piece);
       void this.#answer();
     } catch (error) {
@@ -93,8 +97,11 @@ export class Relay implements Reader, Watched {
   late(): void {
     const { limitMs, code, activeAtMs } = this.#timeLimit();
     const leftMs = activeAtMs + limitMs - performance.now();
-    if (leftMs <= 0) this.#fail(code);
-    else this.#exchange.client.wire.watchdog.set(leftMs, this);
+    if (leftMs <= 0) return this.#fail(code);
+    // Another rule, which is over sooner, may be the one that counts meanwhile.
+    const { firstByteMs } = this.#exchange.door.limits;
+    const lookAgainMs = this.#responseBegun ? leftMs : Math.min(leftMs, firstByteMs);
+    this.#exchange.client.wire.watchdog.set(lookAgainMs, this);
   }
 
   #timeLimit(): { limitMs: number; code: RouterErrorCode; activeAtMs: number } {
@@ -121,19 +128,39 @@ export class Relay implements Reader, Watched {
 
   /** Lets go of both wires, and tells what becomes of the client, or the bug. */
   #end(result: unknown): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
     const client = this.#exchange.client.wire;
     client.watchdog.clear();
     client.onGone = undefined;
-    this.#leaveUpstream();
+    try {
+      this.#leaveUpstream();
+    } catch (error) {
+      return this.#owner.failed(error);
+    }
     if (typeof result === "string") this.#owner.ended(result as Afterwards);
     else this.#owner.failed(result);
   }
 
+  /** Ends when the client has taken nearly all of the response: until then the time limits hold. */
+  #endWithRoom(answered: Afterwards): void {
+    const room = this.#exchange.client.wire.room();
+    if (room === undefined) return this.#end(answered);
+    this.#awaitingClientRoom = true;
+    void room.then(() =>
+      this.#end(this.#failure === undefined ? answered : this.#breakOff(this.#failure)),
+    );
+  }
+
   #leaveUpstream(): void {
     const upstream = this.#upstream;
-    const { upload, door } = this.#exchange;
+    const { door } = this.#exchange;
     const clean =
-      this.#failure === undefined && upload.done && !upstream.ended && !upstream.hasBytes;
+      this.#failure === undefined &&
+      this.#requestIsSent &&
+      upstream.isSent &&
+      !upstream.ended &&
+      !upstream.hasBytes;
     if (clean && this.#keepUpstreamMs > 0) this.#owner.keepUpstream(upstream, this.#keepUpstreamMs);
     else upstream.close(door.limits.lastWordMs);
   }
@@ -158,22 +185,23 @@ export class Relay implements Reader, Watched {
     const { head, writer, upload } = this.#exchange;
     const upstream = this.#upstream;
     if (head.expect === "100-continue") writer.sendContinue();
-    const framing = () => ({
-      chunked: head.body.kind === "chunked",
-      last: upload.done,
-      trailers: passedTrailers(upload.trailers),
-    });
     try {
-      while (!upload.done && !upstream.closed) {
+      while (!this.#requestIsSent && !upstream.closed) {
         this.#awaitingUpload = true;
         const next = upload.read();
         const pieces = next instanceof Promise ? await next : next;
         this.#awaitingUpload = false;
-        for (const bytes of frameBody(pieces, framing())) upstream.write(bytes);
+        // Nothing may be left to read although the end is still to be written.
+        const last = upload.done;
+        const trailers = passedTrailers(upload.trailers);
+        const chunked = head.body.kind === "chunked";
+        for (const bytes of frameBody(pieces, { chunked, last, trailers })) upstream.write(bytes);
+        this.#requestIsSent = last;
         const room = upstream.room();
         if (room !== undefined) await room;
       }
     } catch (error) {
+      if (this.#hasEnded) return;
       // A body that was cut tells itself by the client's going; after the response it matters no more.
       if (!(error instanceof BodyError)) reportBug(error);
       if (!(error instanceof BodyError) || error.kind === "bad chunk") this.#fail("H26-chunk");

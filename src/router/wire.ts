@@ -41,20 +41,28 @@ let flushed = 0;
 const outgoing = new Outgoing();
 
 function flushAll(): void {
-  // A stream of HTTP/2 writes to the wire of its connection, which then has its turn.
-  while (flushed < toFlush.length) {
-    const wire = toFlush[flushed++]!;
+  try {
+    // A stream of HTTP/2 writes to the wire of its connection, which then has its turn.
+    while (flushed < toFlush.length) flushOne(toFlush[flushed++]!);
+  } finally {
+    toFlush = [];
+    flushed = 0;
+    outgoing.used = 0;
+  }
+}
+
+/** A bug must cost one connection, never the others of this turn. */
+function flushOne(wire: Wire): void {
+  try {
+    wire.flush();
+  } catch (error) {
+    process.stderr.write(`router: ${String((error as Error).stack)}\n`);
     try {
-      wire.flush();
-    } catch (error) {
-      // A bug must cost one connection, never the others of this turn.
-      process.stderr.write(`router: ${String((error as Error).stack)}\n`);
       wire.terminate();
+    } catch {
+      // What is told of its end has the same bug.
     }
   }
-  toFlush = [];
-  flushed = 0;
-  outgoing.used = 0;
 }
 
 /**
@@ -110,8 +118,8 @@ export class Wire {
 
   /** What has come already; nothing when it is to be waited for. */
   readNow(): Buffer | null | undefined {
-    if (this.#receivedBytes === 0) return this.ended || this.#discarding ? null : undefined;
-    const bytes = this.#received.shift()!;
+    const bytes = this.#received.shift();
+    if (bytes === undefined) return this.ended || this.#discarding ? null : undefined;
     this.#receivedBytes -= bytes.length;
     if (this.#paused && this.#receivedBytes < highWaterBytes / 2 && !this.closed) {
       this.#paused = false;
@@ -199,6 +207,11 @@ export class Wire {
     return new Promise((resolve) => this.#roomWaiters.push(resolve));
   }
 
+  /** Whether the transport has taken all that was written. */
+  get isSent(): boolean {
+    return this.#unsentBytes === 0;
+  }
+
   /** Whether it may be written to without waiting. */
   get hasRoom(): boolean {
     return this.closed || this.#unsentBytes + (this.#blocked ? highWaterBytes : 0) < highWaterBytes;
@@ -235,6 +248,7 @@ export class Wire {
     // Bytes that still come are nobody's; taking them lets the end of the stream be seen.
     this.#discarding = true;
     this.#received = [];
+    this.#receivedBytes = 0;
     this.#answerReader(null);
     if (this.#paused) this.#transport.resume();
     this.#paused = false;

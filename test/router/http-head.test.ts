@@ -308,8 +308,13 @@ test("H26: a request with a bad header is in the log of the app that it names, a
   await bad("Content-Length: +1");
   await bad("X: 1\r\n folded\r\nX-Forwarded-For: 1\r\nHost: Demo.test:80");
   await bad(`Host: demo.test\r\nX: ${"x".repeat(9_000)}`);
-  const lines = await router.logLines(2);
-  expect(lines).toHaveLength(2);
+  const tooLong = `/${"x".repeat(9_000)}`;
+  await router.ask(`GET ${tooLong} HTTP/1.1\r\nHost: demo.test\r\n\r\n`);
+  expect((await router.logLines(3)).at(-1)).toContain(
+    `code=H26 desc="Request Error" cause="bad header" sock=client method=GET path="${tooLong}"`,
+  );
+  const lines = await router.logLines(3);
+  expect(lines).toHaveLength(3);
   for (const [index, fwd] of ["1, 127.0.0.1", "127.0.0.1"].entries())
     expect(lines[index]).toMatch(
       new RegExp(

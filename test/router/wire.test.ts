@@ -78,6 +78,14 @@ test("whatever is written to many wires in whatever order comes out of each whol
   expect(peers.filter(({ wire }) => !wire.closed).length).toBeGreaterThan(10);
 });
 
+test("a wire that was closed while something was unread has nothing to be read", async () => {
+  const { wire } = new Peer(true);
+  wire.handleData(Buffer.from("unread"));
+  wire.close(1_000);
+  expect([wire.readNow(), await wire.read(), wire.hasBytes]).toEqual([null, null, false]);
+  wire.terminate();
+});
+
 test("a peer that breaks in the middle of a turn costs nobody else a byte", async () => {
   const [broken, whole] = [new Peer(true), new Peer(true)];
   broken.write = () => {
