@@ -95,7 +95,8 @@ const mostBesideHead = 4_096;
 /** A head lives as long as its request: much else that came with it is not kept in memory for that. */
 function withoutOthers(bytes: Buffer, end: number): Buffer {
   const length = end + endOfHead.length;
-  const others = bytes.buffer.byteLength - length;
+  // Not `bytes.buffer`: that makes a new object of what has none yet.
+  const others = bytes.byteOffset + bytes.length - length;
   return others <= mostBesideHead ? bytes : Buffer.from(bytes.subarray(0, length));
 }
 
