@@ -12,7 +12,7 @@ import { BodyReader } from "./http-body.ts";
 import { serveRequest, type Asker } from "./proxy.ts";
 import { serveRendezvous } from "./rendezvous.ts";
 import { Http1Writer } from "./response-writer.ts";
-import { watchSilence } from "./silence.ts";
+import { cutOffWhenSilent } from "./silence.ts";
 import type { Watched } from "./watchdog.ts";
 import type { Reader } from "./wire.ts";
 
@@ -83,7 +83,7 @@ class ClientConnection implements Reader, Watched, Asker {
     if (afterwards !== "keep" || this.#door.stopping) return this.close();
     const room = wire.room();
     if (room === undefined) return this.next();
-    watchSilence(wire, this.#door.limits.idleMs);
+    cutOffWhenSilent(wire, this.#door.limits.idleMs);
     room.then(() => this.next()).catch((error: unknown) => this.failed(error));
   }
 

@@ -3,8 +3,8 @@
  * about where a message ends are how requests get smuggled, so whatever can be read in two ways is
  * refused, and what goes on is written anew from what was understood.
  */
+import { ByteMemory } from "./byte-memory.ts";
 import {
-  ByteMemory,
   endOfTarget,
   endOfToken,
   endOfValue,

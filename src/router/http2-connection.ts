@@ -24,7 +24,7 @@ import { Http2Stream, type StreamPort } from "./http2-stream.ts";
 import { createPatience } from "./patience.ts";
 import { serveRequest } from "./proxy.ts";
 import { ReceiveWindow } from "./receive-window.ts";
-import { watchSilence } from "./silence.ts";
+import { cutOffWhenSilent } from "./silence.ts";
 import type { Wire } from "./wire.ts";
 
 const maxStreams = 100;
@@ -316,7 +316,7 @@ class Http2Connection implements StreamPort {
         ended: (afterwards) => {
           if (afterwards === "gone" && !stream.isTunnel) wire.terminate();
           // What it does not take holds the connection; nothing is left to be waited for otherwise.
-          else if (!stream.closed) watchSilence(wire, this.#door.limits.idleMs);
+          else if (!stream.closed) cutOffWhenSilent(wire, this.#door.limits.idleMs);
         },
         failed(error) {
           reportBug(error);

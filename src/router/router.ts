@@ -15,7 +15,7 @@ import { herokuLimits, type RouterLimits } from "./limits.ts";
 import { openLogFile } from "./log-file.ts";
 import { keepPidFile } from "./pid-file.ts";
 import { refuseTakenPorts } from "./ports.ts";
-import { connectionKey } from "./proxy.ts";
+import { connectionKey } from "./reach-dyno.ts";
 import { createRouterClient } from "./router-client.ts";
 import { createRouteStore } from "./route-store.ts";
 import { routerError } from "./router-error.ts";

@@ -1,7 +1,7 @@
 import type { Wire } from "./wire.ts";
 
 /** Breaks off a client that takes nothing of what it has asked for, unless its watchdog is set anew. */
-export function watchSilence(wire: Wire, idleMs: number): void {
+export function cutOffWhenSilent(wire: Wire, idleMs: number): void {
   const watched = {
     late() {
       const leftMs = wire.activeAtMs + idleMs - performance.now();
