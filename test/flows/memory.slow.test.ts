@@ -27,7 +27,7 @@ test("clause 35: over its quota a dyno goes on and is told of; over twice of it,
   );
   const told = (await said()).find((line) => line.includes("Process running mem="));
   const [, megabytes, percent] = /mem=(\d+)M\((\d+\.\d)%\)$/.exec(told ?? "") ?? [];
-  expect(Number(megabytes)).toBeGreaterThan(600);
+  expect(Number(megabytes)).toBeGreaterThan(512);
   expect(Number(percent)).toBeCloseTo((Number(megabytes) / 512) * 100, 0);
   expect((await app.get("/0")).status).toBe(200);
   await app.get("/600").catch(() => {});
