@@ -1,14 +1,15 @@
 import { badNeighbours } from "../helpers/bad-neighbours.ts";
 import type { BenchPlatform } from "./dynos.ts";
-import { median } from "./median.ts";
 
 const measureMs = 4000;
-const rounds = 3;
+const rounds = 5;
+/** How often is looked whether the bad dyno is still there: each look is work for the platform. */
+const lookEveryMs = 1000;
 
 /**
  * How long an app lets its clients wait while a dyno of another app does its worst, and is started
- * again as often as it is ended: the 99th percentile beside it, against the one of the quiet moment
- * just before; medians of some rounds.
+ * again as often as it is ended: the 99th percentile of all requests beside it, against that of
+ * the quiet moments just before each round.
  */
 export async function benchNeighbours(
   { api, get, row }: Pick<BenchPlatform, "api" | "get" | "row">,
@@ -16,14 +17,12 @@ export async function benchNeighbours(
 ): Promise<void> {
   const dynos = `/apps/${apps.bad}/dynos`;
 
-  async function round(command: string): Promise<{ alone: number; beside: number }> {
-    const alone = await waitedMs(() => get(apps.quiet));
+  async function waitsBeside(command: string | null): Promise<number[]> {
     const going = keepGoing(command);
     await Bun.sleep(2000);
-    const beside = await waitedMs(() => get(apps.quiet));
+    const waits = await waitsMs(() => get(apps.quiet));
     await going.stop();
-    await Bun.sleep(1000);
-    return { alone, beside };
+    return waits;
   }
 
   const oneOffs = async () =>
@@ -31,13 +30,13 @@ export async function benchNeighbours(
       ({ type }) => type === "run",
     );
 
-  /** A one-off with this command, and another one as soon as it has ended. */
-  function keepGoing(command: string) {
+  /** A one-off with this command, and another one when it has ended; without one the looks alone. */
+  function keepGoing(command: string | null) {
     let stopping = false;
     async function go(): Promise<void> {
       while (!stopping) {
-        if ((await oneOffs()).length === 0) await api("POST", dynos, { command });
-        await Bun.sleep(200);
+        if ((await oneOffs()).length === 0 && command) await api("POST", dynos, { command });
+        await Bun.sleep(lookEveryMs);
       }
       for (let left = await oneOffs(); left.length > 0; left = await oneOffs()) {
         await Promise.all(
@@ -56,21 +55,28 @@ export async function benchNeighbours(
   }
 
   for (const [name, command] of Object.entries(badNeighbours)) {
-    const measured: { alone: number; beside: number }[] = [];
-    while (measured.length < rounds) measured.push(await round(command));
-    const alone = median(measured.map((one) => one.alone));
-    const beside = median(measured.map((one) => one.beside));
-    const ratios = measured.map((one) => (one.beside / one.alone).toFixed(2)).join(", ");
+    const alone: number[] = [];
+    const beside: number[] = [];
+    for (let round = 0; round < rounds; round++) {
+      alone.push(...(await waitsBeside(null)));
+      beside.push(...(await waitsBeside(command)));
+    }
+    const [quietMs, badMs] = [percentile99(alone), percentile99(beside)];
     row(
       `p99 of an app beside ${name}`,
-      `${beside.toFixed(1)} ms, alone ${alone.toFixed(1)} ms: ${(beside / alone).toFixed(2)}× (rounds: ${ratios})`,
+      `${badMs.toFixed(1)} ms, alone ${quietMs.toFixed(1)} ms: ${(badMs / quietMs).toFixed(2)}×`,
       "within 2×",
     );
   }
 }
 
-/** The 99th percentile of one client's requests, 100 a second. */
-async function waitedMs(get: () => Promise<{ status: number }>): Promise<number> {
+function percentile99(waits: number[]): number {
+  const sorted = waits.toSorted((one, other) => one - other);
+  return sorted[Math.floor(sorted.length * 0.99)] ?? 0;
+}
+
+/** What one client waits for, 100 requests a second. */
+async function waitsMs(get: () => Promise<{ status: number }>): Promise<number[]> {
   const waits: number[] = [];
   for (const untilMs = performance.now() + measureMs; performance.now() < untilMs;) {
     const begun = performance.now();
@@ -79,6 +85,5 @@ async function waitedMs(get: () => Promise<{ status: number }>): Promise<number>
     waits.push(performance.now() - begun);
     await Bun.sleep(10);
   }
-  waits.sort((one, other) => one - other);
-  return waits[Math.floor(waits.length * 0.99)] ?? 0;
+  return waits;
 }
