@@ -14,6 +14,12 @@ import type {
   TerminalSize,
 } from "../runtime/runtime.ts";
 
+/**
+ * What a dyno that answers no request has of its size's weight: where the processors are not enough
+ * for all, people are not kept waiting by workers and one-offs.
+ */
+const unseenShare = 1 / 4;
+
 /** Turns app, release and size into a container (contract §1.1, §1.3). Pure. */
 export function dynoSpec(options: {
   app: App;
@@ -30,6 +36,7 @@ export function dynoSpec(options: {
   terminal: TerminalSize | null;
 }): ContainerSpec {
   const { app, dyno, opened, size, folders, network } = options;
+  const isWeb = dyno.type === "web";
   const spec = {
     id: dyno.id,
     hostname: dyno.id,
@@ -41,13 +48,13 @@ export function dynoSpec(options: {
     limits: {
       memoryBytes: size.memoryBytes,
       memoryKillBytes: size.memoryKillBytes,
-      cpuWeight: size.cpuWeight,
+      cpuWeight: isWeb ? size.cpuWeight : size.cpuWeight * unseenShare,
       maxProcesses: size.maxProcesses,
       ...(folders.limit && { writing: folders.limit }),
     },
     terminal: options.terminal,
     network,
-    openPort: dyno.type === "web" ? dyno.port : null,
+    openPort: isWeb ? dyno.port : null,
   };
   const { metadataFolder } = options;
   if (metadataFolder === null) return spec;

@@ -190,7 +190,7 @@ function openBuilder(
     buildpacksDir,
     environment: settings.buildEnvironment,
     caBundle: settings.buildEnvironment.STATOR_BUILD_CA_BUNDLE,
-    limits: { memoryBytes: buildMemoryBytes(), cpuWeight: 50, maxProcesses: 1024 },
+    limits: { memoryBytes: buildMemoryBytes(), cpuWeight: 25, maxProcesses: 1024 },
     timeoutMs: settings.buildTimeoutMs,
   });
   const names = createBuildpackNames({

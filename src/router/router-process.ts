@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import type { Argv } from "../lib/exec.ts";
+import { answerPromptly } from "../lib/time-slice.ts";
 import { startMaster } from "./master.ts";
 import { startRouter } from "./router.ts";
 
@@ -24,6 +25,7 @@ export async function runRouterProcess(argv: string[], worker: Argv): Promise<vo
 export async function runRouterWorker(argv: string[]): Promise<void> {
   const { settings, name } = readArguments(argv);
   if (name === undefined) throw new Error("A worker of the router needs --name NAME, its socket");
+  answerPromptly(process.pid);
   await runUntilStopped(await startRouter({ ...settings, worker: name }));
 }
 

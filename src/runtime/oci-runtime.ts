@@ -11,6 +11,7 @@ import {
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { type Argv, exec } from "../lib/exec.ts";
+import { answerPromptly } from "../lib/time-slice.ts";
 import { attachTo } from "./attach.ts";
 import {
   accountsSwap,
@@ -198,6 +199,8 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
         throw new Error(`cannot make container ${spec.id}: ${error.message}`);
       });
       giveStreams(pid, userOf(spec));
+      // Whoever is reached by a port is waited for.
+      if (spec.openPort !== null) answerPromptly(pid);
       const [started] = await Promise.all([
         exec(runtimeArgv("start", spec.id)),
         setMonitorApart(spec.id),

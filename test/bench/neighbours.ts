@@ -1,3 +1,4 @@
+import { constants, setPriority } from "node:os";
 import { badNeighbours } from "../helpers/bad-neighbours.ts";
 import type { BenchPlatform } from "./dynos.ts";
 
@@ -15,6 +16,8 @@ export async function benchNeighbours(
   { api, get, row }: Pick<BenchPlatform, "api" | "get" | "row">,
   apps: { quiet: string; bad: string },
 ): Promise<void> {
+  // A client is on another machine, and waits for no processor of this one.
+  setPriority(constants.priority.PRIORITY_HIGHEST);
   const dynos = `/apps/${apps.bad}/dynos`;
 
   async function waitsBeside(command: string | null): Promise<number[]> {

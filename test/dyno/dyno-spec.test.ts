@@ -108,6 +108,11 @@ test("only web is reached, and only at its port", () => {
   expect(spec({ dyno: { ...dyno, type: "worker" } }).openPort).toBeNull();
 });
 
+test("what answers no request has a quarter of its size's weight", () => {
+  const weight = (type: string) => spec({ dyno: { ...dyno, type } }).limits.cpuWeight;
+  expect([weight("web"), weight("worker"), weight("run")]).toEqual([100, 25, 25]);
+});
+
 test("limits are those of the size, and an unknown size is the usual one", () => {
   const limits = (size: string) => spec({ dyno: { ...dyno, size } }).limits;
   expect(limits("Standard-2X").memoryBytes).toBe(1024 * 1024 * 1024);

@@ -1,8 +1,11 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { exec, execOk } from "../../src/lib/exec.ts";
+import { timeSlice } from "../../src/lib/time-slice.ts";
+import { pidsOf } from "../../src/runtime/cgroup.ts";
 import type { NetworkAddress } from "../../src/runtime/runtime.ts";
 import { type ContainerBench, openContainerBench } from "../helpers/container-bench.ts";
+import { promptSlice } from "../helpers/prompt-slice.ts";
 import { type WiredNamespace, wiredNamespace } from "../helpers/wired-namespace.ts";
 
 const openPort = 5000;
@@ -72,6 +75,12 @@ const knock = async (prefix: string[], address: string, port: number) => {
   return said.exitCode === 0 ? "open" : "closed";
 };
 const asRoot = (address: string, port: number) => knock([], address, port);
+test("what is reached by a port answers promptly, with all of its processes", () => {
+  const slices = (id: string) => new Set(pidsOf(`/stator-${bench.instance}/${id}`).map(timeSlice));
+  expect([...slices(web.id)]).toEqual([promptSlice]);
+  expect([...slices(neighbour.id)]).toEqual([timeSlice(process.pid)]);
+});
+
 const asNobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
 
 async function knockFrom(id: string, address: string, port: number): Promise<string> {
