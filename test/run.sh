@@ -101,7 +101,7 @@ reported() {
 }
 
 # These take the whole machine, or change it for everybody: they wait until the others have ended.
-alone='flows/bad-neighbours flows/limits flows/log-flood flows/log-tails logs/crash.slow
+alone='flows/bad-neighbours flows/limits flows/log-flood flows/log-tails logs/crash
   router/crowds router/http2.slow runtime/flood runtime/network-walls'
 
 if [ -n "$tests" ]; then

@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { exec } from "../lib/exec.ts";
+import { tryRead } from "./read-file.ts";
 import { containerRange, createFirewall } from "./firewall.ts";
 import type { NetworkAddress } from "./runtime.ts";
 
@@ -55,7 +56,7 @@ export function createNetwork(instance: string, options: NetworkOptions): Networ
   mkdirSync(addressesDir, { recursive: true, mode: 0o700 });
   const slots = new Map<string, number>();
   for (const name of readdirSync(addressesDir)) {
-    const [ownerInstance, owner] = readFileSync(join(addressesDir, name), "utf8").split(" ");
+    const [ownerInstance, owner] = tryRead(join(addressesDir, name)).split(" ");
     if (ownerInstance === instance && owner) slots.set(owner, Number(name));
   }
   let next = Math.floor(Math.random() * range.slots);

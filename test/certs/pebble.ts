@@ -75,7 +75,7 @@ export async function startPebble(options: {
       env: {
         ...hostEnvironment,
         PEBBLE_VA_NOSLEEP: "1",
-        PEBBLE_WFE_NONCEREJECT: "20",
+        PEBBLE_WFE_NONCEREJECT: "5",
         ...(options.forgetsProofs === true && { PEBBLE_AUTHZREUSE: "0" }),
       },
     });

@@ -103,7 +103,7 @@ test("who waits for a domain is told what is in the way, and when nothing is any
   await ok("domains:add", "wait.test", "-a", app);
   certificateOf("wait.test", { status: "failing", reason: "It points elsewhere.", failures: 1 });
   const waiting = ok("domains:wait", "wait.test", "-a", app);
-  await Bun.sleep(100);
+  await Bun.sleep(1500);
   certificateOf("wait.test", { status: "issued", startsAt: new Date(0), expiresAt: new Date() });
   expect((await waiting).err).toBe("Waiting for wait.test... \n ▸    It points elsewhere.\ndone\n");
   certificateOf("wait.test", { status: "failing", reason: "It points elsewhere.", failures: 6 });

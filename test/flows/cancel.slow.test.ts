@@ -93,7 +93,7 @@ test("two pushes at once: the second is told who deploys and since when, waits, 
     env: stator.gitEnvironment,
   });
   const url = `${stator.credentials.git}/${app.name}.git`;
-  app.write(slowBuild("sleep 1.5"));
+  app.write(slowBuild("sleep 5"));
   await app.commit("Slow");
   const [one, two] = await pushBoth([app.folder, "stator", "main"], [copy, url, "HEAD:master"]);
   expect(one.exitCode).toBe(0);
@@ -117,7 +117,7 @@ test("two pushes of different histories to main: what is refused at the end was 
     cwd: copy,
     env: stator.gitEnvironment,
   });
-  app.write(slowBuild("sleep 1.5 && date"));
+  app.write(slowBuild("sleep 5 && date"));
   const firstCommit = await app.commit("One history");
   const [one, two] = await pushBoth([app.folder, "stator", "main"], [copy, url, "HEAD:main"]);
   expect(one.exitCode).toBe(0);
@@ -130,7 +130,7 @@ test("two pushes of different histories to main: what is refused at the end was 
 });
 
 test("a push that waits and is cancelled leaves the one before it in peace", async () => {
-  app.write(slowBuild("sleep 1.5 && echo by itself"));
+  app.write(slowBuild("sleep 5 && echo by itself"));
   await app.commit("Slow again");
   const first = pushing(app.folder, "stator", "main");
   await first.said("the build begins");

@@ -10,7 +10,7 @@ const { stator, app } = await serveApp(
     "worker.js":
       'console.log("worker", process.env.DYNO); require("node:http").createServer((q, r) => r.end("worker")).listen(process.env.PORT);',
   }),
-  { variables: { STATOR_BOOT_TIMEOUT: "2" } },
+  { variables: { STATOR_BOOT_TIMEOUT: "6" } },
 );
 
 const dynosOf = async (one: StatorApp) => (await one.api<Dyno[]>("GET", "/dynos")) ?? [];
@@ -192,7 +192,7 @@ test("clause 26: a web dyno that listens elsewhere is told so, and stopped; the 
   expect((await traffic.stop()).failures).toEqual([]);
   const lines = await said("web.1");
   for (const line of [
-    "Error R10 (Boot timeout) -> Web process failed to bind to $PORT within 2 seconds of launch",
+    "Error R10 (Boot timeout) -> Web process failed to bind to $PORT within 6 seconds of launch",
     "Process exited with status 137",
     "State changed from starting to crashed",
   ])

@@ -2,6 +2,7 @@ import { afterAll, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { exec } from "../../src/lib/exec.ts";
+import { tryRead } from "../../src/runtime/read-file.ts";
 import { startOutsideServer } from "../helpers/outside-server.ts";
 import { findProcesses, startStator, until } from "../helpers/stator-server.ts";
 
@@ -49,7 +50,7 @@ async function traces(): Promise<Record<string, string[] | number>> {
   ]);
   const groups = await exec(["find", "/sys/fs/cgroup", "-path", `*/stator-${instance}/*`]);
   const addresses = list("/run/stator/addresses").filter((name) =>
-    readFileSync(join("/run/stator/addresses", name), "utf8").startsWith(`${instance} `),
+    tryRead(join("/run/stator/addresses", name)).startsWith(`${instance} `),
   );
   const links = await exec(["ip", "-oneline", "link"]);
   const rows = (text: string, word: string) =>

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { exec } from "../../src/lib/exec.ts";
+import { tryRead } from "../../src/runtime/read-file.ts";
 import { constantRequests } from "../helpers/constant-requests.ts";
 import { nodePids } from "../helpers/serve-app.ts";
 import {
@@ -150,7 +151,7 @@ async function difference(): Promise<string> {
   const links = await exec(["ip", "-oneline", "link"]);
   count("links", links.stdout.split("\n").filter((row) => row.includes(`st${id}-`)).length);
   const addresses = readdirSync("/run/stator/addresses").filter((name) =>
-    readFileSync(`/run/stator/addresses/${name}`, "utf8").startsWith(`${id} `),
+    tryRead(`/run/stator/addresses/${name}`).startsWith(`${id} `),
   );
   count("addresses", addresses.length);
   const hierarchy = ["memory", "", "unified"].find((name) =>

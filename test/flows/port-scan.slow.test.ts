@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
 import { execOk } from "../../src/lib/exec.ts";
+import { tryRead } from "../../src/runtime/read-file.ts";
 import { anotherMachine } from "../helpers/another-machine.ts";
 import { freePorts } from "../helpers/free-ports.ts";
 import { serveApp } from "../helpers/serve-app.ts";
-import { probeFiles, until } from "../helpers/stator-server.ts";
+import { probeFiles, type StatorServer, until } from "../helpers/stator-server.ts";
 
 const other = await anotherMachine();
 /** Connects to every port there is, many at a time; the ones that open, in order. */
@@ -25,24 +25,15 @@ async function openPorts(): Promise<number[]> {
   return JSON.parse(await execOk(scan)) as number[];
 }
 
-/**
- * The ports of other tests of this machine, and of their servers, that come and go meanwhile: their
- * processes name another folder than this server's.
- */
-async function portsOfOthers(dataDir: string): Promise<number[]> {
-  const isOther = (pid: string | undefined) => {
-    try {
-      const argv = readFileSync(`/proc/${pid}/cmdline`, "utf8");
-      const isTest = /^[^\0]*bun[^\0]*\0test\0/.test(argv) && Number(pid) !== process.pid;
-      return isTest || (/\0--(?:data|dir)\0/.test(argv) && !argv.includes(dataDir));
-    } catch {
-      return false;
-    }
-  };
+/** The ports that processes of this machine listen on, and whether one of a server's is among them. */
+async function listeners({ dataDir, instance }: StatorServer): Promise<[number, boolean][]> {
+  const isOurs = (pid: string | undefined) =>
+    tryRead(`/proc/${pid}/cmdline`).includes(dataDir) ||
+    tryRead(`/proc/${pid}/cgroup`).includes(`stator-${instance}`);
   return (await execOk(["ss", "-Hltnp"])).split("\n").flatMap((row) => {
     const pids = [...row.matchAll(/pid=(\d+)/g)].map(([, pid]) => pid);
     const port = Number(/:(\d+)\s/.exec(row)?.[1]);
-    return pids.length > 0 && pids.every(isOther) ? [port] : [];
+    return pids.length > 0 ? [[port, pids.some(isOurs)] as [number, boolean]] : [];
   });
 }
 
@@ -55,11 +46,13 @@ test("a scan of all ports from another machine finds the router's two, and nothi
   await stator.kill("SIGTERM");
   await stator.restart({ flags: [...flags, "--https", String(httpsPort)] });
   await until("the app is up again", async () => (await app.get()).ok);
-  const known = new Set(openBefore);
+  // Other tests of this machine, and their servers, come and go meanwhile.
+  const others = new Set(openBefore);
   let isScanning = true;
   const scan = openPorts().finally(() => (isScanning = false));
   for (; isScanning; await Bun.sleep(500))
-    for (const port of await portsOfOthers(stator.dataDir)) known.add(port);
-  const opened = (await scan).filter((port) => !known.has(port));
+    for (const [port, isOurs] of await listeners(stator)) if (!isOurs) others.add(port);
+  const still = new Map(await listeners(stator));
+  const opened = (await scan).filter((port) => !others.has(port) && still.has(port));
   expect(opened.map(String).sort()).toEqual([stator.port, httpsPort].map(String).sort());
 });

@@ -35,6 +35,8 @@ test("after a reboot (no process, no mount, no cgroup, no rule, no /run) every a
 
 test("what somebody else does to the firewall and the addresses is put right within seconds", async () => {
   const reaches = async () => (await app.get()).status === 200;
+  // Else it may be put right before anybody has seen it.
+  process.kill(stator.pid, "SIGSTOP");
   await exec(["nft", "delete", "table", "inet", `stator_${stator.instance}`]);
   const links = (await exec(["ip", "-oneline", "link"])).stdout
     .split("\n")
@@ -43,6 +45,7 @@ test("what somebody else does to the firewall and the addresses is put right wit
   expect(links.length).toBe(3);
   for (const link of links) await exec(["ip", "link", "delete", link]);
   expect(await reaches()).toBe(false);
+  process.kill(stator.pid, "SIGCONT");
   await until("the app is reached again", reaches);
   await until(
     "the rules are there again",

@@ -25,6 +25,7 @@ test("clause 105: without requests web and worker are put to sleep, and the next
   await until("its end was told", async () =>
     (await app.logs()).includes("heroku[web.1]: Process exited with status 143"),
   );
+  await app.api("PATCH", "", { sleep_after: 3600 });
   const answers = await Promise.all(
     Array.from({ length: 20 }, async () => {
       const response = await app.get();
@@ -49,6 +50,7 @@ test("clause 105: without requests web and worker are put to sleep, and the next
 });
 
 test("an app that sleeps does so over a restart of the server, and is woken by what came meanwhile", async () => {
+  await app.api("PATCH", "", { sleep_after: 2 });
   await asleep();
   await stator.kill("SIGKILL");
   const answer = app.get();

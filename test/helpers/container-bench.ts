@@ -20,7 +20,7 @@ export const mebibyte = 1024 * 1024;
 
 /** A runtime of its own in a temporary folder, and short ways to run scripts in its containers. */
 export async function openContainerBench() {
-  const instance = `t${crypto.randomUUID().slice(0, 3)}`;
+  const instance = `t${crypto.randomUUID().slice(0, 7)}`;
   const folder = mkdtempSync(join(tmpdir(), "stator-runtime-"));
   chmodSync(folder, 0o755);
   mkdirSync(join(folder, "out"));

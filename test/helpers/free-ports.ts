@@ -1,7 +1,8 @@
-/** Ports of loopback that nobody has; different ones, as all are held until the last is found. */
+import { freePort } from "../../src/lib/free-port.ts";
+
+/** Different ports that nobody has, and that no connection of another test is given meanwhile. */
 export function freePorts(count: number): number[] {
-  const listen = () => Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
-  const listeners = Array.from({ length: count }, listen);
-  for (const listener of listeners) listener.stop(true);
-  return listeners.map(({ port }) => port);
+  const ports = new Set<number>();
+  while (ports.size < count) ports.add(freePort());
+  return [...ports];
 }

@@ -13,6 +13,9 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type Argv, exec, type ExecResult, hostEnvironment, spawn } from "../../src/lib/exec.ts";
+import { freePort } from "../../src/lib/free-port.ts";
+import { processRow } from "../../src/lib/process-table.ts";
+import { tryRead } from "../../src/runtime/read-file.ts";
 
 export const repositoryRoot = join(import.meta.dir, "../..");
 const usualCaBundle = "/etc/ssl/certs/ca-certificates.crt";
@@ -58,7 +61,7 @@ export async function startStator(options: StatorOptions = {}) {
   const dataDir = options.dataDir ?? join(work, "data");
   const home = join(work, "home");
   mkdirSync(home, { recursive: true });
-  let child = launch(dataDir, options);
+  let child = launch(dataDir, options, freePort());
   await ready(child);
   const credentials = JSON.parse(readFileSync(join(dataDir, "credentials.json"), "utf8")) as {
     api: string;
@@ -168,8 +171,9 @@ export async function startStator(options: StatorOptions = {}) {
       return child.pid;
     },
     get routerPid() {
-      return findProcesses(join(dataDir, "router")).find(({ argv }) => argv.includes("router"))
-        ?.pid;
+      const found = findProcesses(join(dataDir, "router")).map(({ pid }) => pid);
+      // Its workers are its children; numbers begin anew now and then.
+      return found.find((pid) => !found.includes(processRow(pid)?.parent ?? pid));
     },
     /** What the server has said on standard error. */
     said: () => messages.get(child) ?? "",
@@ -186,7 +190,13 @@ export async function startStator(options: StatorOptions = {}) {
         const ended = await Promise.race([end("SIGTERM"), Bun.sleep(60_000).then(() => null)]);
         if (ended !== 0) problem = `the server ended with ${ended}: ${messages.get(child)}\n`;
       }
-      const left = await leftovers(dataDir);
+      let left = await leftovers(dataDir);
+      // Links of namespaces that are gone go in the kernel's own time.
+      const isLink = (row: string) => row.includes(`st${instanceOf(dataDir)}-`);
+      for (let tries = 0; tries < 100 && left.length > 0 && left.every(isLink); tries++) {
+        await Bun.sleep(100);
+        left = await leftovers(dataDir);
+      }
       if (left.length > 0) await sweep(dataDir);
       rmSync(work, { recursive: true, force: true });
       if (left.length > 0) problem += `left behind:\n${left.join("\n")}`;
@@ -219,7 +229,7 @@ export function asPush(result: ExecResult): Push {
 type Child = ReturnType<typeof spawnServer>;
 const messages = new WeakMap<object, string>();
 
-function launch(dataDir: string, options: StatorOptions, port = 0): Child {
+function launch(dataDir: string, options: StatorOptions, port: number): Child {
   const program = options.program ?? [
     process.execPath,
     "--no-env-file",
@@ -305,7 +315,7 @@ export async function sweep(dataDir: string): Promise<void> {
       `*/stator-${instance}/*/cgroup.procs`,
     ]);
     for (const path of rows(groups.stdout, ""))
-      for (const pid of rows(readIfThere(path), "")) pids.add(Number(pid));
+      for (const pid of rows(tryRead(path), "")) pids.add(Number(pid));
     if (pids.size === 0) break;
     for (const pid of pids)
       try {
@@ -329,7 +339,7 @@ export async function sweep(dataDir: string): Promise<void> {
   for (const path of rows(groups.stdout, "")) await exec(["rmdir", path]);
   if (existsSync("/run/stator/addresses"))
     for (const name of readdirSync("/run/stator/addresses"))
-      if (readIfThere(`/run/stator/addresses/${name}`).startsWith(`${instance} `))
+      if (tryRead(`/run/stator/addresses/${name}`).startsWith(`${instance} `))
         rmSync(`/run/stator/addresses/${name}`);
   rmSync(runDir, { recursive: true, force: true });
 }
@@ -352,7 +362,7 @@ async function leftovers(dataDir: string): Promise<string[]> {
   const links = await exec(["ip", "-oneline", "link"]);
   const addresses = existsSync("/run/stator/addresses")
     ? readdirSync("/run/stator/addresses").filter((name) =>
-        readIfThere(`/run/stator/addresses/${name}`).startsWith(`${instance} `),
+        tryRead(`/run/stator/addresses/${name}`).startsWith(`${instance} `),
       )
     : [];
   return [
@@ -368,14 +378,6 @@ async function leftovers(dataDir: string): Promise<string[]> {
 
 function rows(text: string, wanted: string): string[] {
   return text.split("\n").filter((row) => row !== "" && row.includes(wanted));
-}
-
-function readIfThere(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
 }
 
 /** Longer than anything takes that comes at all, also on a machine that does much else. */

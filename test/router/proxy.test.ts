@@ -118,17 +118,17 @@ test("clause 41: no first byte in time is H12, and the dyno's connection is ende
   await dyno.connections[0]!.closed;
   const [line] = await router.logLines(1);
   expect(line).toMatch(
-    /^at=error code=H12 desc="Request timeout" .* dyno=web.1 connect=\d+ms service=(6|7|8|9)\dms status=503 bytes=0 /,
+    /^at=error code=H12 desc="Request timeout" .* dyno=web.1 connect=\d+ms service=\d{2,}ms status=503 bytes=0 /,
   );
 });
 
 test("clause 42: silence after the first byte is H15; any byte resets the time", async () => {
   using cleanup = new DisposableStack();
-  await using router = await startTestRouter({ limits: { idleMs: 150 } });
+  await using router = await startTestRouter({ limits: { idleMs: 1000 } });
   const dyno = cleanup.adopt(
     startDyno(({ socket }) => {
       socket.write("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n");
-      for (const delayMs of [80, 160, 240, 320]) setTimeout(() => socket.write("x"), delayMs);
+      for (const delayMs of [600, 1200, 1800, 2400]) setTimeout(() => socket.write("x"), delayMs);
     }),
     (it) => it.stop(),
   );

@@ -8,7 +8,7 @@ import { createOciRuntime } from "../../src/runtime/oci-runtime.ts";
 import { findProcesses, until } from "../helpers/stator-server.ts";
 import { runtimeSuite } from "./runtime-suite.ts";
 
-const instance = `t${crypto.randomUUID().slice(0, 3)}`;
+const instance = `t${crypto.randomUUID().slice(0, 7)}`;
 
 const suite = runtimeSuite({
   open: (folder) =>
