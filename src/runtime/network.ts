@@ -1,8 +1,8 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { exec } from "../lib/exec.ts";
-import { tryRead } from "./read-file.ts";
 import { containerRange, createFirewall } from "./firewall.ts";
+import { tryRead } from "./read-file.ts";
 import type { NetworkAddress } from "./runtime.ts";
 
 /**
