@@ -102,7 +102,7 @@ test("a terminal is handed over: size, later sizes, keys, Ctrl-C, status", async
   terminal.write("word\r");
   await heard("got word");
   terminal.resize(77, 22);
-  await Bun.sleep(100);
+  await Bun.sleep(1500);
   terminal.write("\u0003");
   await heard("interrupted");
   await heard("22 77");

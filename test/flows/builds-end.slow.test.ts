@@ -27,10 +27,14 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const)
         method: "PUT",
         body: readFileSync(archive),
       });
-      const begun = await app.api<{ id: string }>("POST", "/builds", {
+      const begun = await app.api<{ id: string; output_stream_url: string }>("POST", "/builds", {
         source_blob: { url: blob.get_url },
       });
       await until("the build sleeps", () => findProcesses(sleep).length > 0);
+      const { pathname } = new URL(begun.output_stream_url);
+      await until("what it said is kept", async () =>
+        (await (await stator.ask("api", `${pathname}?follow=no`)).text()).includes("build begins"),
+      );
       const status = await stator.kill(signal);
       if (signal === "SIGTERM")
         expect([status, stator.said()]).toEqual([0, expect.not.stringContaining("Error")]);

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { tryRead } from "../../src/runtime/read-file.ts";
 import {
   findProcesses,
   probeFiles,
@@ -168,8 +169,9 @@ test("credentials and key are root's alone, and no secret lies where others can 
   const withSecret: string[] = [];
   const world: string[] = [];
   for (const { path, passable } of walk(stator.dataDir, true)) {
-    const bytes = readFileSync(path);
-    const readable = passable && (statSync(path).mode & 0o004) !== 0;
+    const bytes = tryRead(path);
+    const mode = statSync(path, { throwIfNoEntry: false })?.mode ?? 0;
+    const readable = passable && (mode & 0o004) !== 0;
     if (bytes.includes(token)) withToken.push(path);
     if (bytes.includes(secret)) withSecret.push(path);
     if (readable && (bytes.includes(token) || bytes.includes(secret))) world.push(path);
@@ -184,7 +186,10 @@ test("credentials and key are root's alone, and no secret lies where others can 
  * out: a gigabyte each, and they come and go.
  */
 function* walk(folder: string, open: boolean): Generator<{ path: string; passable: boolean }> {
-  const passable = open && (statSync(folder).mode & 0o001) !== 0;
+  // What was listed may be gone by now.
+  const here = statSync(folder, { throwIfNoEntry: false });
+  if (!here) return;
+  const passable = open && (here.mode & 0o001) !== 0;
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
     if (path === join(stator.dataDir, "box/dynos")) continue;

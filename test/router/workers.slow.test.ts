@@ -15,7 +15,7 @@ const startApp = () =>
     hostname: "127.0.0.1",
     port: 0,
     async fetch(request) {
-      if (new URL(request.url).pathname === "/slow") await Bun.sleep(600);
+      if (new URL(request.url).pathname === "/slow") await Bun.sleep(2000);
       return new Response("served");
     },
   });
@@ -68,14 +68,14 @@ test("workers share the port, the table and the log, and are one for the server"
   expect(workers).toHaveLength(2);
   expect(workers).not.toContain(pid);
 
-  const slow = Array.from({ length: 12 }, () =>
+  const slow = Array.from({ length: 40 }, () =>
     ask(router.port, get.replace("GET /", "GET /slow")),
   );
   await until("all are under way", async () => {
     const { inFlight } = await router.client.status();
-    return inFlight["dyno-1"] === 12;
+    return inFlight["dyno-1"] === 40;
   });
-  expect((await router.client.activity()).apps["app-1"]).toMatchObject({ requests: 12 });
+  expect((await router.client.activity()).apps["app-1"]).toMatchObject({ requests: 40 });
   const counts = await Promise.all(
     (await findWorkers(router.dir)).map(async (worker) => (await worker.status()).inFlight),
   );
@@ -85,7 +85,7 @@ test("workers share the port, the table and the log, and are one for the server"
   for (const answer of await Promise.all(slow)) expect(answer).toEndWith("served");
   await until("all is logged", async () => {
     const text = await readFile(join(router.dir, "router.log"), "utf8").catch(() => "");
-    return text.split("\n").length === 53;
+    return text.split("\n").length === 81;
   });
   for (const line of (await readFile(join(router.dir, "router.log"), "utf8")).trim().split("\n"))
     expect(JSON.parse(line).line).toContain("status=200");

@@ -194,7 +194,7 @@ export function runtimeSuite<Opened extends OpenedRuntime>(kind: RuntimeUnderTes
   });
 
   test("what ran when the server died is listed by the next one, with its pid, and can be waited for", async () => {
-    const running = await start("sleep 2; exit 5");
+    const running = await start("sleep 15; exit 5");
     const ended = await start("exit 3");
     expect(await runtime.wait(ended.id)).toBe(3);
     runtime.close();
