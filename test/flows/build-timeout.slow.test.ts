@@ -3,7 +3,7 @@ import { serveApp } from "../helpers/serve-app.ts";
 import { findProcesses, packageJson, probeFiles } from "../helpers/stator-server.ts";
 
 const { app } = await serveApp(probeFiles("good"), {
-  variables: { STATOR_BUILD_TIMEOUT: "5" },
+  variables: { STATOR_BUILD_TIMEOUT: "12" },
 });
 
 test("clause 70: a build that never ends is ended, told, and the release before goes on serving", async () => {

@@ -207,7 +207,7 @@ async function startDeafDyno() {
 
 test("clause 54: a dyno that takes no connection in time is H19, or passed over when there is another", async () => {
   using cleanup = new DisposableStack();
-  await using router = await startTestRouter({ limits: { connectMs: 60, quarantineMs: 1 } });
+  await using router = await startTestRouter({ limits: { connectMs: 500, quarantineMs: 1 } });
   const deaf = cleanup.adopt(await startDeafDyno(), (it) => it.stop());
   const dyno = cleanup.adopt(dynoThatAnswers(ok("here")), (it) => it.stop());
   await router.route([deaf]);
@@ -221,7 +221,7 @@ test("clause 54: a dyno that takes no connection in time is H19, or passed over 
 
 test("clause 54: with all dynos quarantined a request waits for one to be reached again, at most as for a start: H34", async () => {
   using cleanup = new DisposableStack();
-  await using router = await startTestRouter({ limits: { quarantineMs: 400, bootMs: 3_000 } });
+  await using router = await startTestRouter({ limits: { quarantineMs: 2_000, bootMs: 20_000 } });
   const gone = startDyno(() => {});
   gone.stop();
   await router.route([gone]);

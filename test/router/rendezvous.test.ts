@@ -136,7 +136,7 @@ describe("a client that names no server", () => {
   });
 
   test("is told 400 or 408 for what is neither a request nor like a secret", async () => {
-    await using here = await startRendezvous(echo, { headMs: 100 });
+    await using here = await startRendezvous(echo, { headMs: 1_000 });
     for (const [said, status] of [
       ["nonsense\r\n\r\n", "400"],
       ["GET / HT", "408"],
