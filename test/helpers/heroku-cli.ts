@@ -204,7 +204,7 @@ export async function herokuAlone({
       };
       const child = start(argv, { terminal: { cols: 200, rows: 40, data } });
       const sees = (word: string) =>
-        until(`${word} stands in ${JSON.stringify(seen)}`, () => seen.includes(word));
+        until(`${word} is said`, () => Bun.stripANSI(seen).includes(word));
       return {
         sees,
         seen: () => Bun.stripANSI(all),
