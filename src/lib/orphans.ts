@@ -1,17 +1,20 @@
-import { dlopen } from "bun:ffi";
 import { readFileSync } from "node:fs";
+import { libc } from "./libc.ts";
 
 /**
  * On Linux, makes this process the parent of whatever its descendants orphan (prctl(2),
  * PR_SET_CHILD_SUBREAPER), so that none of them gets out of sight. Elsewhere init is their parent.
  */
 export function adoptOrphans(): void {
-  library()?.prctl(setChildSubreaper, 1n, 0n, 0n, 0n);
+  libc()?.prctl(setChildSubreaper, 1n, 0n, 0n, 0n);
 }
 
-/** Takes the exit statuses of adopted processes; `own` are the children that somebody waits for. */
+/**
+ * Takes the exit statuses of adopted processes; `own` are the children that somebody waits for. With
+ * another C library nothing is adopted, and init takes them.
+ */
 export function reapOrphans(own: Set<number>): void {
-  const calls = library();
+  const calls = libc();
   if (!calls) return;
   for (const pid of children()) if (!own.has(pid)) calls.waitpid(pid, null, withoutWaiting);
 }
@@ -23,21 +26,3 @@ function children(): number[] {
 
 const setChildSubreaper = 36;
 const withoutWaiting = 1;
-
-function library() {
-  opened ??= { calls: process.platform === "linux" ? open() : undefined };
-  return opened.calls;
-}
-let opened: { calls: ReturnType<typeof open> } | undefined;
-
-function open() {
-  try {
-    return dlopen("libc.so.6", {
-      prctl: { args: ["i32", "u64", "u64", "u64", "u64"], returns: "i32" },
-      waitpid: { args: ["i32", "ptr", "i32"], returns: "i32" },
-    }).symbols;
-  } catch {
-    // Another C library: init takes them, and finds their exit statuses.
-    return undefined;
-  }
-}

@@ -1,4 +1,5 @@
-import { dlopen, ptr } from "bun:ffi";
+import { ptr } from "bun:ffi";
+import { libc } from "./libc.ts";
 
 /** The shortest that the kernel takes (sched(7)). */
 const shortestNs = 100_000n;
@@ -36,26 +37,9 @@ function readAttributes(pid: number): DataView | undefined {
 
 function call(name: "get" | "set", pid: number, values: DataView): number {
   const number = callNumbers[process.arch]?.[name];
-  const syscall = library();
-  if (number === undefined || !syscall) return -1;
+  const calls = libc();
+  if (number === undefined || !calls) return -1;
   values.setUint32(0, attributes.bytes, true);
   const size = name === "get" ? attributes.bytes : 0;
-  return Number(syscall(number, pid, ptr(values.buffer), size, 0));
-}
-
-function library() {
-  opened ??= { syscall: process.platform === "linux" ? open() : undefined };
-  return opened.syscall;
-}
-let opened: { syscall: ReturnType<typeof open> } | undefined;
-
-function open() {
-  try {
-    const { symbols } = dlopen("libc.so.6", {
-      syscall: { args: ["i64", "i64", "ptr", "u64", "u64"], returns: "i64" },
-    });
-    return symbols.syscall;
-  } catch {
-    return undefined;
-  }
+  return Number(calls.syscall(number, pid, ptr(values.buffer), size, 0));
 }
