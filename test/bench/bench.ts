@@ -11,7 +11,7 @@ import { createOciRuntime } from "../../src/runtime/oci-runtime.ts";
 import { type BenchPlatform, benchDynos } from "./dynos.ts";
 import { startOutsideServer } from "../helpers/outside-server.ts";
 import { benchLanguages, offeredMirrors } from "./languages.ts";
-import { median } from "./median.ts";
+import { median } from "./figures.ts";
 import { benchNeighbours } from "./neighbours.ts";
 import { findPids, pssMegabytes, sum } from "./processes.ts";
 import { measureApi } from "./api.ts";
@@ -103,7 +103,9 @@ async function measureNeighbours(stator: Stator): Promise<void> {
   const quiet = await prepareApp(stator, "plain-http", "quiet");
   const bad = await prepareApp(stator, "plain-http", "bad");
   await Promise.all([quiet.push(), bad.push()]);
-  await benchNeighbours(seenBy(stator), { quiet: quiet.name, bad: bad.name });
+  const host = `${quiet.name}.localhost`;
+  const apps = { quiet: { host, port: stator.port }, bad: bad.name };
+  await benchNeighbours(seenBy(stator), apps, folder);
 }
 
 /** The platform as parts of the benchmark see it: by its API, its router, and a row to print. */

@@ -1,9 +1,11 @@
-import { constants, setPriority } from "node:os";
 import { badNeighbours } from "../helpers/bad-neighbours.ts";
 import type { BenchPlatform } from "./dynos.ts";
+import { percentile } from "./figures.ts";
+import { installTools } from "./router/install.ts";
+import { steadyClient } from "./router/load.ts";
 
-const measureMs = 4000;
 const rounds = 5;
+const load = { perSecond: 100, seconds: 4 };
 /** How often is looked whether the bad dyno is still there: each look is work for the platform. */
 const lookEveryMs = 1000;
 
@@ -13,17 +15,17 @@ const lookEveryMs = 1000;
  * the quiet moments just before each round.
  */
 export async function benchNeighbours(
-  { api, get, row }: Pick<BenchPlatform, "api" | "get" | "row">,
-  apps: { quiet: string; bad: string },
+  { api, row }: Pick<BenchPlatform, "api" | "row">,
+  apps: { quiet: { host: string; port: string }; bad: string },
+  folder: string,
 ): Promise<void> {
-  // A client is on another machine, and waits for no processor of this one.
-  setPriority(constants.priority.PRIORITY_HIGHEST);
+  await installTools(["h2load"]);
   const dynos = `/apps/${apps.bad}/dynos`;
 
   async function waitsBeside(command: string | null): Promise<number[]> {
     const going = keepGoing(command);
     await Bun.sleep(2000);
-    const waits = await waitsMs(() => get(apps.quiet));
+    const waits = await steadyClient(apps.quiet, { ...load, folder });
     await going.stop();
     return waits;
   }
@@ -64,29 +66,11 @@ export async function benchNeighbours(
       alone.push(...(await waitsBeside(null)));
       beside.push(...(await waitsBeside(command)));
     }
-    const [quietMs, badMs] = [percentile99(alone), percentile99(beside)];
+    const [quietMs, badMs] = [percentile(alone, 99), percentile(beside, 99)];
     row(
       `p99 of an app beside ${name}`,
       `${badMs.toFixed(1)} ms, alone ${quietMs.toFixed(1)} ms: ${(badMs / quietMs).toFixed(2)}×`,
       "within 2×",
     );
   }
-}
-
-function percentile99(waits: number[]): number {
-  const sorted = waits.toSorted((one, other) => one - other);
-  return sorted[Math.floor(sorted.length * 0.99)] ?? 0;
-}
-
-/** What one client waits for, 100 requests a second. */
-async function waitsMs(get: () => Promise<{ status: number }>): Promise<number[]> {
-  const waits: number[] = [];
-  for (const untilMs = performance.now() + measureMs; performance.now() < untilMs;) {
-    const begun = performance.now();
-    const { status } = await get();
-    if (status !== 200) throw new Error(`the neighbour answers ${status}`);
-    waits.push(performance.now() - begun);
-    await Bun.sleep(10);
-  }
-  return waits;
 }

@@ -10,12 +10,14 @@ const packages = {
   curl: "curl",
 };
 
-/** Debian's own routers and load generators, if some are missing; none of them is started as a service. */
-export async function installTools(): Promise<void> {
+/** Debian's own routers and load generators, those that are missing; none of them is started as a service. */
+export async function installTools(
+  wanted = Object.keys(packages) as (keyof typeof packages)[],
+): Promise<void> {
   // Where daemons lie is not on everyone's path.
   process.env.PATH += ":/usr/sbin:/sbin";
-  const missing = Object.entries(packages).flatMap(([program, name]) =>
-    Bun.which(program, { PATH: process.env.PATH! }) ? [] : [name],
+  const missing = wanted.flatMap((program) =>
+    Bun.which(program, { PATH: process.env.PATH! }) ? [] : [packages[program]],
   );
   if (missing.length === 0) return;
   const policy = "/usr/sbin/policy-rc.d";

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { percentile } from "../figures.ts";
 import { output, pinned } from "./pinned.ts";
 
 export const gigabyte = 1_000_000_000;
@@ -78,19 +79,46 @@ export async function h2load(
     ]),
     { mayBeKilled: true },
   );
-  // Start, status, microseconds; no status for what was under way at the end.
+  const waitsMs = await loggedWaitsMs(log);
+  return {
+    count: waitsMs.length,
+    perSecond: waitsMs.length / load.seconds,
+    p50Ms: percentile(waitsMs, 50),
+    p99Ms: percentile(waitsMs, 99),
+  };
+}
+
+/**
+ * One client of an app, who asks `perSecond` times a second over one connection of plain HTTP/1.1;
+ * what it waited for, in milliseconds. As if on another machine it waits for no processor of this
+ * one. Throws when a request fails.
+ */
+export async function steadyClient(
+  app: { host: string; port: string },
+  { perSecond, seconds, folder }: { perSecond: number; seconds: number; folder: string },
+): Promise<number[]> {
+  const log = join(folder, "h2load.log");
+  await Bun.write(log, "");
+  await output(
+    [
+      ...["chrt", "--fifo", "1", "timeout", "--signal=KILL", String(seconds + 5)],
+      ...["h2load", "--h1", "--threads=1", "--clients=1", `--rps=${perSecond}`],
+      ...[`--duration=${seconds}`, `--warm-up-time=${warmUpSeconds(1) * 1_000}ms`],
+      ...[`--log-file=${log}`, `--connect-to=127.0.0.1:${app.port}`, `http://${app.host}/`],
+    ],
+    { mayBeKilled: true },
+  );
+  return loggedWaitsMs(log);
+}
+
+/** From h2load's log: start, status, microseconds; no status for what was under way at the end. */
+async function loggedWaitsMs(log: string): Promise<number[]> {
   const answers = (await Bun.file(log).text()).split("\n").map((line) => line.split("\t"));
   const whole = answers.filter(({ length, 1: status }) => length === 3 && status !== "0");
   const failed = whole.find(([, status]) => status !== "200");
   if (failed !== undefined || whole.length === 0)
-    throw new Error(`h2load on port ${port}: ${failed?.join(" ") ?? "no answer"}`);
-  const waitsMs = whole.map(([, , wait]) => Number(wait) / 1_000).sort((one, other) => one - other);
-  return {
-    count: waitsMs.length,
-    perSecond: waitsMs.length / load.seconds,
-    p50Ms: waitsMs[Math.floor(waitsMs.length * 0.5)] ?? 0,
-    p99Ms: waitsMs[Math.floor(waitsMs.length * 0.99)] ?? 0,
-  };
+    throw new Error(`h2load: ${failed?.join(" ") ?? "no answer"}`);
+  return whole.map(([, , wait]) => Number(wait) / 1_000);
 }
 
 const handshakesAtOnce = 500;

@@ -1,6 +1,6 @@
 import type { Contender } from "./contenders.ts";
 import type { Figures } from "./load.ts";
-import { median } from "../median.ts";
+import { median } from "../figures.ts";
 
 /** One run of one router in one round. */
 export interface Sample {
