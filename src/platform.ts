@@ -33,8 +33,8 @@ export interface Platform
   reconcile(options: { routerIsNew: boolean }): Promise<void>;
   /** Lets everything go on without this server. */
   close(): Promise<void>;
-  /** Stops all dynos and removes every trace of them from the machine. */
-  tearDown(): Promise<void>;
+  /** Stops all dynos and then the router, and removes every trace of them from the machine. */
+  tearDown(stopRouter: () => Promise<void>): Promise<void>;
 }
 
 /** How a started router and this program are reached. */
@@ -78,7 +78,7 @@ export async function createPlatform(
   const openPorts = [surroundings.httpPort, surroundings.httpsPort].filter((port) => port !== null);
   failInterruptedBuilds(database);
   const interrupted = settleInterruptedReleases(database);
-  await host.reconcile({ openPorts });
+  await reconcileHost();
   await supervisor.recover();
   await supervisor.sweepDisks();
   await sweepImageDisks();
@@ -88,6 +88,12 @@ export async function createPlatform(
   await routes.publish();
   const wakes = router.events(({ wake }) => void wakeUp({ database, supervisor }, wake));
 
+  async function reconcileHost(): Promise<void> {
+    // Whoever has killed it: the next time it is there again.
+    const running = await router.status().catch(() => undefined);
+    const routerPids = running ? [running.pid, ...running.workers] : [];
+    await host.reconcile({ openPorts, routerPids });
+  }
   async function stopWork(): Promise<void> {
     waysEnd.close();
     wakes.close();
@@ -105,7 +111,7 @@ export async function createPlatform(
     noDiskQuota: host.disks.reason,
     async reconcile({ routerIsNew }) {
       if (routerIsNew) routes.forget();
-      await host.reconcile({ openPorts });
+      await reconcileHost();
       await routes.publish();
       seeToCertificates();
       supervisor.tick();
@@ -119,10 +125,12 @@ export async function createPlatform(
         if (id.startsWith("build-")) await host.runtime.destroy(id);
       await letGo();
     },
-    async tearDown() {
+    async tearDown(stopRouter) {
       await stopWork();
       await supervisor.stopAll();
       for (const id of (await host.runtime.list()).keys()) await host.runtime.destroy(id);
+      // It is in one of the groups that go now.
+      await stopRouter();
       await letGo();
       await host.remove();
     },

@@ -88,8 +88,7 @@ export async function runServer(
   await doors.close();
   if (settings.stopDynos) {
     say("Stopping all dynos...");
-    await platform.tearDown();
-    await router.stop();
+    await platform.tearDown(() => router.stop());
   } else await platform.close();
   lock.release();
   return 0;

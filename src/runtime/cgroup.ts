@@ -68,6 +68,19 @@ export async function moveToGroup(parent: string, name: string, pid: number): Pr
     await writeFile(join(mountPoint, parent, "cgroup.subtree_control"), "+cpu").catch(() => {});
 }
 
+/** The shares of version 1, which OCI speaks in, for the weight of version 2: a usual group has 100 of it. */
+export function sharesOf(weight: number): number {
+  return Math.max(2, Math.round((weight * 1024) / 100));
+}
+
+/** Gives a group its weight against those beside it, where the processors are not enough for all. */
+export async function weighGroup(group: string, weight: number): Promise<void> {
+  const [path, value] = unifiedCgroups
+    ? [join(group, "cpu.weight"), weight]
+    : [join("cpu", group, "cpu.shares"), sharesOf(weight)];
+  await writeFile(join(mountPoint, path), String(value));
+}
+
 /** Of `everyUs` microseconds a group's processes get so many of one processor, all together. */
 export interface ProcessorTurn {
   runUs: number;

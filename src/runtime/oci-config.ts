@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { sharesOf } from "./cgroup.ts";
 import type {
   ContainerLimits,
   ContainerMount,
@@ -57,7 +58,7 @@ export function ociConfig(spec: ContainerSpec, host: HostParts) {
       cgroupsPath: `${host.cgroupParent}/${spec.id}`,
       resources: {
         memory: memoryLimit(spec.limits, host),
-        cpu: { shares: Math.max(2, Math.round((spec.limits.cpuWeight * 1024) / 100)) },
+        cpu: { shares: sharesOf(spec.limits.cpuWeight) },
         pids: { limit: spec.limits.maxProcesses },
         ...(host.limitsWriting && spec.limits.writing ? writeLimit(spec.limits.writing) : {}),
         devices: [{ allow: false, access: "rwm" }],

@@ -22,6 +22,7 @@ import {
   readStats,
   removeCgroup,
   unifiedCgroups,
+  weighGroup,
 } from "./cgroup.ts";
 import { giveStreams, monitorEnded, monitorOf, startMonitor } from "./conmon.ts";
 import { watchExits } from "./exits.ts";
@@ -54,6 +55,11 @@ export interface OciRuntimeOptions {
 
 export interface OciRuntime extends Runtime {
   network: Network;
+  /**
+   * Where the processors are not enough for all, the router's processes come before all containers:
+   * who waits for an answer waits for them first. Cheap when they do already.
+   */
+  putFirst(routerPids: number[]): Promise<void>;
   /** Stops watching; containers go on. */
   close(): void;
   /** Removes what is shared by all containers, when none is left: firewall table, cgroups, folders. */
@@ -62,6 +68,8 @@ export interface OciRuntime extends Runtime {
 
 /** In a bundle: the port that is open, for the server that comes after this one. */
 const portFile = "open-port";
+/** A web dyno of the usual sizes has 100 or 200. */
+const routerWeight = 1000;
 /** How long the last figures of an attached container are remembered: its caller asks after its end. */
 const lastStatsMs = 60_000;
 
@@ -275,6 +283,18 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
     },
     reserveAddress: (id) => network.reserve(id),
     addressOf: (id) => network.addressOf(id),
+    async putFirst(routerPids) {
+      const group = `${host.cgroupParent}/router`;
+      for (const pid of routerPids) {
+        if (tryRead(`/proc/${pid}/cgroup`).includes(`:${group}\n`)) continue;
+        try {
+          await moveToGroup(host.cgroupParent, "router", pid);
+          await weighGroup(group, routerWeight);
+        } catch {
+          // It may end at any moment.
+        }
+      }
+    },
     close: () => ends.close(),
     async remove() {
       await network.remove();

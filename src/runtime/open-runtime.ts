@@ -13,8 +13,8 @@ export interface HostRuntime {
   box: string;
   /** Where dynos write. */
   disks: DynoDisks;
-  /** Makes mounts and the firewall as they must be; cheap when they are. */
-  reconcile(options: { openPorts: number[] }): Promise<void>;
+  /** Makes mounts, the firewall and the router's place as they must be; cheap when they are. */
+  reconcile(options: { openPorts: number[]; routerPids: number[] }): Promise<void>;
   /** Stops watching; what runs goes on. */
   close(): void;
   /** Removes all that is shared by what ran; when nothing is left. */
@@ -58,9 +58,10 @@ async function openContainers({
     runtime,
     box,
     disks: await createDynoDisks({ dir: dynosDir(box), sizeBytes, bytesPerSecond }),
-    async reconcile(options) {
+    async reconcile({ openPorts, routerPids }) {
       await mountBox(join(dataDir, "box"), box);
-      await runtime.network.reconcile(options);
+      await runtime.network.reconcile({ openPorts });
+      await runtime.putFirst(routerPids);
     },
     close: () => runtime.close(),
     async remove() {

@@ -158,7 +158,8 @@ async function difference(): Promise<string> {
     existsSync(`/sys/fs/cgroup/${name}/stator-${id}`),
   );
   const groups = readdirSync(`/sys/fs/cgroup/${hierarchy}/stator-${id}`, { withFileTypes: true });
-  count("cgroups", groups.filter((one) => one.isDirectory() && one.name !== "monitors").length);
+  const ours = ["monitors", "router"];
+  count("cgroups", groups.filter((one) => one.isDirectory() && !ours.includes(one.name)).length);
   const cpu = existsSync("/sys/fs/cgroup/cpu") ? "cpu" : "";
   const ofMonitors = `/sys/fs/cgroup/${cpu}/stator-${id}/monitors`;
   const apart = readdirSync(ofMonitors, { withFileTypes: true }).filter((one) => one.isDirectory());

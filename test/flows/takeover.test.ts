@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { exec, hostEnvironment } from "../../src/lib/exec.ts";
+import { tryRead } from "../../src/runtime/read-file.ts";
 import { constantRequests } from "../helpers/constant-requests.ts";
 import { nodePids, serveApp } from "../helpers/serve-app.ts";
 import {
@@ -104,8 +105,11 @@ test("a config change after a takeover replaces the dyno without a failed reques
   expect((await traffic.stop()).failures).toEqual([]);
 });
 
-test("a router that dies is started again on the same port", async () => {
+test("a router that dies is started again on the same port, and comes before the dynos again", async () => {
   const router = stator.routerPid as number;
+  const first = `/stator-${stator.instance}/router\n`;
+  const isFirst = (pid: number | undefined) => tryRead(`/proc/${pid}/cgroup`).includes(first);
+  expect(isFirst(router)).toBe(true);
   process.kill(router, "SIGKILL");
   await until("another one answers", async () => {
     try {
@@ -115,6 +119,7 @@ test("a router that dies is started again on the same port", async () => {
       return false;
     }
   });
+  await until("it is in the group that weighs most", () => isFirst(stator.routerPid));
 });
 
 test("kill -9 during a build: the push is refused, nothing of the build is left, the next one goes", async () => {

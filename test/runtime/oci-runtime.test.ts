@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { exec } from "../../src/lib/exec.ts";
+import { exec, spawn } from "../../src/lib/exec.ts";
 import { unifiedCgroups } from "../../src/runtime/cgroup.ts";
 import { createOciRuntime } from "../../src/runtime/oci-runtime.ts";
 import { findProcesses, until } from "../helpers/stator-server.ts";
@@ -66,6 +66,22 @@ test("its monitor is in a group of its own, below the server's and beside the co
   expect(cap(all)).toBe(String(1250 * availableParallelism()));
   await suite.runtime.destroy(id);
   expect(readdirSync(join(hierarchy, all)).filter((name) => name === id)).toEqual([]);
+});
+
+test("the router's processes are in one group beside the containers', which weighs more than theirs", async () => {
+  const { id } = await start("sleep 1000");
+  const router = spawn(["sleep", "60"]);
+  for (let again = 0; again < 2; again++) await suite.runtime.putFirst([router.pid, 2 ** 30]);
+  const parent = join("/sys/fs/cgroup", unifiedCgroups ? "" : "cpu", `stator-${instance}`);
+  const read = (group: string, file: string) =>
+    readFileSync(join(parent, group, file), "utf8").trim();
+  expect(read("router", "cgroup.procs")).toBe(String(router.pid));
+  const weight = (group: string) =>
+    Number(read(group, unifiedCgroups ? "cpu.weight" : "cpu.shares"));
+  expect(weight("router")).toBeGreaterThanOrEqual(weight(id) * 10);
+  router.kill();
+  await router.exited;
+  await suite.runtime.destroy(id);
 });
 
 test("memory has a limit", async () => {
