@@ -6,6 +6,8 @@ import { steadyClient } from "./router/load.ts";
 
 const rounds = 5;
 const load = { perSecond: 100, seconds: 4 };
+/** Before it is measured: what has just been started compiles itself still. */
+const warmUp = { perSecond: 2000, seconds: 8 };
 /** How often is looked whether the bad dyno is still there: each look is work for the platform. */
 const lookEveryMs = 1000;
 
@@ -59,6 +61,7 @@ export async function benchNeighbours(
     };
   }
 
+  await steadyClient(apps.quiet, { ...warmUp, folder });
   for (const [name, command] of Object.entries(badNeighbours)) {
     const alone: number[] = [];
     const beside: number[] = [];
