@@ -141,6 +141,8 @@ function coalesced(act: () => Promise<void>): () => Promise<void> {
  *   not link-local services. It has no address of IPv6, and none of its packets of that kind passes.
  * - It cannot use up the kernel's memory of connections, without which nobody gets a new one.
  * - A container is reached by root of the host (which is the router) at its open port, and by nobody else.
+ * - What is for a container that is gone is refused at once: without its link it would leave the machine,
+ *   to whoever has that address there.
  */
 export function firewallRules(options: {
   table: string;
@@ -154,6 +156,7 @@ export function firewallRules(options: {
   const ours = `"st${instance}-*"`;
   const toRouter =
     routerPorts.length > 0 ? `iifname ${ours} tcp dport { ${routerPorts.join(", ")} } accept` : "";
+  const gone = `ip daddr ${containerRange} oifname != "lo" oifname != "st*"`;
   const elements = doors.length > 0 ? `elements = { ${doors.join(", ")} }` : "";
   const [flows, held] =
     maxFlows === null
@@ -188,6 +191,8 @@ table inet ${table} {
     oifname ${ours} ct state established,related accept
     oifname ${ours} meta skuid 0 ip daddr . tcp dport @open accept
     oifname ${ours} drop
+    ${gone} meta l4proto tcp reject with tcp reset
+    ${gone} drop
   }
   chain forward {
     type filter hook forward priority 0; policy accept;

@@ -230,6 +230,17 @@ test("when its container is gone, its door is closed", async () => {
   expect(await execOk(table)).not.toContain(door);
 });
 
+test("what is for a container that is gone is refused at once, and leaves the machine by no other way", () =>
+  withOutside(async () => {
+    const id = `test-${crypto.randomUUID()}`;
+    const gone = bench.runtime.reserveAddress(id).containerAddress;
+    await execOk(["ip", "-n", outside.namespace, "address", "add", `${gone}/32`, "dev", "lo"]);
+    await execOk(["ip", "route", "add", gone, "via", outside.there]);
+    const asked = await exec(["bash", "-c", `exec 3<>/dev/tcp/${gone}/25`]);
+    expect(asked.stderr).toContain("Connection refused");
+    await bench.runtime.destroy(id);
+  }));
+
 const table = () => ["inet", `stator_${bench.instance}`] as const;
 const nft = (...words: string[]) => execOk(["nft", ...(words as [string])]);
 
