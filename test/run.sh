@@ -57,6 +57,7 @@ trap 'exit 129' HUP
 
 passed=0
 failed=0
+: >"$work/failures"
 
 for check in $checks; do
   if bun run --silent "check:$check" >"$work/check" 2>&1; then
@@ -82,9 +83,14 @@ having() {
 run_tests() {
   report=$work/$1
   shift
-  status=0
   # Only what hangs may be failed by time: the one limit is far above what a slow machine takes.
-  bun test --timeout=1200000 --reporter=junit --reporter-outfile="$report" "$@" || status=$?
+  {
+    status=0
+    bun test --timeout=1200000 --reporter=junit --reporter-outfile="$report" "$@" || status=$?
+    echo "$status" >"$report.status"
+  } 2>&1 | tee "$report.said"
+  status=$(cat "$report.status")
+  failures <"$report.said" >>"$work/failures"
   of_tests=0
   if [ -s "$report" ]; then
     of_tests=$(reported failures)
@@ -93,6 +99,21 @@ run_tests() {
   # A run that crashed, or failed outside of its tests, is one failure more.
   if [ "$status" -ne 0 ] && [ "$of_tests" -eq 0 ]; then of_tests=1; fi
   failed=$((failed + of_tests))
+}
+
+# What was said of each test that failed: the end of a long output is often all that is kept of it.
+failures() {
+  tr -d '\000' | awk '
+    function start_anew(failed) {
+      if (failed || said ~ /# Unhandled error/) printf "\n%s\n%s", file, said
+      said = ""
+    }
+    /^test\/.*:$/ { start_anew(0); file = $0; next }
+    /^\((pass|skip|todo)\) / { start_anew(0); next }
+    /^\(fail\) / { said = said $0 "\n"; start_anew(1); next }
+    /^ *[0-9]+ (pass|tests? failed:)$/ { exit }
+    length(said) < 8000 { said = said $0 "\n" }
+    END { start_anew(0) }'
 }
 
 # An attribute of the report's outermost element.
@@ -122,5 +143,6 @@ if [ -n "$tests" ]; then
   [ -z "$lonely" ] || run_tests lonely.xml $lonely
 fi
 
+cat "$work/failures"
 printf '%s passed, %s failed\n' "$passed" "$failed"
 [ "$failed" -eq 0 ]
