@@ -6,18 +6,22 @@ import { serveLocalPlatform } from "../helpers/local-platform.ts";
 let served: ReturnType<typeof serveLocalPlatform>;
 let app: App;
 beforeAll(async () => {
-  served = serveLocalPlatform({ attachLimitMs: 300 });
+  served = serveLocalPlatform();
   app = await served.platform.createApp({ name: "shop", user: served.account });
 });
 afterAll(() => served.stop());
 
-async function order(command: string, more: Record<string, unknown> = {}): Promise<string> {
+async function order(
+  command: string,
+  more: Record<string, unknown> = {},
+  at: Pick<typeof served, "ask" | "apiUrl"> = served,
+): Promise<string> {
   const body = JSON.stringify({ command, attach: true, force_no_tty: true, ...more });
   const headers = { Accept: "application/vnd.heroku+json; version=3.stator" };
-  const response = await served.ask("/apps/shop/dynos", { method: "POST", body, headers });
+  const response = await at.ask("/apps/shop/dynos", { method: "POST", body, headers });
   expect(response.status).toBe(201);
   const { attach_url: url } = (await response.json()) as { attach_url: string };
-  expect(url).toStartWith(`${served.apiUrl.replace("http", "ws")}/attach/`);
+  expect(url).toStartWith(`${at.apiUrl.replace("http", "ws")}/attach/`);
   return url;
 }
 
@@ -99,9 +103,14 @@ test("a client that leaves takes the process with it", async () => {
 });
 
 test("nobody comes: R13 in the log", async () => {
-  const address = await order("sleep 5");
-  await Bun.sleep(400);
-  expect(await attach(address).opened).toBe(false);
-  const [line] = await served.platform.logs.read(app.id, { lines: 1, source: "heroku" });
-  expect(line?.message).toBe("Error R13 (Attach error) -> Failed to attach to process");
+  const impatient = serveLocalPlatform({ attachLimitMs: 300 });
+  const { platform, account } = impatient;
+  const shop = await platform.createApp({ name: "shop", user: account });
+  const address = await order("sleep 5", {}, impatient);
+  const said = async () =>
+    (await platform.logs.read(shop.id, { lines: 1, source: "heroku" }))[0]?.message ?? "";
+  while (!(await said()).startsWith("Error")) await Bun.sleep(20);
+  expect(await said()).toBe("Error R13 (Attach error) -> Failed to attach to process");
+  expect(await attach(address, `Bearer ${impatient.token}`).opened).toBe(false);
+  await impatient.stop();
 });
