@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { freePort } from "../../src/lib/free-port.ts";
 import { openBench, type Bench } from "../helpers/buildpack-bench.ts";
 import { run } from "../helpers/run.ts";
 
@@ -13,7 +14,6 @@ type Expectation = {
 };
 
 const apps = join(import.meta.dir, "../fixtures/apps");
-const timeoutMs = 120_000;
 
 let bench: Bench;
 
@@ -35,17 +35,13 @@ for (const name of [
   "pnpm",
   "bun",
 ]) {
-  test(
-    `${name} is built, started and asked`,
-    async () => {
-      await bench.useFixture(name);
-      const { status, stdout } = await bench.compile();
-      expect(stdout).toEndWith("-----> Build succeeded!\n");
-      expect(status).toBe(0);
-      await askApp(await Bun.file(join(apps, name, "expect.json")).json());
-    },
-    timeoutMs,
-  );
+  test(`${name} is built, started and asked`, async () => {
+    await bench.useFixture(name);
+    const { status, stdout } = await bench.compile();
+    expect(stdout).toEndWith("-----> Build succeeded!\n");
+    expect(status).toBe(0);
+    await askApp(await Bun.file(join(apps, name, "expect.json")).json());
+  });
 }
 
 const pruned: Record<string, string> = {
@@ -55,73 +51,57 @@ const pruned: Record<string, string> = {
   bun: "is-odd",
 };
 for (const [name, development] of Object.entries(pruned)) {
-  test(
-    `${name}: devDependencies are gone after the build, and a second build works from the cache`,
-    async () => {
-      await bench.useFixture(name);
-      await bench.compile();
-      expect(await bench.exists("app/node_modules/ms/package.json")).toBe(true);
-      expect(await bench.exists(`app/node_modules/${development}/package.json`)).toBe(false);
-      await bench.useFixture(name);
-      const { status, stdout } = await bench.compile();
-      expect(stdout).toContain("store\n");
-      expect(status).toBe(0);
-    },
-    timeoutMs,
-  );
+  test(`${name}: devDependencies are gone after the build, and a second build works from the cache`, async () => {
+    await bench.useFixture(name);
+    await bench.compile();
+    expect(await bench.exists("app/node_modules/ms/package.json")).toBe(true);
+    expect(await bench.exists(`app/node_modules/${development}/package.json`)).toBe(false);
+    await bench.useFixture(name);
+    const { status, stdout } = await bench.compile();
+    expect(stdout).toContain("store\n");
+    expect(status).toBe(0);
+  });
 }
 
 const stale: Record<string, string> = { typescript: "npm", yarn: "yarn", pnpm: "pnpm", bun: "bun" };
 for (const [name, manager] of Object.entries(stale)) {
-  test(
-    `${manager}: a lock file that does not fit package.json fails the build, with the way out`,
-    async () => {
-      await bench.useFixture(name);
-      const packageJson = JSON.parse(await bench.read("app/package.json"));
-      packageJson.dependencies["is-number"] = "7.0.0";
-      await bench.write("app/package.json", packageJson);
-      const { status, stdout } = await bench.compile();
-      expect(status).toBe(1);
-      expect(stdout).toContain(`do not fit together: run \`${manager} install\``);
-    },
-    timeoutMs,
-  );
+  test(`${manager}: a lock file that does not fit package.json fails the build, with the way out`, async () => {
+    await bench.useFixture(name);
+    const packageJson = JSON.parse(await bench.read("app/package.json"));
+    packageJson.dependencies["is-number"] = "7.0.0";
+    await bench.write("app/package.json", packageJson);
+    const { status, stdout } = await bench.compile();
+    expect(status).toBe(1);
+    expect(stdout).toContain(`do not fit together: run \`${manager} install\``);
+  });
 }
 
-test(
-  "npm in the version that engines asks for is installed into the slug",
-  async () => {
-    await bench.useFixture("plain-http");
-    await bench.write("app/package.json", { engines: { node: ">=18", npm: "10.8.2" } });
-    expect((await bench.compile()).stdout).toContain("Using npm 10.8.2");
-    expect(await inDyno("npm --version")).toBe("10.8.2\n");
-  },
-  timeoutMs,
-);
+test("npm in the version that engines asks for is installed into the slug", async () => {
+  await bench.useFixture("plain-http");
+  await bench.write("app/package.json", { engines: { node: ">=18", npm: "10.8.2" } });
+  expect((await bench.compile()).stdout).toContain("Using npm 10.8.2");
+  expect(await inDyno("npm --version")).toBe("10.8.2\n");
+});
 
-test(
-  "yarn 4 installs, and prunes what only the build needs",
-  async () => {
-    await bench.useFixture("yarn");
-    await run(["rm", bench.path("app/yarn.lock")]);
-    const packageJson = JSON.parse(await bench.read("app/package.json"));
-    const berry = { ...packageJson, engines: { node: ">=18" }, packageManager: "yarn@4.9.2" };
-    await bench.write("app/package.json", berry);
-    await bench.write("app/.yarnrc.yml", "nodeLinker: node-modules\n");
-    // The first build has no lock file, so it makes one.
-    const first = await bench.compile();
-    expect(first.stdout).toContain("Using yarn 4.9.2");
-    expect(first.status).toBe(0);
-    expect(await bench.read("app/yarn.lock")).toContain("__metadata:");
-    expect(await bench.exists("app/node_modules/is-odd/package.json")).toBe(false);
+test("yarn 4 installs, and prunes what only the build needs", async () => {
+  await bench.useFixture("yarn");
+  await run(["rm", bench.path("app/yarn.lock")]);
+  const packageJson = JSON.parse(await bench.read("app/package.json"));
+  const berry = { ...packageJson, engines: { node: ">=18" }, packageManager: "yarn@4.9.2" };
+  await bench.write("app/package.json", berry);
+  await bench.write("app/.yarnrc.yml", "nodeLinker: node-modules\n");
+  // The first build has no lock file, so it makes one.
+  const first = await bench.compile();
+  expect(first.stdout).toContain("Using yarn 4.9.2");
+  expect(first.status).toBe(0);
+  expect(await bench.read("app/yarn.lock")).toContain("__metadata:");
+  expect(await bench.exists("app/node_modules/is-odd/package.json")).toBe(false);
 
-    const second = await bench.compile();
-    expect(second.stdout).toContain("Installing node modules (yarn.lock)");
-    expect(second.status).toBe(0);
-    expect(await inDyno("yarn --version")).toBe("4.9.2\n");
-  },
-  timeoutMs,
-);
+  const second = await bench.compile();
+  expect(second.stdout).toContain("Installing node modules (yarn.lock)");
+  expect(second.status).toBe(0);
+  expect(await inDyno("yarn --version")).toBe("4.9.2\n");
+});
 
 test("the apps run on the Node.js that Debian 12 and Ubuntu 24.04 bring, so nothing is downloaded for them", async () => {
   const files = [...new Bun.Glob("*/package.json").scanSync(apps)];
@@ -179,19 +159,12 @@ async function askApp(expected: Expectation): Promise<void> {
   }
 }
 
-function freePort(): number {
-  const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
-  const { port } = listener;
-  listener.stop(true);
-  return port;
-}
-
 async function fetchWhenUp(address: string): Promise<Response> {
   for (let attempt = 0; ; attempt++) {
     try {
       return await fetch(address, { keepalive: false });
     } catch (error) {
-      if (attempt === 200) throw error;
+      if (attempt === 2_000) throw error;
       await Bun.sleep(50);
     }
   }

@@ -57,8 +57,13 @@ export type StatorServer = Awaited<ReturnType<typeof startStator>>;
 
 /** Starts `stator server` with a data folder of its own on a free port. */
 export async function startStator(options: StatorOptions = {}) {
-  const work = mkdtempSync(join(tmpdir(), "stator-flow-"));
-  const dataDir = options.dataDir ?? join(work, "data");
+  let work: string;
+  let dataDir: string;
+  do {
+    work = mkdtempSync(join(tmpdir(), "stator-flow-"));
+    dataDir = options.dataDir ?? join(work, "data");
+    // Of two hundred servers' names of four digits, two may be the same.
+  } while (options.dataDir === undefined && existsSync(`/run/stator/${instanceOf(dataDir)}`));
   const home = join(work, "home");
   mkdirSync(home, { recursive: true });
   let child = launch(dataDir, options, freePort());

@@ -306,7 +306,7 @@ describe("a response", () => {
 
   test("clauses 41, 42: comes within the times of any other", async () => {
     using cleanup = new DisposableStack();
-    await using it = await startHttp2Router({ limits: { firstByteMs: 150, idleMs: 250 } });
+    await using it = await startHttp2Router({ limits: { firstByteMs: 500, idleMs: 600 } });
     const dyno = stopping(
       cleanup,
       startDyno(({ received, socket }) => {

@@ -19,7 +19,7 @@ async function settled(condition: () => boolean): Promise<void> {
 
 test("a connection to a dyno serves the next request too, for some time", async () => {
   using cleanup = new DisposableStack();
-  await using router = await startTestRouter({ limits: { reuseMs: 300 } });
+  await using router = await startTestRouter({ limits: { reuseMs: 1_500 } });
   const dyno = cleanup.adopt(lastingDyno(), (it) => it.stop());
   await router.route([dyno]);
   for (let index = 0; index < 5; index++) expect(await router.ask(get)).toEndWith("hi");

@@ -124,7 +124,7 @@ test("a router told to stop takes no more connections and finishes what it has",
 
 test("a successor takes over the ports and the control socket while its predecessor still serves", async () => {
   using cleanup = new DisposableStack();
-  await using first = await startTestRouter({ limits: { stopMs: 3_000 } });
+  await using first = await startTestRouter({ limits: { stopMs: 60_000 } });
   const dyno = cleanup.adopt(
     startDyno(
       ({ socket, received }) => void (received.startsWith("GET / ") && socket.write(ok("new"))),
