@@ -100,12 +100,24 @@ async function measureAllElse(stator: Stator): Promise<void> {
 }
 
 async function measureNeighbours(stator: Stator): Promise<void> {
-  const quiet = await prepareApp(stator, "plain-http", "quiet");
+  const quick = await prepareApp(stator, "plain-http", "quick");
+  const working = await prepareApp(stator, "plain-http", "working");
   const bad = await prepareApp(stator, "plain-http", "bad");
-  await Promise.all([quiet.push(), bad.push()]);
-  const host = `${quiet.name}.localhost`;
-  const apps = { quiet: { host, port: stator.port }, bad: bad.name };
-  await benchNeighbours(seenBy(stator), apps, folder);
+  const source = readFileSync(join(working.work, "server.js"), "utf8");
+  const work = 'require("node:crypto").pbkdf2Sync("a", "b", 20_000, 32, "sha256");';
+  await Bun.write(
+    join(working.work, "server.js"),
+    source.replace("  response.end", `  ${work}\n  response.end`),
+  );
+  for (const app of [quick, working, bad]) await app.push();
+  const asked = ({ name }: { name: string }, perSecond: number) => ({
+    ...{ host: `${name}.localhost`, port: stator.port, perSecond },
+  });
+  await benchNeighbours(
+    seenBy(stator),
+    { quick: asked(quick, 100), working: asked(working, 25), bad: bad.name },
+    folder,
+  );
 }
 
 /** The platform as parts of the benchmark see it: by its API, its router, and a row to print. */
