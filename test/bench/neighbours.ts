@@ -12,7 +12,7 @@ const warmUp = { perSecond: 2000, seconds: 8 };
 const lookEveryMs = 1000;
 
 /** What is asked, and how often in a second. */
-export interface App {
+interface App {
   host: string;
   port: string;
   perSecond: number;
@@ -85,8 +85,9 @@ export async function benchNeighbours(
   }
 
   await steadyClient(apps.quick, { ...warmUp, folder });
-  for (const [name, command] of Object.entries(badNeighbours))
+  for (const [name, command] of Object.entries(badNeighbours)) {
     await compare(`an app beside ${name}`, apps.quick, command);
-  const [name = "", command = ""] = Object.entries(badNeighbours).at(-1) ?? [];
-  await compare(`an app that computes, beside ${name}`, apps.working, command);
+    if (name === "a busy loop")
+      await compare(`an app that computes, beside ${name}`, apps.working, command);
+  }
 }
