@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { goLive } from "./deploy/go-live.ts";
 import { putIdleToSleep, wakeUp } from "./deploy/idle-apps.ts";
+import { Rush } from "./deploy/rush.ts";
 import type { LiveDyno } from "./dyno/live-dyno.ts";
 import { findApp } from "./model/app.ts";
 import { failInterruptedBuilds } from "./model/build.ts";
@@ -76,6 +77,7 @@ export async function createPlatform(
   });
 
   const openPorts = [surroundings.httpPort, surroundings.httpsPort].filter((port) => port !== null);
+  const rush = new Rush(settings.rushPerSecond);
   failInterruptedBuilds(database);
   const interrupted = settleInterruptedReleases(database);
   await reconcileHost();
@@ -92,7 +94,9 @@ export async function createPlatform(
     // Whoever has killed it: the next time it is there again.
     const running = await router.status().catch(() => undefined);
     const routerPids = running ? [running.pid, ...running.workers] : [];
-    await host.reconcile({ openPorts, routerPids });
+    const activity = await router.activity().catch(() => undefined);
+    const asked = activity ? rush.look(activity, supervisor.liveDynos()) : null;
+    await host.reconcile({ openPorts, routerPids, asked });
   }
   async function stopWork(): Promise<void> {
     waysEnd.close();

@@ -1,5 +1,7 @@
 /** What the requests of one app were like, as far as this router saw them. */
 export interface AppActivity {
+  /** Requests so far. */
+  asked: number;
   /** Requests under way. */
   requests: number;
   /** WebSockets and the like that are open. */
@@ -21,6 +23,7 @@ export class Visit {
 
   constructor(counts: Counts) {
     this.#counts = counts;
+    counts.asked++;
     counts.requests++;
     counts.atMs = performance.now();
   }
@@ -50,6 +53,7 @@ export interface Activity {
 }
 
 interface Counts {
+  asked: number;
   requests: number;
   tunnels: number;
   atMs: number;
@@ -62,7 +66,8 @@ export function createActivity(): Activity {
   return {
     begin(appId) {
       let counts = apps.get(appId);
-      if (counts === undefined) apps.set(appId, (counts = { requests: 0, tunnels: 0, atMs: 0 }));
+      if (counts === undefined)
+        apps.set(appId, (counts = { asked: 0, requests: 0, tunnels: 0, atMs: 0 }));
       return new Visit(counts);
     },
     report() {
@@ -70,9 +75,9 @@ export function createActivity(): Activity {
       return {
         observedMs: Math.floor(now - startedAtMs),
         apps: Object.fromEntries(
-          [...apps].map(([appId, { requests, tunnels, atMs }]) => [
+          [...apps].map(([appId, { atMs, ...counts }]) => [
             appId,
-            { requests, tunnels, idleMs: Math.floor(now - atMs) },
+            { ...counts, idleMs: Math.floor(now - atMs) },
           ]),
         ),
       };

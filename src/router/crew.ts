@@ -211,9 +211,12 @@ export function addActivity(reports: readonly ActivityReport[]): ActivityReport 
     apps: {},
   };
   for (const { apps } of reports)
-    for (const [appId, { requests, tunnels, idleMs }] of Object.entries(apps)) {
-      const before = sum.apps[appId] ?? { requests: 0, tunnels: 0, idleMs: sum.observedMs };
+    for (const [appId, { asked, requests, tunnels, idleMs }] of Object.entries(apps)) {
+      const before = sum.apps[appId] ?? {
+        ...{ asked: 0, requests: 0, tunnels: 0, idleMs: sum.observedMs },
+      };
       sum.apps[appId] = {
+        asked: before.asked + asked,
         requests: before.requests + requests,
         tunnels: before.tunnels + tunnels,
         idleMs: Math.min(before.idleMs, idleMs),

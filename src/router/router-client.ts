@@ -18,7 +18,7 @@ const activitySchema = z.object({
   observedMs: z.number(),
   apps: z.record(
     z.string(),
-    z.object({ requests: z.number(), tunnels: z.number(), idleMs: z.number() }),
+    z.object({ asked: z.number(), requests: z.number(), tunnels: z.number(), idleMs: z.number() }),
   ),
 });
 

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { tryRead } from "./read-file.ts";
 import type { ContainerStats, Device } from "./runtime.ts";
 
 const mountPoint = "/sys/fs/cgroup";
@@ -16,6 +17,7 @@ export function accountsSwap(): boolean {
 
 /** Whether a group's writing can be held back; version 1 does not know whose the writes are that come later. */
 export function limitsWriting(): boolean {
+  if (unifiedCgroups) enableForAll("io");
   return unifiedCgroups && someGroupHas("io.max");
 }
 
@@ -37,6 +39,15 @@ export function limitedDevices(): Device[] {
 /** The root group has no limits; one below it shows which ones there are. */
 function someGroupHas(file: string): boolean {
   return readdirSync(mountPoint).some((group) => existsSync(join(mountPoint, group, file)));
+}
+
+/** A controller of version 2 is there for groups when somebody has asked for it; who starts containers does. */
+function enableForAll(controller: string): void {
+  try {
+    writeFileSync(join(mountPoint, "cgroup.subtree_control"), `+${controller}`);
+  } catch {
+    // This kernel has none.
+  }
 }
 
 /** Where a group is in each hierarchy that this machine has. */
@@ -79,6 +90,35 @@ export async function weighGroup(group: string, weight: number): Promise<void> {
     ? [join(group, "cpu.weight"), weight]
     : [join("cpu", group, "cpu.shares"), sharesOf(weight)];
   await writeFile(join(mountPoint, path), String(value));
+}
+
+/** The machine's processors by number, as far as groups can be held to some of them; else none. */
+export function choosableProcessors(): number[] {
+  if (unifiedCgroups) enableForAll("cpuset");
+  return unifiedCgroups && !someGroupHas("cpuset.cpus") ? [] : processorsOf("");
+}
+
+/** The processors that a group's processes may run on; none when there is no such group. */
+export function processorsOf(group: string): number[] {
+  const path = unifiedCgroups
+    ? join(group, "cpuset.cpus.effective")
+    : join("cpuset", group, "cpuset.effective_cpus");
+  return parseProcessors(tryRead(join(mountPoint, path)).trim());
+}
+
+/** Holds a group's processes to these processors, from now on. */
+export async function chooseProcessors(group: string, processors: number[]): Promise<void> {
+  const path = join(unifiedCgroups ? "" : "cpuset", group, "cpuset.cpus");
+  await writeFile(join(mountPoint, path), processors.join(","));
+}
+
+/** `0-2,5` as the kernel lists them. Pure. */
+function parseProcessors(list: string): number[] {
+  return list.split(",").flatMap((range) => {
+    if (range === "") return [];
+    const [first = 0, last = first] = range.split("-").map(Number);
+    return Array.from({ length: last - first + 1 }, (_, index) => first + index);
+  });
 }
 
 /** Of `everyUs` microseconds a group's processes get so many of one processor, all together. */

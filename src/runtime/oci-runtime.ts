@@ -15,10 +15,13 @@ import { answerPromptly } from "../lib/time-slice.ts";
 import { attachTo } from "./attach.ts";
 import {
   accountsSwap,
-  limitsWriting,
   capProcessors,
+  choosableProcessors,
+  chooseProcessors,
+  limitsWriting,
   moveToGroup,
   pidsOf,
+  processorsOf,
   readStats,
   removeCgroup,
   unifiedCgroups,
@@ -60,6 +63,11 @@ export interface OciRuntime extends Runtime {
    * who waits for an answer waits for them first. Cheap when they do already.
    */
   putFirst(routerPids: number[]): Promise<void>;
+  /**
+   * While these containers are asked much, all others leave one of the processors to them, also
+   * those that come later and answer at no port; `null`: all have all again. Cheap when it is so.
+   */
+  leaveProcessorTo(asked: ReadonlySet<string> | null): Promise<void>;
   /** Stops watching; containers go on. */
   close(): void;
   /** Removes what is shared by all containers, when none is left: firewall table, cgroups, folders. */
@@ -70,6 +78,8 @@ export interface OciRuntime extends Runtime {
 const portFile = "open-port";
 /** A web dyno of the usual sizes has 100 or 200. */
 const routerWeight = 1000;
+/** How long a new container has all processors, whoever is asked. */
+const youthMs = 1000;
 /** How long the last figures of an attached container are remembered: its caller asks after its end. */
 const lastStatsMs = 60_000;
 
@@ -180,6 +190,27 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
     ends.forget(id, 137);
   }
 
+  const processors = choosableProcessors();
+  /** Those that a processor is left to, while it is. */
+  let asked: ReadonlySet<string> | null = null;
+  const young = new Set<string>();
+  async function giveProcessors(id: string): Promise<void> {
+    if (young.has(id)) return;
+    const wanted = asked && !asked.has(id) ? processors.slice(0, -1) : processors;
+    const now = processorsOf(groupOf(id));
+    if (wanted.length === 0 || now.length === 0 || now.join() === wanted.join()) return;
+    // It may end at any moment.
+    await chooseProcessors(groupOf(id), wanted).catch(() => {});
+  }
+  /** Programs measure themselves for good by the processors that they find at their start. */
+  function growUp({ id, openPort: port }: ContainerSpec): void {
+    young.add(id);
+    setTimeout(() => {
+      young.delete(id);
+      if (port === null) void giveProcessors(id);
+    }, youthMs).unref();
+  }
+
   const lastStats = new Map<string, ContainerStats>();
   /** The attached ones, and whether they were killed: of one that is killed before it runs the runtime ends with 1. */
   const wasKilled = new Map<string, boolean>();
@@ -207,6 +238,7 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
         throw new Error(`cannot make container ${spec.id}: ${error.message}`);
       });
       giveStreams(pid, userOf(spec));
+      growUp(spec);
       // Whoever is reached by a port is waited for.
       if (spec.openPort !== null) answerPromptly(pid);
       const [started] = await Promise.all([
@@ -229,6 +261,7 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
       const bundle = writeBundle(spec);
       wasKilled.set(spec.id, false);
       void openPort(spec);
+      growUp(spec);
       const pidFile = ["--pid-file", join(bundle, "pid")];
       const argv = runtimeArgv("run", ...runOptions, ...pidFile, "--bundle", bundle, spec.id);
       const { processEnded: _, ...attached } = attachTo(argv, spec.terminal, {
@@ -294,6 +327,10 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
           // It may end at any moment.
         }
       }
+    },
+    async leaveProcessorTo(ids) {
+      asked = ids;
+      await Promise.all(readdirSync(bundles).map(giveProcessors));
     },
     close: () => ends.close(),
     async remove() {

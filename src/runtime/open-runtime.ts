@@ -14,7 +14,12 @@ export interface HostRuntime {
   /** Where dynos write. */
   disks: DynoDisks;
   /** Makes mounts, the firewall and the router's place as they must be; cheap when they are. */
-  reconcile(options: { openPorts: number[]; routerPids: number[] }): Promise<void>;
+  reconcile(options: {
+    openPorts: number[];
+    routerPids: number[];
+    /** The containers that are asked much, and that all others leave a processor to; `null`: none is. */
+    asked: ReadonlySet<string> | null;
+  }): Promise<void>;
   /** Stops watching; what runs goes on. */
   close(): void;
   /** Removes all that is shared by what ran; when nothing is left. */
@@ -58,10 +63,11 @@ async function openContainers({
     runtime,
     box,
     disks: await createDynoDisks({ dir: dynosDir(box), sizeBytes, bytesPerSecond }),
-    async reconcile({ openPorts, routerPids }) {
+    async reconcile({ openPorts, routerPids, asked }) {
       await mountBox(join(dataDir, "box"), box);
       await runtime.network.reconcile({ openPorts });
       await runtime.putFirst(routerPids);
+      await runtime.leaveProcessorTo(asked);
     },
     close: () => runtime.close(),
     async remove() {

@@ -59,4 +59,6 @@ export const serverHelp = `Run the platform: the API, git, builds and dynos, unt
 
   STATOR_BOOT_TIMEOUT=SECONDS            until a web dyno must listen on $PORT [60]
   STATOR_DYNO_DISK_MEGABYTES=MEGABYTES   what each may write to /app and /tmp [1024]
-  STATOR_DYNO_DISK_SPEED=MEGABYTES       and how much a second, 0 for any [100]`;
+  STATOR_DYNO_DISK_SPEED=MEGABYTES       and how much a second, 0 for any [100]
+  STATOR_RUSH=REQUESTS                   a second, to all apps: from so many on dynos that are asked have
+                                         one processor more than all else (docs/dynos.md), 0 for never [10]`;

@@ -39,6 +39,8 @@ export interface ServerSettings {
   dynoDiskBytes: number;
   /** `null`: as fast as the disk is. */
   dynoDiskBytesPerSecond: number | null;
+  /** From so many requests on, to all apps together, those who are asked come first; `null`: never. */
+  rushPerSecond: number | null;
   /** What the images and layers of an app's Dockerfiles may take between and during builds. */
   imageDiskBytes: number;
   /** How much of each app's log is kept: whichever is less. */
@@ -127,11 +129,12 @@ export function readServerSettings(
 const mebibyte = 1024 * 1024;
 
 function dynoSettings(read: Read) {
-  const { seconds, diskMegabytes, diskSpeed } = numbers;
+  const { seconds, countOrNone, diskMegabytes, diskSpeed } = numbers;
   return {
     bootTimeoutMs: read("STATOR_BOOT_TIMEOUT", seconds, 60_000),
     dynoDiskBytes: read("STATOR_DYNO_DISK_MEGABYTES", diskMegabytes, 1024 * mebibyte),
     dynoDiskBytesPerSecond: read("STATOR_DYNO_DISK_SPEED", diskSpeed, 100_000_000) || null,
+    rushPerSecond: read("STATOR_RUSH", countOrNone, 10) || null,
   };
 }
 

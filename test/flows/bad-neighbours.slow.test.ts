@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { availableParallelism } from "node:os";
 import { badNeighbours } from "../helpers/bad-neighbours.ts";
 import { constantRequests } from "../helpers/constant-requests.ts";
 import { type DynoAnswer, nodePids, serveApp } from "../helpers/serve-app.ts";
@@ -27,3 +28,22 @@ for (const [name, command] of Object.entries(badNeighbours))
     expect(count).toBeGreaterThan(100);
     expect({ quiet: nodePids(tag), platform: [stator.pid, stator.routerPid] }).toEqual(before);
   });
+
+test("while people ask much, what nobody asks leaves them a processor; a server that starts anew gives it back", async () => {
+  const all = availableParallelism();
+  const command = 'while :; do echo "it finds $(nproc)."; sleep 1; done';
+  const { name: dyno } = await bad.api<DynoAnswer>("POST", "/dynos", { command });
+  const finds = (count: number) =>
+    until(`${dyno} finds ${count} processors`, async () => {
+      const found = (await bad.logs({ source: "app" })).match(/it finds \d+\.(?=\s*$)/)?.[0];
+      return found === `it finds ${count}.`;
+    });
+  await finds(all);
+  const traffic = constantRequests(stator, quiet);
+  await finds(Math.max(1, all - 1));
+  await stator.kill("SIGKILL");
+  expect((await traffic.stop()).failures).toEqual([]);
+  await stator.restart();
+  await finds(all);
+  await bad.api("POST", `/dynos/${dyno}/actions/stop`);
+});

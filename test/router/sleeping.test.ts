@@ -99,7 +99,7 @@ test("activity tells what is under way for an app, tunnels too, and how long it 
   await tunnel.until("101");
   await Bun.sleep(30);
   const busy = await router.client.activity();
-  expect(busy.apps["app-1"]).toMatchObject({ requests: 1, tunnels: 1 });
+  expect(busy.apps["app-1"]).toMatchObject({ asked: 2, requests: 1, tunnels: 1 });
   expect(busy.apps["app-1"]!.idleMs).toBeGreaterThan(20);
   expect(busy.observedMs).toBeGreaterThan(20);
 
@@ -107,7 +107,9 @@ test("activity tells what is under way for an app, tunnels too, and how long it 
   await request.toEnd();
   tunnel.leave();
   await router.logLines(2);
-  expect((await router.client.activity()).apps["app-1"]).toMatchObject({ requests: 0, tunnels: 0 });
+  expect((await router.client.activity()).apps["app-1"]).toMatchObject({
+    ...{ asked: 2, requests: 0, tunnels: 0 },
+  });
   await router.put({});
   expect((await router.client.activity()).apps).toEqual({});
 });

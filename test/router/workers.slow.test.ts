@@ -318,16 +318,16 @@ test("what workers saw is added up, and never is more idle than the youngest has
   const one = {
     observedMs: 5_000,
     apps: {
-      a: { requests: 1, tunnels: 0, idleMs: 100 },
-      b: { requests: 0, tunnels: 0, idleMs: 4_000 },
+      a: { asked: 7, requests: 1, tunnels: 0, idleMs: 100 },
+      b: { asked: 2, requests: 0, tunnels: 0, idleMs: 4_000 },
     },
   };
-  const two = { observedMs: 900, apps: { a: { requests: 2, tunnels: 3, idleMs: 50 } } };
+  const two = { observedMs: 900, apps: { a: { asked: 5, requests: 2, tunnels: 3, idleMs: 50 } } };
   expect(addActivity([one, two])).toEqual({
     observedMs: 900,
     apps: {
-      a: { requests: 3, tunnels: 3, idleMs: 50 },
-      b: { requests: 0, tunnels: 0, idleMs: 900 },
+      a: { asked: 12, requests: 3, tunnels: 3, idleMs: 50 },
+      b: { asked: 2, requests: 0, tunnels: 0, idleMs: 900 },
     },
   });
 });

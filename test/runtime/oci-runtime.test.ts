@@ -84,6 +84,30 @@ test("the router's processes are in one group beside the containers', which weig
   await suite.runtime.destroy(id);
 });
 
+/** Those that a program finds when it asks the kernel, as people do. */
+const countProcessors = "while :; do nproc; sleep 0.1; done";
+
+test("while one is asked, all others leave it a processor, also those that come later; then they have all again", async () => {
+  const all = String(availableParallelism());
+  const fewer = String(Math.max(1, availableParallelism() - 1));
+  const nprocOf = (id: string) => /F (\d+)\n$/.exec(output(id))?.[1];
+  const finds = (id: string, count: string) =>
+    until(`${id} finds ${count} processors`, () => nprocOf(id) === count);
+  const [web, idle] = [await start(countProcessors), await start(countProcessors)];
+  await finds(web.id, all);
+  await suite.runtime.leaveProcessorTo(new Set([web.id]));
+  const later = await start(countProcessors);
+  for (const { id } of [idle, later]) await finds(id, fewer);
+  expect(nprocOf(web.id)).toBe(all);
+  await suite.runtime.leaveProcessorTo(new Set([idle.id]));
+  await Promise.all([finds(idle.id, all), finds(web.id, fewer)]);
+  await suite.runtime.leaveProcessorTo(null);
+  for (const { id } of [web, idle, later]) {
+    await finds(id, all);
+    await suite.runtime.destroy(id);
+  }
+});
+
 test("memory has a limit", async () => {
   const { id } = await start(
     "head -c 400000000 /dev/zero | tail -c 399999999 > /dev/null; echo survived $?",
