@@ -79,7 +79,7 @@ const portFile = "open-port";
 /** A web dyno of the usual sizes has 100 or 200. */
 const routerWeight = 1000;
 /** How long a new container has all processors, whoever is asked. */
-const youthMs = 1000;
+const youthMs = 300;
 /** How long the last figures of an attached container are remembered: its caller asks after its end. */
 const lastStatsMs = 60_000;
 
