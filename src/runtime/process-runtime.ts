@@ -231,7 +231,8 @@ function writePrograms(bin: string, program: Argv): void {
   const quoted = program.map((word) => `'${word.replaceAll("'", "'\\''")}'`);
   const scripts = {
     bun: `BUN_BE_BUN=1 exec ${quoted[0]}`,
-    toolbox: `exec ${quoted.join(" ")} toolbox`,
+    // A buildpack that Bun runs calls it too; then it is not to be Bun.
+    toolbox: `unset BUN_BE_BUN\nexec ${quoted.join(" ")} toolbox`,
   };
   for (const [name, script] of Object.entries(scripts)) {
     const path = join(bin, name);

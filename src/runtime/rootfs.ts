@@ -102,10 +102,14 @@ function writeInit(path: string): void {
   renameSync(`${path}.new`, path);
 }
 
-/** This program under the names that buildpacks call: compiled it is whole, in a checkout it is Bun and its source. */
+/**
+ * This program under the names that buildpacks call: compiled it is whole, in a checkout it is Bun and
+ * its source. A buildpack that Bun runs calls the toolbox too, which is not to be Bun then.
+ */
 const programs = {
   bun: 'BUN_BE_BUN=1 exec /opt/stator/bin/stator "$@"',
-  toolbox: `[ ! -e /opt/stator/source/src/main.ts ] || set -- --no-env-file --config=/dev/null /opt/stator/source/src/main.ts toolbox "$@"
+  toolbox: `unset BUN_BE_BUN
+[ ! -e /opt/stator/source/src/main.ts ] || set -- --no-env-file --config=/dev/null /opt/stator/source/src/main.ts toolbox "$@"
 [ -e /opt/stator/source/src/main.ts ] || set -- toolbox "$@"
 exec /opt/stator/bin/stator "$@"`,
 };

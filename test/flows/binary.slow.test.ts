@@ -60,6 +60,10 @@ test("the binary stands alone: it serves a push from a folder with foreign setti
   expect(programs.filter((program) => /\bbun\b/.test(program))).toEqual([]);
 });
 
+/** Buildpacks are programs of the shell or of Bun; both call the toolbox. */
+const callsToolbox = `toolbox satisfies 1.2.3 '>=1' &&
+  bun -e 'process.exit(Bun.spawnSync(["toolbox", "satisfies", "1.2.3", ">=1"]).exitCode)'`;
+
 test("the binary makes a stack of an image, and builds and runs an app on it, its toolbox among what builds have", async () => {
   const server = stator as StatorServer;
   const env = {
@@ -70,7 +74,7 @@ test("the binary makes a stack of an image, and builds and runs an app on it, it
   expect([added.exitCode, added.stderr]).toEqual([0, expect.stringContaining("done\n")]);
   const app = await server.createApp({
     "bin/detect": "#!/bin/sh\necho Own\n",
-    "bin/compile": `#!/bin/sh\ntoolbox satisfies 1.2.3 '>=1' && cp ${marker} "$1/built-on"\n`,
+    "bin/compile": `#!/bin/sh\n${callsToolbox} && cp ${marker} "$1/built-on"\n`,
     Procfile: `web: cp ${marker} runs-on && exec python3 -m http.server $PORT\n`,
   });
   await exec(["chmod", "755", join(app.folder, "bin/detect"), join(app.folder, "bin/compile")]);
