@@ -95,7 +95,7 @@ export async function createPlatform(
     const running = await router.status().catch(() => undefined);
     const routerPids = running ? [running.pid, ...running.workers] : [];
     const activity = await router.activity().catch(() => undefined);
-    const asked = activity ? rush.look(activity, supervisor.liveDynos()) : null;
+    const asked = activity && rush.look(activity, supervisor.liveDynos());
     await host.reconcile({ openPorts, routerPids, asked });
   }
   async function stopWork(): Promise<void> {

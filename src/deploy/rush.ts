@@ -1,10 +1,13 @@
+import type { LiveDyno } from "../dyno/live-dyno.ts";
 import type { ActivityReport, AppActivity } from "../router/activity.ts";
 
+/** One page and all that belongs to it is no rush. */
+const measuredMs = 9_000;
 /** People come in waves. */
 const lastsMs = 60_000;
 
 /** What of a dyno is looked at. */
-export interface AskedDyno {
+export interface AskedDyno extends Pick<LiveDyno, "state"> {
   app: { id: string };
   dyno: { id: string; type: string };
 }
@@ -26,19 +29,28 @@ export class Rush {
 
   /** The ids of the dynos that are asked, now that the router has seen so much; `null`: no rush. */
   look(
-    activity: ActivityReport,
+    { apps }: ActivityReport,
     dynos: AskedDyno[],
     nowMs = performance.now(),
   ): ReadonlySet<string> | null {
-    const asked = Object.values(activity.apps).reduce((sum, app) => sum + app.asked, 0);
-    const before = this.#before ?? { asked, atMs: nowMs };
-    this.#before = { asked, atMs: nowMs };
-    const seconds = (nowMs - before.atMs) / 1000;
-    if (seconds > 0 && (asked - before.asked) / seconds >= this.#perSecond) this.#lastMs = nowMs;
+    this.#measure(
+      Object.values(apps).reduce((sum, app) => sum + app.asked, 0),
+      nowMs,
+    );
     if (nowMs - this.#lastMs >= lastsMs) return null;
-    const isAsked = ({ app, dyno }: AskedDyno) =>
-      dyno.type === "web" && wasAsked(activity.apps[app.id]);
-    return new Set(dynos.filter(isAsked).map(({ dyno }) => dyno.id));
+    // One that is starting will be asked, and measures itself by what it has now.
+    const isAsked = ({ app, dyno, state }: AskedDyno) =>
+      dyno.type === "web" && (state === "starting" || wasAsked(apps[app.id]));
+    const asked = dynos.filter(isAsked).map(({ dyno }) => dyno.id);
+    return asked.length > 0 ? new Set(asked) : null;
+  }
+
+  #measure(asked: number, atMs: number): void {
+    this.#before ??= { asked, atMs };
+    const ms = atMs - this.#before.atMs;
+    if (ms < measuredMs) return;
+    if ((asked - this.#before.asked) / ms >= this.#perSecond / 1000) this.#lastMs = atMs;
+    this.#before = { asked, atMs };
   }
 }
 

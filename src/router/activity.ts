@@ -1,6 +1,6 @@
 /** What the requests of one app were like, as far as this router saw them. */
 export interface AppActivity {
-  /** Requests so far. */
+  /** Requests so far that were brought to a dyno. */
   asked: number;
   /** Requests under way. */
   requests: number;
@@ -23,9 +23,13 @@ export class Visit {
 
   constructor(counts: Counts) {
     this.#counts = counts;
-    counts.asked++;
     counts.requests++;
     counts.atMs = performance.now();
+  }
+
+  /** A dyno has the request. */
+  reachDyno(): void {
+    this.#counts.asked++;
   }
 
   becomeTunnel(): void {

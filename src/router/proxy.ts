@@ -161,6 +161,7 @@ class AppRequest implements RelayOwner {
   #relay(reached: ReachedDyno | RouterErrorCode): void {
     if (typeof reached === "string") return this.ended(this.#answerUnreached(reached));
     this.#reached = reached;
+    this.#visit.reachDyno();
     new Relay(this.#exchange, reached.wire, this).start();
   }
 

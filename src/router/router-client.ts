@@ -18,7 +18,12 @@ const activitySchema = z.object({
   observedMs: z.number(),
   apps: z.record(
     z.string(),
-    z.object({ asked: z.number(), requests: z.number(), tunnels: z.number(), idleMs: z.number() }),
+    z.object({
+      asked: z.number().default(0),
+      requests: z.number(),
+      tunnels: z.number(),
+      idleMs: z.number(),
+    }),
   ),
 });
 

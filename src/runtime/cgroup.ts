@@ -92,13 +92,15 @@ export async function weighGroup(group: string, weight: number): Promise<void> {
   await writeFile(join(mountPoint, path), String(value));
 }
 
-/** The machine's processors by number, as far as groups can be held to some of them; else none. */
-export function choosableProcessors(): number[] {
+/** From now on groups can be held to some of the processors, if this kernel can do it. */
+export function enableProcessorChoice(): void {
   if (unifiedCgroups) enableForAll("cpuset");
-  return unifiedCgroups && !someGroupHas("cpuset.cpus") ? [] : processorsOf("");
 }
 
-/** The processors that a group's processes may run on; none when there is no such group. */
+/**
+ * The processors that a group's processes may run on, by their numbers; none when there is no such
+ * group, or none can be held to some.
+ */
 export function processorsOf(group: string): number[] {
   const path = unifiedCgroups
     ? join(group, "cpuset.cpus.effective")
@@ -106,10 +108,12 @@ export function processorsOf(group: string): number[] {
   return parseProcessors(tryRead(join(mountPoint, path)).trim());
 }
 
-/** Holds a group's processes to these processors, from now on. */
-export async function chooseProcessors(group: string, processors: number[]): Promise<void> {
-  const path = join(unifiedCgroups ? "" : "cpuset", group, "cpuset.cpus");
-  await writeFile(join(mountPoint, path), processors.join(","));
+/** Holds a group's processes to some of its parent's processors; or lets them have all again. */
+export function chooseProcessors(parent: string, name: string, processors: number[] | "all"): void {
+  // Version 1 knows no "all": a group has its own list, which its parent's must have in it.
+  const list = processors !== "all" ? processors : unifiedCgroups ? [] : processorsOf(parent);
+  const path = join(unifiedCgroups ? "" : "cpuset", parent, name, "cpuset.cpus");
+  writeFileSync(join(mountPoint, path), `${list.join(",")}\n`);
 }
 
 /** `0-2,5` as the kernel lists them. Pure. */

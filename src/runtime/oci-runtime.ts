@@ -16,8 +16,8 @@ import { attachTo } from "./attach.ts";
 import {
   accountsSwap,
   capProcessors,
-  choosableProcessors,
   chooseProcessors,
+  enableProcessorChoice,
   limitsWriting,
   moveToGroup,
   pidsOf,
@@ -67,8 +67,8 @@ export interface OciRuntime extends Runtime {
    * While these containers are asked much, all others leave one of the processors to them, also
    * those that come later and answer at no port; `null`: all have all again. Cheap when it is so.
    */
-  leaveProcessorTo(asked: ReadonlySet<string> | null): Promise<void>;
-  /** Stops watching; containers go on. */
+  leaveProcessorTo(asked: ReadonlySet<string> | null): void;
+  /** Stops watching; containers go on, with all processors. */
   close(): void;
   /** Removes what is shared by all containers, when none is left: firewall table, cgroups, folders. */
   remove(): Promise<void>;
@@ -78,7 +78,7 @@ export interface OciRuntime extends Runtime {
 const portFile = "open-port";
 /** A web dyno of the usual sizes has 100 or 200. */
 const routerWeight = 1000;
-/** How long a new container has all processors, whoever is asked. */
+/** So long at least, and not twice as long, a new container has all processors, whoever is asked. */
 const youthMs = 300;
 /** How long the last figures of an attached container are remembered: its caller asks after its end. */
 const lastStatsMs = 60_000;
@@ -190,25 +190,34 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
     ends.forget(id, 137);
   }
 
-  const processors = choosableProcessors();
+  enableProcessorChoice();
   /** Those that a processor is left to, while it is. */
   let asked: ReadonlySet<string> | null = null;
-  const young = new Set<string>();
-  async function giveProcessors(id: string): Promise<void> {
-    if (young.has(id)) return;
-    const wanted = asked && !asked.has(id) ? processors.slice(0, -1) : processors;
-    const now = processorsOf(groupOf(id));
-    if (wanted.length === 0 || now.length === 0 || now.join() === wanted.join()) return;
-    // It may end at any moment.
-    await chooseProcessors(groupOf(id), wanted).catch(() => {});
-  }
   /** Programs measure themselves for good by the processors that they find at their start. */
+  const young = new Set<string>();
+  function giveProcessors(id: string): void {
+    if (young.has(id)) return;
+    const all = processorsOf(host.cgroupParent);
+    const now = processorsOf(groupOf(id));
+    const fewer = asked && !asked.has(id) ? all.slice(0, -1) : [];
+    const wanted = fewer.length > 0 ? fewer : all;
+    if (now.length === 0 || now.join() === wanted.join()) return;
+    try {
+      chooseProcessors(host.cgroupParent, id, wanted === all ? "all" : wanted);
+    } catch {
+      // It may end at any moment.
+    }
+  }
   function growUp({ id, openPort: port }: ContainerSpec): void {
     young.add(id);
-    setTimeout(() => {
+    const grown = setInterval(() => {
+      // What starts slowly is not there yet.
+      if (existsSync(bundleOf(id)) && containerPid(id) === undefined) return;
+      clearInterval(grown);
       young.delete(id);
-      if (port === null) void giveProcessors(id);
-    }, youthMs).unref();
+      if (port === null) giveProcessors(id);
+    }, youthMs);
+    grown.unref();
   }
 
   const lastStats = new Map<string, ContainerStats>();
@@ -328,11 +337,16 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
         }
       }
     },
-    async leaveProcessorTo(ids) {
+    leaveProcessorTo(ids) {
       asked = ids;
-      await Promise.all(readdirSync(bundles).map(giveProcessors));
+      readdirSync(bundles).forEach(giveProcessors);
     },
-    close: () => ends.close(),
+    close() {
+      ends.close();
+      young.clear();
+      // Nobody looks any more when they may have all again.
+      runtime.leaveProcessorTo(null);
+    },
     async remove() {
       await network.remove();
       removeCgroup(host.cgroupParent);

@@ -17,8 +17,11 @@ export interface HostRuntime {
   reconcile(options: {
     openPorts: number[];
     routerPids: number[];
-    /** The containers that are asked much, and that all others leave a processor to; `null`: none is. */
-    asked: ReadonlySet<string> | null;
+    /**
+     * The containers that are asked much, and that all others leave a processor to; `null`: none is,
+     * left out: they are as before.
+     */
+    asked?: ReadonlySet<string> | null | undefined;
   }): Promise<void>;
   /** Stops watching; what runs goes on. */
   close(): void;
@@ -65,9 +68,9 @@ async function openContainers({
     disks: await createDynoDisks({ dir: dynosDir(box), sizeBytes, bytesPerSecond }),
     async reconcile({ openPorts, routerPids, asked }) {
       await mountBox(join(dataDir, "box"), box);
+      if (asked !== undefined) runtime.leaveProcessorTo(asked);
       await runtime.network.reconcile({ openPorts });
       await runtime.putFirst(routerPids);
-      await runtime.leaveProcessorTo(asked);
     },
     close: () => runtime.close(),
     async remove() {

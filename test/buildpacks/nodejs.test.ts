@@ -69,6 +69,13 @@ describe("bin/compile", () => {
     expect(stdout).toContain(" !     Node.js 21.1.0 is not a supported release line");
   });
 
+  test("what makes a program Bun is not handed on: it would be each that Bun has compiled", async () => {
+    await useStack("24.19.0", 'echo "as $BUN_BE_BUN."');
+    await bench.write("app/package.json", { scripts: { build: "x" } });
+    bench.env["BUN_BE_BUN"] = "1";
+    expect((await bench.compile()).stdout).toContain("       as .\n");
+  });
+
   test("a build that leaves a process in the background ends all the same", async () => {
     await useStack("24.19.0", "/usr/bin/sleep 600 & echo $! > background; echo built");
     await bench.write("app/package.json", { scripts: { build: "x" } });

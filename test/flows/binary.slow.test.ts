@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { exec, hostEnvironment } from "../../src/lib/exec.ts";
+import { dirname, join } from "node:path";
+import { exec, execOk, hostEnvironment } from "../../src/lib/exec.ts";
 import { startPebble } from "../certs/pebble.ts";
 import { debianRoot, marker } from "../helpers/debian-root.ts";
 import { freePorts } from "../helpers/free-ports.ts";
+import { startOutsideServer } from "../helpers/outside-server.ts";
 import {
   findProcesses,
   probeFiles,
@@ -85,6 +86,48 @@ test("the binary makes a stack of an image, and builds and runs an app on it, it
   expect(pushed.text).toContain("-----> Building on the Deb stack\n");
   expect(pushed.text).toContain("Verifying deploy... done.");
   for (const path of ["/built-on", "/runs-on"]) expect((await app.get(path)).status).toBe(200);
+});
+
+test("where the machine's Node.js does not fit, the binary's builds fetch another one", async () => {
+  const version = "22.11.0";
+  const name = `node-v${version}-linux-${process.arch}`;
+  const outside = await startOutsideServer();
+  try {
+    const file = (...parts: string[]) => outside.path("node", ...parts);
+    const unpacked = join(folder, name);
+    const programs = { "bin/node": `echo v${version}`, "lib/node_modules/npm/bin/npm-cli.js": "" };
+    for (const [path, script] of Object.entries(programs)) {
+      mkdirSync(dirname(join(unpacked, path)), { recursive: true });
+      writeFileSync(join(unpacked, path), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    }
+    writeFileSync(
+      join(unpacked, "lib/node_modules/npm/package.json"),
+      '{ "name": "npm", "version": "11.6.2" }',
+    );
+    symlinkSync("../lib/node_modules/npm/bin/npm-cli.js", join(unpacked, "bin/npm"));
+    mkdirSync(file(`v${version}`), { recursive: true });
+    const archive = file(`v${version}`, `${name}.tar.gz`);
+    await execOk(["tar", "-czf", archive, "-C", folder, name]);
+    const sum = (await execOk(["sha256sum", archive])).slice(0, 64);
+    writeFileSync(file(`v${version}`, "SHASUMS256.txt"), `${sum}  ${name}.tar.gz\n`);
+    const files = [`linux-${process.arch}`];
+    const index = [{ version: `v${version}`, files, lts: false }];
+    writeFileSync(file("index.json"), JSON.stringify(index));
+
+    const server = stator as StatorServer;
+    await server.kill("SIGKILL");
+    await server.restart({ variables: { STATOR_NODE_MIRROR: `${outside.address}/node` } });
+    const app = await server.createApp({
+      "package.json": JSON.stringify({ name: "app", version: "1.0.0", engines: { node: version } }),
+      Procfile: "web: node --version >version && exec python3 -m http.server $PORT\n",
+    });
+    const pushed = await app.push();
+    expect(pushed.text).toContain(`SHA-256 ${sum} verified.\n`);
+    expect(pushed.text).toContain("Verifying deploy... done.");
+    expect(await (await app.get("/version")).text()).toBe(`v${version}\n`);
+  } finally {
+    await outside.stop();
+  }
 });
 
 test("the binary has in it what it loads only to fetch certificates", async () => {

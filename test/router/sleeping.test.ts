@@ -74,6 +74,8 @@ test("an app that does not wake in time is H20; one in maintenance or without we
   await router.ask(get);
   const codes = (await router.logLines(3)).map((line) => /code=(\w+)/.exec(line)?.[1]);
   expect(codes).toEqual(["H80", "H14", "H20"]);
+  // No dyno had one of them.
+  expect((await router.client.activity()).apps["app-1"]).toMatchObject({ asked: 0 });
   expect(server.heard).toEqual(["app-1"]);
 });
 

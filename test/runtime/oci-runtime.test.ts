@@ -10,14 +10,15 @@ import { runtimeSuite } from "./runtime-suite.ts";
 
 const instance = `t${crypto.randomUUID().slice(0, 7)}`;
 
+const open = (folder: string) =>
+  createOciRuntime({
+    runDir: join(folder, "run"),
+    addressesDir: join(folder, "addresses"),
+    rootfs: join(folder, "rootfs"),
+    instance,
+  });
 const suite = runtimeSuite({
-  open: (folder) =>
-    createOciRuntime({
-      runDir: join(folder, "run"),
-      addressesDir: join(folder, "addresses"),
-      rootfs: join(folder, "rootfs"),
-      instance,
-    }),
+  open,
   async traces(folder, id) {
     const cgroups = await exec(["find", "/sys/fs/cgroup", "-path", `*${instance}/${id}`]);
     const processes = await exec(["pgrep", "-f", id]);
@@ -95,17 +96,22 @@ test("while one is asked, all others leave it a processor, also those that come 
     until(`${id} finds ${count} processors`, () => nprocOf(id) === count);
   const [web, idle] = [await start(countProcessors), await start(countProcessors)];
   await finds(web.id, all);
-  await suite.runtime.leaveProcessorTo(new Set([web.id]));
+  suite.runtime.leaveProcessorTo(new Set([web.id]));
   const later = await start(countProcessors);
   for (const { id } of [idle, later]) await finds(id, fewer);
   expect(nprocOf(web.id)).toBe(all);
-  await suite.runtime.leaveProcessorTo(new Set([idle.id]));
+  suite.runtime.leaveProcessorTo(new Set([idle.id]));
   await Promise.all([finds(idle.id, all), finds(web.id, fewer)]);
-  await suite.runtime.leaveProcessorTo(null);
-  for (const { id } of [web, idle, later]) {
-    await finds(id, all);
-    await suite.runtime.destroy(id);
-  }
+  suite.runtime.leaveProcessorTo(null);
+  await Promise.all([web, idle, later].map(({ id }) => finds(id, all)));
+
+  const successor = await open(suite.folder);
+  successor.leaveProcessorTo(new Set([web.id]));
+  await Promise.all([idle, later].map(({ id }) => finds(id, fewer)));
+  // Nobody would give it back while no server is there.
+  successor.close();
+  await Promise.all([idle, later].map(({ id }) => finds(id, all)));
+  for (const { id } of [web, idle, later]) await suite.runtime.destroy(id);
 });
 
 test("memory has a limit", async () => {

@@ -16,8 +16,10 @@ export type Build = {
 
 export async function openBuild(
   [buildDir, cacheDir, envDir]: string[],
-  platform: Environment,
+  environment: Environment,
 ): Promise<Build> {
+  // By it this program is Bun; so would be every other one that Bun has compiled.
+  const { BUN_BE_BUN: _, ...platform } = environment;
   if (!buildDir || !cacheDir) throw new BuildFailure("Usage: bin/compile BUILD CACHE ENV");
   const dir = resolve(buildDir);
   const packageJson = await readPackageJson(dir);
