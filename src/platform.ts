@@ -31,7 +31,7 @@ export interface Platform
   /** Why what dynos write has no limit on this machine; `null`: it has one. */
   noDiskQuota: string | null;
   /** Makes the world like the store says, again and again. A new router has to be told all. */
-  reconcile(options: { routerIsNew: boolean }): Promise<void>;
+  reconcile(router: { isNew: boolean; pids: number[] }): Promise<void>;
   /** Lets everything go on without this server. */
   close(): Promise<void>;
   /** Stops all dynos and then the router, and removes every trace of them from the machine. */
@@ -42,6 +42,8 @@ export interface Platform
 export interface PlatformSurroundings extends RouterSurroundings {
   /** How this program is started again: its path, and its script while it is not compiled. */
   program: [string, ...string[]];
+  /** The router's processes, the workers among them. */
+  routerPids: number[];
 }
 
 /** Opens the data folder, builds what is below the doors, and takes over what runs. */
@@ -80,7 +82,7 @@ export async function createPlatform(
   const rush = new Rush(settings.rushPerSecond);
   failInterruptedBuilds(database);
   const interrupted = settleInterruptedReleases(database);
-  await reconcileHost();
+  await reconcileHost(surroundings.routerPids);
   await supervisor.recover();
   await supervisor.sweepDisks();
   await sweepImageDisks();
@@ -90,10 +92,8 @@ export async function createPlatform(
   await routes.publish();
   const wakes = router.events(({ wake }) => void wakeUp({ database, supervisor }, wake));
 
-  async function reconcileHost(): Promise<void> {
+  async function reconcileHost(routerPids: number[]): Promise<void> {
     // Whoever has killed it: the next time it is there again.
-    const running = await router.status().catch(() => undefined);
-    const routerPids = running ? [running.pid, ...running.workers] : [];
     const activity = await router.activity().catch(() => undefined);
     const asked = activity && rush.look(activity, supervisor.liveDynos());
     await host.reconcile({ openPorts, routerPids, asked });
@@ -113,9 +113,9 @@ export async function createPlatform(
     ...{ database, vault, logs, stacks, freeDiskBytes, urls, repositories },
     ...{ ...apps, ...dynos, ...releases, ...builds, ...ways },
     noDiskQuota: host.disks.reason,
-    async reconcile({ routerIsNew }) {
-      if (routerIsNew) routes.forget();
-      await reconcileHost();
+    async reconcile({ isNew, pids }) {
+      if (isNew) routes.forget();
+      await reconcileHost(pids);
       await routes.publish();
       seeToCertificates();
       supervisor.tick();

@@ -2,16 +2,27 @@ import { closeSync, mkdirSync, openSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { spawn } from "./lib/exec.ts";
 import { pidExists } from "./lib/process-table.ts";
+import type { RouterStatus } from "./router/control.ts";
 import { findWorkers } from "./router/crew.ts";
 import { createRouterClient, type RouterClient } from "./router/router-client.ts";
 import type { ServerSettings } from "./settings/server-settings.ts";
+
+/** A router that runs. */
+interface FoundRouter {
+  /** It had to be started. */
+  isNew: boolean;
+  /** Its processes, the workers among them. */
+  pids: number[];
+}
 
 export interface RunningRouter {
   client: RouterClient;
   httpPort: number | null;
   httpsPort: number | null;
-  /** Starts the router again when it has died; resolves to whether it had to. */
-  ensure(): Promise<boolean>;
+  /** Its processes, the workers among them, when it was found. */
+  pids: number[];
+  /** Starts the router again when it has died. */
+  ensure(): Promise<FoundRouter>;
   /** Whether its process is there, asked of the kernel. */
   isAlive(): boolean;
   /** Stops it and waits until its process is gone. */
@@ -105,14 +116,21 @@ export async function ensureRouter(
     client,
     httpPort: running.httpPort,
     httpsPort: running.httpsPort,
+    pids: pidsOf(running),
     async ensure() {
-      if (await status()) return false;
-      pid = (await start()).pid;
-      return true;
+      const found = await status();
+      if (found) return { isNew: false, pids: pidsOf(found) };
+      const started = await start();
+      pid = started.pid;
+      return { isNew: true, pids: pidsOf(started) };
     },
     isAlive: () => pidExists(pid),
     stop,
   };
+}
+
+function pidsOf({ pid, workers }: RouterStatus): number[] {
+  return [pid, ...workers];
 }
 
 /** Tells one build of this program from another: an upgrade replaces the file. */

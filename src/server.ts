@@ -135,6 +135,7 @@ async function open(settings: ServerSettings, program: [string, ...string[]]) {
   const rendezvousSocket = join(dataDir, "rendezvous.sock");
   const platform = await createPlatform(settings, {
     router: router.client,
+    routerPids: router.pids,
     httpPort: router.httpPort,
     httpsPort: router.httpsPort,
     platformSocket,
@@ -178,8 +179,7 @@ async function open(settings: ServerSettings, program: [string, ...string[]]) {
   }
   async function putRight(): Promise<void> {
     try {
-      const routerIsNew = await router.ensure();
-      await platform.reconcile({ routerIsNew });
+      await platform.reconcile(await router.ensure());
       await rendezvous.ensure();
     } catch (error) {
       process.stderr.write(`reconcile: ${(error as Error).stack}\n`);

@@ -123,7 +123,7 @@ reported() {
 
 # These take the whole machine, or change it for everybody: they wait until the others have ended.
 alone='flows/bad-neighbours flows/limits flows/log-flood flows/log-tails logs/crash
-  router/crowds router/http2.slow runtime/flood runtime/network-walls'
+  router/crowds router/http2.slow runtime/network-walls'
 
 if [ -n "$tests" ]; then
   files=$(find test -path test/fixtures -prune -o -name '*.test.ts' -print | sort)

@@ -191,8 +191,8 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
   }
 
   enableProcessorChoice();
-  /** Those that a processor is left to, while it is. */
-  let asked: ReadonlySet<string> | null = null;
+  /** Those that a processor is left to, while it is; at first it is not known what an earlier server has left. */
+  let asked: ReadonlySet<string> | null | undefined;
   /** Programs measure themselves for good by the processors that they find at their start. */
   const young = new Set<string>();
   function giveProcessors(id: string): void {
@@ -338,6 +338,7 @@ export async function createOciRuntime(options: OciRuntimeOptions): Promise<OciR
       }
     },
     leaveProcessorTo(ids) {
+      if (ids === null && asked === null) return;
       asked = ids;
       readdirSync(bundles).forEach(giveProcessors);
     },

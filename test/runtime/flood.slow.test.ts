@@ -10,7 +10,7 @@ beforeAll(async () => {
 afterAll(() => bench.close());
 
 test("a log flood takes no more of the disk than the monitor's bound, and its neighbour goes on", async () => {
-  const { id } = await bench.start("yes $(printf %01000d 0) | head -c 120000000; exit 7");
+  const { id } = await bench.start("yes $(printf %01000d 0) | head -c 75000000; exit 7");
   const neighbour = await bench.start("sleep 0.5; echo alive; sleep 1000");
   await bench.said(neighbour.id, "alive");
   expect(await bench.runtime.wait(id)).toBe(7);
