@@ -148,7 +148,8 @@ export class Supervisor {
     const chosen = this.#dynos
       .holders(app)
       .filter((live) => name === undefined || live.name === name || live.dyno.type === name);
-    if (chosen.length === 0 && name !== undefined) this.#expectWanted(app, name);
+    if (chosen.length === 0 && name !== undefined)
+      throw new PlatformError("not_found", `Couldn't find that dyno: ${JSON.stringify(name)}.`);
     await this.#startAnew(app, chosen, { say: "Restarting", keepOld: false });
   }
 
@@ -158,7 +159,8 @@ export class Supervisor {
     const chosen = this.#dynos
       .holders(app)
       .filter((live) => live.name === name || live.dyno.id === name || live.dyno.type === name);
-    if (chosen.length === 0) this.#expectWanted(app, name);
+    if (chosen.length === 0)
+      throw new PlatformError("not_found", `Couldn't find that dyno: ${JSON.stringify(name)}.`);
     for (const live of chosen) void live.kick();
   }
 
@@ -232,12 +234,6 @@ export class Supervisor {
         return live.stop();
       }),
     ]);
-  }
-
-  /** One that was just asked for, and is not there yet, will be new; nothing else is known by the name. */
-  #expectWanted(app: App, name: string): void {
-    if (this.#wanted(app).some((one) => dynoName(one) === name || one.type === name)) return;
-    throw new PlatformError("not_found", `Couldn't find that dyno: ${JSON.stringify(name)}.`);
   }
 
   #wanted(app: App): Wanted[] {

@@ -142,18 +142,6 @@ test("clause 23: one dyno, one type or all are restarted, web without a failed r
   await until("it has ended", async () => !(await states()).join().includes(run.name));
 });
 
-test("one that was just asked for, and is not there yet, can be restarted and stopped: it will be new", async () => {
-  // The web dynos that come up hold up the worker.
-  await app.api("DELETE", "/dynos");
-  await scale(app, { type: "worker", quantity: 2 });
-  await app.api("DELETE", "/dynos/worker.2");
-  await app.api("POST", "/dynos/worker.2/actions/stop");
-  expect(app.api("DELETE", "/dynos/worker.3")).rejects.toThrow("Couldn't find that dyno");
-  await until("it is up", async () => (await states()).join().includes("worker.2 up"));
-  await scale(app, { type: "worker", quantity: 1 });
-  await until("it has gone", async () => !(await states()).join().includes("worker.2"));
-});
-
 test("clause 27, 32: an exit is a crash, also with 0: one start at once, then a wait; a restart resets it", async () => {
   await scale(app, { type: "echoer", quantity: 1 });
   const exits = async () =>

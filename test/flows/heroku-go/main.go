@@ -131,7 +131,13 @@ func change(client *heroku.Service) map[string]any {
 		Type     string `json:"type" url:"type,key"`
 	}{Type: "clock", Quantity: of(1)})
 	said["scaled"] = must(client.FormationBatchUpdate(ctx, app.ID, batch))[0].Quantity
-	said["asked"] = "dynos " + fmt.Sprint(len(must(client.DynoList(ctx, app.ID, nil))))
+	// They are there a moment after they were asked for.
+	dynos := must(client.DynoList(ctx, app.ID, nil))
+	for len(dynos) < 2 {
+		time.Sleep(100 * time.Millisecond)
+		dynos = must(client.DynoList(ctx, app.ID, nil))
+	}
+	said["asked"] = "dynos " + fmt.Sprint(len(dynos))
 	must(client.DynoRestart(ctx, app.ID, "clock.1"))
 	must(client.DynoRestartFormation(ctx, app.ID, "clock"))
 	must(client.DynoRestartAll(ctx, app.ID))
